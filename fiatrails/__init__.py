@@ -1,0 +1,1 @@
+"""FiatRails: one confirmed fiat payment leads to exactly one mint."""
