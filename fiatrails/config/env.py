@@ -1,0 +1,158 @@
+"""Environment and deployment profile -> one typed `Config`. The environment wins over the profile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fiatrails.kernel.conf import Config, MpesaConfig, SignerConfig
+from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.profile import Profile
+
+PLACEHOLDERS = ("changeme", "change-me", "placeholder", "example", "secret", "password", "todo")
+# Source: providers.md; Safaricom's published callback addresses.
+SAFARICOM_SOURCES = ",".join(
+    [f"196.201.214.{n}" for n in (200, 206, 207, 208)]
+    + [f"196.201.213.{n}" for n in (44, 114)]
+    + [f"196.201.212.{n}" for n in (69, 74, 127, 128, 129, 132, 136, 138)]
+)
+
+
+class Environment(BaseSettings):
+    """Every environment variable the product reads. Secrets are never printed (SecretStr)."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
+
+    fiatrails_env: str = "local"
+    fiatrails_profile: Path | None = None
+    fiatrails_deployments: Path = Path("deployments.json")
+    fiatrails_dispatch: str = "pg"
+    fiatrails_log_json: bool = True
+    django_secret_key: SecretStr = SecretStr("local-only-not-a-secret-do-not-use-elsewhere")
+    allowed_hosts: str = "*"
+    database_url: SecretStr = SecretStr("postgresql:///fiatrails")
+    rpc_url: str | None = None
+    chain_id: int | None = None
+    hmac_secret: SecretStr | None = None
+    hmac_secret_new: SecretStr | None = None
+    mpesa_gateway_secret: SecretStr | None = None
+    mpesa_gateway_secret_new: SecretStr | None = None
+    mpesa_base_url: str = ""
+    mpesa_consumer_key: str = ""
+    mpesa_consumer_secret: SecretStr = SecretStr("")
+    mpesa_shortcode: str = ""
+    mpesa_passkey: SecretStr = SecretStr("")
+    mpesa_initiator_name: str = ""
+    mpesa_security_credential: SecretStr = SecretStr("")
+    mpesa_callback_token: SecretStr = SecretStr("")
+    mpesa_callback_base_url: str = ""
+    mpesa_allowed_sources: str = SAFARICOM_SOURCES
+    signer_keystore: str = ""
+    signer_keystore_password_file: Path | None = None
+    officer_keystore: Path | None = None
+    redis_url: str | None = None
+    dlq_dir: Path | None = None
+    nonce_override: int | None = None
+    worker_threads: int = 4
+
+
+def load_profile(path: Path | None, env: Environment) -> Profile:
+    """The profile file with the environment's overrides; Misconfigured names the file and the field."""
+    raw: dict[str, Any] = {}
+    try:
+        if path is not None:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        if env.rpc_url:
+            raw["rpcUrls"] = [url.strip() for url in env.rpc_url.split(",") if url.strip()]
+        if env.chain_id is not None:
+            raw["chainId"] = env.chain_id
+        return Profile.model_validate(raw)
+    except OSError as error:
+        raise Misconfigured(
+            "profile_unreadable", f"cannot read {path}: {error.strerror}; set FIATRAILS_PROFILE"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise Misconfigured("profile_malformed", f"{path} is not JSON: line {error.lineno}") from None
+    except ValidationError as error:
+        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise Misconfigured("profile_invalid", f"{path or 'profile'}: {fields}") from None
+
+
+def load_config(env: Environment) -> Config:
+    """Builds the process's configuration; refuses placeholder secrets outside local and test."""
+    if env.fiatrails_env not in ("local", "test"):
+        _refuse_placeholders(env)
+    secrets = (("current", env.hmac_secret), ("new", env.hmac_secret_new))
+    return Config(
+        env=env.fiatrails_env,
+        profile=load_profile(env.fiatrails_profile, env),
+        deployments_path=env.fiatrails_deployments,
+        mpesa=_mpesa(env),
+        signers=SignerConfig(
+            keystores=tuple(Path(p.strip()) for p in env.signer_keystore.split(",") if p.strip()),
+            officer_keystore=env.officer_keystore,
+            password_file=env.signer_keystore_password_file,
+        ),
+        client_secrets=tuple((name, value) for name, value in secrets if value is not None),
+        clearance_key=env.django_secret_key,
+        redis_url=env.redis_url,
+        dispatch=env.fiatrails_dispatch,
+        dlq_dir=env.dlq_dir,
+        nonce_override=env.nonce_override,
+        worker_threads=env.worker_threads,
+        log_json=env.fiatrails_log_json,
+    )
+
+
+def _mpesa(env: Environment) -> MpesaConfig:
+    secrets = (("current", env.mpesa_gateway_secret), ("new", env.mpesa_gateway_secret_new))
+    return MpesaConfig(
+        gateway_secrets=tuple((name, value) for name, value in secrets if value is not None),
+        base_url=env.mpesa_base_url.rstrip("/"),
+        consumer_key=env.mpesa_consumer_key,
+        consumer_secret=env.mpesa_consumer_secret,
+        shortcode=env.mpesa_shortcode,
+        passkey=env.mpesa_passkey,
+        initiator_name=env.mpesa_initiator_name,
+        security_credential=env.mpesa_security_credential,
+        callback_token=env.mpesa_callback_token,
+        callback_base_url=env.mpesa_callback_base_url.rstrip("/"),
+        allowed_sources=tuple(s.strip() for s in env.mpesa_allowed_sources.split(",") if s.strip()),
+    )
+
+
+def _refuse_placeholders(env: Environment) -> None:
+    for name in ("django_secret_key", "hmac_secret", "mpesa_gateway_secret"):
+        secret = getattr(env, name)
+        text = secret.get_secret_value() if secret is not None else ""
+        if len(text) < 32 or any(word in text.lower() for word in PLACEHOLDERS):
+            raise Misconfigured(
+                "placeholder_secret",
+                f"{name.upper()} is missing, shorter than 32 characters or a placeholder; "
+                "set it from `openssl rand -hex 32` before starting outside local",
+            )
+
+
+def database_settings(url: str) -> dict[str, Any]:
+    """`postgresql://user:password@host:port/name?host=/socket/dir` -> a Django DATABASES entry."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise Misconfigured("database_url", "DATABASE_URL must start with postgresql://")
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "fiatrails",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "PORT": str(parts.port or query.get("port", "")),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"connect_timeout": 5, "application_name": "fiatrails"},
+    }

@@ -1,0 +1,1 @@
+"""Values and rules that every layer shares: money, ids, time, errors. No I/O of its own."""

@@ -1,0 +1,109 @@
+"""The deployment profile (`seed.json`): what differs between deployments and is not secret.
+
+Source of the names: the operator's runbook (`compliance.maxRiskScore`, `requireAttestation`, retry and timeout keys).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from fiatrails.kernel.money import EXPONENTS
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Compliance(_Section):
+    """Risk score ceiling 0..255, as enforced on chain, and whether an attestation is required."""
+
+    max_risk_score: int = Field(83, ge=0, le=255)
+    require_attestation: bool = True
+    refund_non_compliant_after_s: int | None = Field(None, ge=60)
+
+
+class Limits(_Section):
+    """Token base units (18 decimals). `daily_mint` is per user and UTC day."""
+
+    min_mint: int = Field(10**18, gt=0)
+    max_mint: int = Field(1_000_000 * 10**18, gt=0)
+    daily_mint: int = Field(5_000_000 * 10**18, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Limits:
+        if not self.min_mint <= self.max_mint <= self.daily_mint:
+            raise ValueError("limits must satisfy minMint <= maxMint <= dailyMint")
+        return self
+
+
+class Retry(_Section):
+    """Exponential back-off with full jitter."""
+
+    max_attempts: int = Field(8, ge=1, le=100)
+    initial_backoff_ms: int = Field(500, ge=1)
+    max_backoff_ms: int = Field(60_000, ge=1)
+    backoff_multiplier: float = Field(2.0, ge=1)
+
+
+class Timeouts(_Section):
+    """Milliseconds and seconds as named."""
+
+    rpc_ms: int = Field(5_000, ge=50)
+    provider_ms: int = Field(10_000, ge=50)
+    webhook_tolerance_s: int = Field(300, ge=1)
+    signature_tolerance_s: int = Field(300, ge=1)
+    idempotency_window_s: int = Field(86_400, ge=60)
+    intent_expiry_s: int = Field(86_400, ge=60)
+    unmatched_alarm_s: int = Field(900, ge=1)
+    lease_s: float = Field(30, gt=0)
+    clearance_s: int = Field(300, ge=1)
+
+
+class Evm(_Section):
+    """How the submitter behaves on this chain. Fees in wei."""
+
+    finality: Literal["finalized", "depth"] = "finalized"
+    confirmations: int = Field(12, ge=0)
+    batch_size: int = Field(100, ge=1, le=200)
+    in_flight: int = Field(32, ge=1, le=64)
+    block_time_ms: int = Field(1_000, ge=50)
+    bump_after_blocks: int = Field(5, ge=1)
+    fee_cap_wei: int = Field(500 * 10**9, gt=0)
+    min_tip_wei: int = Field(10**9, ge=0)
+    block_gas_limit: int = Field(30_000_000, gt=0)
+
+
+class Country(_Section):
+    """One country code with its own escrow and token; `currency` is what payers pay in."""
+
+    country_code: str = Field(pattern=r"^[A-Z]{3}$")
+    currency: str
+
+    @field_validator("currency")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in EXPONENTS:
+            raise ValueError(f"currency {value!r} is not supported")
+        return value
+
+
+class Profile(_Section):
+    """A whole deployment."""
+
+    name: str = "local"
+    chain_id: int = Field(31337, gt=0)
+    rpc_urls: tuple[str, ...] = ("http://127.0.0.1:8545",)
+    countries: tuple[Country, ...] = (Country(country_code="KES", currency="KES"),)
+    compliance: Compliance = Compliance()  # type: ignore[call-arg]
+    limits: Limits = Limits()  # type: ignore[call-arg]
+    retry: Retry = Retry()  # type: ignore[call-arg]
+    timeouts: Timeouts = Timeouts()  # type: ignore[call-arg]
+    evm: Evm = Evm()  # type: ignore[call-arg]
+    hmac_salt: str = ""
+
+    def country(self, code: str) -> Country | None:
+        """The configured country, or None."""
+        return next((country for country in self.countries if country.country_code == code), None)
