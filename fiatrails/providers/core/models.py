@@ -1,0 +1,120 @@
+"""What providers told us (inbox) and what we asked of them (requests). Rows are kept for ever."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from fiatrails.engine.models import WorkRow
+
+
+class EventState(models.TextChoices):
+    """RECEIVED: still to be confirmed with the provider. APPLIED: moved an intent. UNMATCHED: no such intent yet.
+    SURPLUS: money beyond what the intent expected, to be returned. DUPLICATE: the receipt was credited through another
+    event. DECLINED: the provider says nobody paid. REFUNDED: the money of this event went back."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    UNMATCHED = "unmatched"
+    SURPLUS = "surplus"
+    DUPLICATE = "duplicate"
+    DECLINED = "declined"
+    REFUNDED = "refunded"
+
+
+class InboxEvent(WorkRow):
+    """One event of a provider, with the bytes as they came."""
+
+    provider = models.CharField(max_length=16)
+    channel = models.CharField(max_length=16)
+    event_key = models.CharField(max_length=160)
+    receipt = models.CharField(max_length=64, null=True)
+    # True on the one event whose receipt is counted as money; a receipt can be credited once, whatever brought it.
+    credits = models.BooleanField(default=False)
+    digest = models.BinaryField(max_length=32)
+    raw = models.BinaryField()
+    tx_ref = models.CharField(max_length=128, default="", blank=True)
+    amount_minor = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3, default="", blank=True)
+    phone = models.CharField(max_length=32, default="", blank=True)
+    occurred_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=EventState.choices)
+    intent_id = models.CharField(max_length=66, null=True)
+
+    class Meta:
+        db_table = "rb_core_inbox_event"
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "event_key"], name="inbox_event_once"),
+            models.UniqueConstraint(
+                fields=["provider", "receipt"], condition=Q(credits=True), name="inbox_receipt_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="inbox_due"),
+            models.Index(fields=["tx_ref"], condition=Q(state="unmatched"), name="inbox_unmatched"),
+            models.Index(fields=["intent_id"], condition=Q(intent_id__isnull=False), name="inbox_intent"),
+        ]
+
+
+class InboxConflict(models.Model):
+    """A known event id that came again with other content: kept for a person to look at, never acted upon."""
+
+    provider = models.CharField(max_length=16)
+    event_key = models.CharField(max_length=160)
+    digest = models.BinaryField(max_length=32)
+    raw = models.BinaryField()
+    received_at = models.DateTimeField()
+    reviewed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rb_core_inbox_conflict"
+        constraints = [models.UniqueConstraint(fields=["provider", "event_key", "digest"], name="inbox_conflict_once")]
+
+
+class RequestKind(models.TextChoices):
+    """What we ask M-PESA for."""
+
+    STK_PUSH = "stk_push"
+    STATUS_QUERY = "status_query"
+    REVERSAL = "reversal"
+
+
+class RequestState(models.TextChoices):
+    """CREATED: committed, not sent. UNKNOWN: sent, no trustworthy answer. ACCEPTED: acknowledged, result to come."""
+
+    CREATED = "created"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class ProviderRequest(WorkRow):
+    """A request to a provider, committed before it is sent. `reference` is ours, unguessable, and part of the result
+    URL, so a result finds its request even when the acknowledgement was lost."""
+
+    provider = models.CharField(max_length=16)
+    kind = models.CharField(max_length=16, choices=RequestKind.choices)
+    reference = models.CharField(max_length=64, unique=True)
+    # What makes asking twice impossible: e.g. one live reversal per receipt.
+    dedupe_key = models.CharField(max_length=160, unique=True)
+    provider_id = models.CharField(max_length=96, default="", blank=True)
+    intent_id = models.CharField(max_length=66, null=True)
+    event = models.ForeignKey(InboxEvent, null=True, on_delete=models.PROTECT)
+    amount_minor = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3, default="", blank=True)
+    details = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    state = models.CharField(max_length=12, choices=RequestState.choices, default=RequestState.CREATED)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rb_core_provider_request"
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="request_due"),
+            models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="request_provider_id"),
+            models.Index(fields=["intent_id"], condition=Q(intent_id__isnull=False), name="request_intent"),
+        ]
