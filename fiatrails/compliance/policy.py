@@ -1,0 +1,53 @@
+"""The rule, pure: what the registry says of a user -> cleared or refused, with a reason a person can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fiatrails.kernel.profile import Compliance
+
+ZERO_WORD = "0x" + "0" * 64
+
+
+class RegistryEntry(Protocol):
+    """What the on-chain registry says of one user (see `chains.evm.registry.UserCompliance`)."""
+
+    is_registered: bool
+    is_verified: bool
+    is_compliant: bool
+    risk_score: int
+    attestation_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`code` is stable (metrics, filters); `reason` is for people."""
+
+    cleared: bool
+    code: str
+    reason: str
+
+
+def judge(entry: RegistryEntry, rules: Compliance) -> Verdict:
+    """Cleared only when the contract and this deployment's own rules both agree."""
+    if not entry.is_registered:
+        return Verdict(False, "not_registered", "the user is not in the registry; complete KYC and record it")
+    if not entry.is_verified:
+        return Verdict(False, "not_verified", "the registry says that the user is not verified")
+    if entry.risk_score > rules.max_risk_score:
+        return Verdict(
+            False,
+            "risk_too_high",
+            f"risk score {entry.risk_score} is above the limit of {rules.max_risk_score}",
+        )
+    if rules.require_attestation and entry.attestation_hash == ZERO_WORD:
+        return Verdict(False, "no_attestation", "no attestation is recorded for the user")
+    if not entry.is_compliant:
+        return Verdict(False, "contract_refuses", "the registry contract does not call the user compliant")
+    return Verdict(True, "compliant", "verified, attested, and within the risk limit")
+
+
+def policy_version(rules: Compliance) -> str:
+    """Names the rules in force, so that a stored decision says what it was made under."""
+    return f"registry-1/max{rules.max_risk_score}/{'attested' if rules.require_attestation else 'open'}"

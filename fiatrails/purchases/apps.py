@@ -1,0 +1,10 @@
+"""Django application."""
+
+from django.apps import AppConfig
+
+
+class PurchasesConfig(AppConfig):
+    """The `purchases` layer."""
+
+    name = "fiatrails.purchases"
+    label = "purchases"

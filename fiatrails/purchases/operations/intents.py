@@ -1,0 +1,126 @@
+"""Making, finding and ending intents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from fiatrails.chains.evm.deployment import deployment
+from fiatrails.chains.evm.identifiers import intent_id as derive_intent_id
+from fiatrails.chains.evm.identifiers import tx_ref_hash
+from fiatrails.controls.modes import Flow, check
+from fiatrails.kernel.conf import config
+from fiatrails.kernel.errors import BadInput, Conflict, NotFound, Unprocessable
+from fiatrails.kernel.money import Money, token_price
+from fiatrails.kernel.profile import Profile
+from fiatrails.purchases.models import DailyUsage, Intent
+from fiatrails.purchases.operations import matching
+from fiatrails.purchases.states import State
+from fiatrails.purchases.store import Step, record_steps
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """What a client asks for. `price` None: one token costs one unit of the country's currency."""
+
+    user: str
+    amount: int
+    country_code: str
+    tx_ref: str
+    price: Money | None = None
+
+
+def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
+    """Stores a new intent and applies payments for its txRef that came first.
+
+    Raises BadInput, Unprocessable (limits), Conflict (`tx_ref_used`, with the existing id when it is this client's).
+    """
+    check(Flow.CREATE_INTENT, now=now)
+    intent = _build(request, client, now, config().profile)
+    with transaction.atomic():
+        # A callback for this txRef may be committing right now; whoever holds the lock goes first, the other sees it.
+        matching.lock_tx_refs([request.tx_ref])
+        existing = Intent.objects.filter(tx_ref=request.tx_ref).first()
+        if existing is not None:
+            raise _tx_ref_used(existing, client)
+        _use_daily_limit(intent, now)
+        intent.save(force_insert=True)
+        record_steps([Step(intent.intent_id, intent.state, client)], now=now)
+        matching.apply_waiting(intent, now=now)
+    return Intent.objects.get(pk=intent.pk)
+
+
+def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> Intent:
+    country = profile.country(request.country_code)
+    if country is None:
+        known = ", ".join(c.country_code for c in profile.countries)
+        raise BadInput("unknown_country", f"countryCode is not served here; known: {known}")
+    price = request.price or token_price(request.amount, country.currency)
+    if price.currency != country.currency:
+        raise BadInput("wrong_currency", f"fiatAmount must be in {country.currency} for {country.country_code}")
+    if price.minor == 0:
+        raise BadInput("zero_amount", "fiatAmount must be positive")
+    _check_limits(request.amount, profile)
+    contracts = deployment(config().deployments_path, profile.chain_id)
+    escrow = contracts.country(request.country_code).escrow
+    return Intent(
+        intent_id=derive_intent_id(chain_id=profile.chain_id, escrow=escrow, payer=escrow, tx_ref=request.tx_ref),
+        tx_ref=request.tx_ref,
+        tx_ref_hash=tx_ref_hash(request.tx_ref),
+        client=client,
+        chain_id=profile.chain_id,
+        user=request.user,
+        amount=Decimal(request.amount),
+        country_code=request.country_code,
+        fiat_currency=price.currency,
+        fiat_expected=price.minor,
+        state=State.AWAITING_PAYMENT.value,
+        created_at=now,
+        expires_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
+        due_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
+    )
+
+
+def _check_limits(amount: int, profile: Profile) -> None:
+    if amount < profile.limits.min_mint:
+        raise Unprocessable("below_minimum", f"amount is below the minimum of {profile.limits.min_mint} base units")
+    if amount > profile.limits.max_mint:
+        raise Unprocessable("above_maximum", f"amount is above the maximum of {profile.limits.max_mint} base units")
+
+
+def _tx_ref_used(existing: Intent, client: str) -> Conflict:
+    mine = existing.intent_id if existing.client == client else None
+    return Conflict("tx_ref_used", "txRef belongs to an existing intent; use a new txRef", existing=mine)
+
+
+def _use_daily_limit(intent: Intent, now: datetime) -> None:
+    """One conditional upsert: two requests at once cannot both take the last of the allowance."""
+    limit = config().profile.limits.daily_mint
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'INSERT INTO purchases_daily_usage AS u ("user", day, total) VALUES (%s, %s, %s)'
+            ' ON CONFLICT ("user", day) DO UPDATE SET total = u.total + EXCLUDED.total'
+            " WHERE u.total + EXCLUDED.total <= %s RETURNING total",
+            [intent.user, now.astimezone(UTC).date(), intent.amount, Decimal(limit)],
+        )
+        if cursor.fetchone() is None:
+            raise Unprocessable("daily_limit", f"amount exceeds the user's daily limit of {limit} base units")
+
+
+def release_daily_limit(intents: list[Intent]) -> None:
+    """Gives back what intents took from the day they were created on (they ended without a mint)."""
+    for intent in intents:
+        day = intent.created_at.astimezone(UTC).date()
+        DailyUsage.objects.filter(user=intent.user, day=day).update(total=F("total") - intent.amount)
+
+
+def get_intent(*, intent_id: str, client: str | None = None) -> Intent:
+    """The intent; NotFound also when it is another client's (`client` None: an operator, sees all)."""
+    intent = Intent.objects.filter(intent_id=intent_id).first()
+    if intent is None or (client is not None and intent.client != client):
+        raise NotFound("intent_not_found", "no such intent")
+    return intent

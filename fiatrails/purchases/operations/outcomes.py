@@ -1,0 +1,106 @@
+"""What the chain did to the orders: mined, undone by a reorg, executed for good, or released unused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.evm.outcomes import take
+from fiatrails.engine.wakeup import notify
+from fiatrails.kernel.backoff import delay
+from fiatrails.kernel.conf import profile
+from fiatrails.kernel.metrics import MINT_INTENTS
+from fiatrails.kernel.money import Money
+from fiatrails.ledger import entries
+from fiatrails.ledger.posting import EntryDraft, post
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.states import Hold, State
+from fiatrails.purchases.store import Step, hold, move, persist
+
+log = structlog.get_logger(__name__)
+# Skip codes that a repetition cannot change; the money waits for a person. Others (a rate limit, a revert) may pass.
+_PERMANENT = {"INVALID_AMOUNT", "INVALID_USER", "OVER_PER_MINT_LIMIT", "TOKEN_REFUSED"}
+
+
+def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
+    """Applies what the submitter reported since the last time. The report is marked as taken in the transaction that
+    moves the intents and posts to the ledger, so each is applied exactly once."""
+    with transaction.atomic():
+        outcomes = take(limit, now=now)
+        if not outcomes:
+            return 0
+        intents = _lock(outcomes)
+        steps: list[Step] = []
+        drafts: list[EntryDraft] = []
+        for outcome in outcomes:
+            intent = intents[outcome.intent_id]
+            before = intent.state
+            _apply(intent, outcome, now)
+            if intent.state != before:
+                steps.append(Step(intent.intent_id, intent.state, "chain", _detail(outcome)))
+            if outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED:
+                drafts.append(_mint_entry(intent))
+        persist(list(intents.values()), steps, now=now)
+        post(drafts, now=now)
+        notify()
+    MINT_INTENTS.labels(status="executed").inc(len(drafts))
+    return len(outcomes)
+
+
+def _lock(outcomes: Sequence[Outcome]) -> dict[str, Intent]:
+    ids = {outcome.intent_id for outcome in outcomes}
+    rows = Intent.objects.select_for_update().filter(intent_id__in=ids).order_by("pk")
+    return {row.intent_id: row for row in rows}
+
+
+def _apply(intent: Intent, outcome: Outcome, now: datetime) -> None:
+    state = State(intent.state)
+    if outcome.kind is OutcomeKind.EXECUTED:
+        if state is not State.EXECUTED:
+            intent.tx_hash, intent.block_number = outcome.tx_hash, outcome.block_number
+            move(intent, State.EXECUTED, now=now, due_at=None)
+    elif outcome.kind is OutcomeKind.MINED:
+        if state is State.SUBMITTING:
+            intent.tx_hash, intent.block_number = outcome.tx_hash, outcome.block_number
+            move(intent, State.MINED, now=now, due_at=None)
+    elif outcome.kind is OutcomeKind.UNMINED:
+        if state is State.MINED:
+            intent.tx_hash = intent.block_number = None
+            move(intent, State.SUBMITTING, now=now, due_at=None)
+    elif state in (State.SUBMITTING, State.MINED):
+        _released(intent, outcome, now)
+
+
+def _released(intent: Intent, outcome: Outcome, now: datetime) -> None:
+    """The slot is finalized and the escrow says unused: a new order cannot mint twice."""
+    log.warning("intent.released", intent_id=intent.intent_id, code=outcome.code)
+    intent.tx_hash = intent.block_number = None
+    reason = f"the chain skipped the mint: {outcome.code}"
+    intent.releases += 1
+    if outcome.code == "NOT_COMPLIANT":
+        # The registry is asked again, which holds the payer with a reason or lets the mint pass.
+        move(intent, State.PAID, now=now, due_at=now, reason=reason)
+    elif outcome.code in _PERMANENT or intent.releases >= profile().retry.max_attempts:
+        hold(intent, Hold.CHAIN_REFUSED, now=now, reason=f"{reason}; accept to try again, or refund")
+    else:
+        pause = max(delay(intent.releases, profile().retry), timedelta(seconds=1))
+        move(intent, State.PAID, now=now, due_at=now + pause, reason=reason)
+        intent.alone = True
+
+
+def _detail(outcome: Outcome) -> str:
+    block = f" in block {outcome.block_number}" if outcome.block_number is not None else ""
+    return f"{outcome.code or outcome.tx_hash or ''}{block}"
+
+
+def _mint_entry(intent: Intent) -> EntryDraft:
+    return entries.mint_executed(
+        intent_id=intent.intent_id,
+        money=Money(intent.fiat_currency, intent.fiat_expected),
+        token_amount=int(intent.amount),
+        country=intent.country_code,
+    )

@@ -1,0 +1,100 @@
+"""Set-based writing of intents: many rows, one statement, so a batch of a hundred costs what one costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from fiatrails.kernel.errors import StaleFence
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.states import Hold, State, require_move
+
+# Column -> PostgreSQL type; everything that a move may change.
+_COLUMNS = {
+    "state": "text", "hold": "text", "reason": "text", "alone": "bool", "releases": "int",
+    "fiat_paid": "bigint", "tx_hash": "text", "block_number": "bigint", "due_at": "timestamptz",
+    "attempts": "int", "last_error": "text", "paid_at": "timestamptz", "held_at": "timestamptz",
+    "executed_at": "timestamptz", "refunded_at": "timestamptz",
+}  # fmt: skip
+
+_UPDATE = f"""
+    UPDATE purchases_intent i
+       SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
+           lease_until = NULL, fence = i.fence + 1
+      FROM unnest(%(id)s::bigint[], %(fence)s::bigint[],
+            {", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())})
+        AS t(id, fence, {", ".join(_COLUMNS)})
+     WHERE i.id = t.id AND i.fence = t.fence
+"""  # noqa: S608 - the names above are constants
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an intent's timeline."""
+
+    intent_id: str
+    state: str
+    actor: str
+    detail: str = ""
+
+
+def move(intent: Intent, target: State, *, now: datetime, due_at: datetime | None, reason: str = "") -> None:
+    """Changes the intent in memory: the state with everything that follows from it. Conflict when not allowed."""
+    require_move(intent.state, target)
+    intent.state, intent.reason, intent.due_at = target.value, reason, due_at
+    intent.attempts, intent.last_error = 0, ""
+    if target is not State.HELD:
+        intent.hold = ""
+    if target is State.PAID:
+        intent.paid_at = intent.paid_at or now
+    elif target is State.EXECUTED:
+        intent.executed_at = now
+    elif target is State.REFUNDED:
+        intent.refunded_at = now
+
+
+def hold(intent: Intent, why: Hold, *, now: datetime, reason: str, due_at: datetime | None = None) -> None:
+    """Moves the intent to HELD: an operator or a policy decides what becomes of the money."""
+    first_held = intent.held_at if intent.state == State.HELD and intent.hold == why else now
+    move(intent, State.HELD, now=now, due_at=due_at, reason=reason)
+    intent.hold, intent.held_at = why.value, first_held
+
+
+def persist(intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime) -> None:
+    """Writes intents changed in memory, and their timeline, in the caller's transaction.
+
+    `WHERE fence = mine`: StaleFence when any row was taken over since it was read. The fence rises with every write,
+    so a worker that still holds an older copy can write nothing.
+    """
+    assert transaction.get_connection().in_atomic_block, "persist belongs into the transaction that decided"
+    if not intents:
+        return
+    values: dict[str, list[object]] = {name: [getattr(i, name) for i in intents] for name in ("id", "fence", *_COLUMNS)}
+    with connection.cursor() as cursor:
+        cursor.execute(_UPDATE, values)
+        if cursor.rowcount != len(intents):
+            raise StaleFence(f"{len(intents) - cursor.rowcount} of {len(intents)} intents")
+    record_steps(steps, now=now)
+
+
+def record_steps(steps: Sequence[Step], *, now: datetime) -> None:
+    """Appends to the timelines."""
+    if not steps:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO purchases_transition (intent_id, state, at, actor, detail)"
+            " SELECT intent_id, state, %(now)s, actor, detail"
+            " FROM unnest(%(ids)s::text[], %(states)s::text[], %(actors)s::text[], %(details)s::text[])"
+            " AS t(intent_id, state, actor, detail)",
+            {
+                "now": now,
+                "ids": [s.intent_id for s in steps],
+                "states": [str(s.state) for s in steps],
+                "actors": [s.actor for s in steps],
+                "details": [s.detail for s in steps],
+            },
+        )

@@ -1,0 +1,202 @@
+"""Payments meeting intents, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from fiatrails.controls import dead_letters
+from fiatrails.ledger.verify import equation, verify
+from fiatrails.providers.core.inbox import Recorded
+from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.operations import decisions
+from fiatrails.purchases.operations.payments import record_payments
+from tests.conftest import SteppedClock
+from tests.integration.purchases.conftest import paid
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Make = Callable[..., Intent]
+
+
+def state_of(intent: Intent) -> str:
+    return Intent.objects.get(pk=intent.pk).state
+
+
+def require_books_to_balance() -> None:
+    assert verify().ok
+    assert equation("KES").holds
+
+
+def test_an_exact_payment_pays_the_intent(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    [answer] = record_payments([paid("TX-1", 10)], now=clock.now())
+    assert (answer.status, answer.intent_id) == (Recorded.NEW, intent.intent_id)
+    assert state_of(intent) == "paid"
+    require_books_to_balance()
+    assert equation("KES").pending == 1000
+
+
+def test_a_callback_repeated_fifty_times_at_once_pays_once(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+
+    def send(_: int) -> Recorded:
+        try:
+            return record_payments([paid("TX-1", 10)], now=clock.now())[0].status
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(25) as threads:
+        answers = list(threads.map(send, range(50)))
+    assert sorted(answers) == [Recorded.NEW] + [Recorded.SEEN] * 49
+    assert Intent.objects.get(pk=intent.pk).fiat_paid == 1000
+    require_books_to_balance()
+    assert equation("KES").paid == 1000
+
+
+def test_duplicates_within_one_batch_pay_once(make_intent: Make, clock: SteppedClock) -> None:
+    make_intent("TX-1", now=clock.now())
+    answers = record_payments([paid("TX-1", 10)] * 5, now=clock.now())
+    assert [a.status for a in answers] == [Recorded.NEW] + [Recorded.SEEN] * 4
+    assert equation("KES").paid == 1000
+
+
+def test_the_same_event_with_another_amount_is_quarantined(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", 10)], now=clock.now())
+    [answer] = record_payments([paid("TX-1", 99, raw=b"other")], now=clock.now())
+    assert answer.status is Recorded.CONFLICT
+    assert bytes(InboxConflict.objects.get().raw) == b"other"
+    assert state_of(intent) == "paid"
+    assert dead_letters.depth() == 1
+    require_books_to_balance()
+
+
+def test_a_payment_that_came_first_waits_for_its_intent(make_intent: Make, clock: SteppedClock) -> None:
+    [answer] = record_payments([paid("TX-LATER", 10)], now=clock.now())
+    assert (answer.status, answer.intent_id) == (Recorded.NEW, None)
+    assert equation("KES").suspense == 1000
+    intent = make_intent("TX-LATER", now=clock.now())
+    assert intent.state == "paid"
+    assert InboxEvent.objects.get().state == EventState.APPLIED
+    assert equation("KES").suspense == 0
+    require_books_to_balance()
+
+
+def test_a_payment_and_its_intent_at_once_always_meet(make_intent: Make, clock: SteppedClock) -> None:
+    """Race: each could miss the other's uncommitted row; the lock on the txRef forbids it."""
+
+    def pay(ref: str) -> None:
+        record_payments([paid(ref, 10)], now=clock.now())
+        connection.close()
+
+    def make(ref: str) -> None:
+        make_intent(ref, now=clock.now())
+        connection.close()
+
+    refs = [f"TX-{n}" for n in range(30)]
+    with ThreadPoolExecutor(8) as threads:
+        futures = [threads.submit(job, ref) for ref in refs for job in (pay, make)]
+    for future in futures:
+        future.result()
+    assert set(Intent.objects.values_list("state", flat=True)) == {"paid"}
+    assert equation("KES").suspense == 0
+    require_books_to_balance()
+
+
+@pytest.mark.parametrize("kes", [9, 11])
+def test_a_wrong_amount_holds_the_intent_and_keeps_the_money(make_intent: Make, clock: SteppedClock, kes: int) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", kes)], now=clock.now())
+    stored = Intent.objects.get(pk=intent.pk)
+    assert (stored.state, stored.hold, stored.fiat_paid) == ("held", "amount_mismatch", kes * 100)
+    require_books_to_balance()
+
+
+def test_a_top_up_completes_a_payment_that_was_too_small(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", 4, receipt="AAAA1")], now=clock.now())
+    record_payments([paid("TX-1", 6, receipt="AAAA2")], now=clock.now())
+    assert state_of(intent) == "paid"
+    assert equation("KES").pending == 1000
+
+
+@pytest.mark.parametrize(("kes", "suspense"), [(9, 0), (11, 100)])
+def test_accepting_a_wrong_amount_settles_the_difference(
+    make_intent: Make, clock: SteppedClock, kes: int, suspense: int
+) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", kes)], now=clock.now())
+    decisions.accept(intent_id=intent.intent_id, actor="ops", reason="agreed by phone", now=clock.now())
+    assert state_of(intent) == "paid"
+    assert equation("KES").pending == 1000
+    assert equation("KES").suspense == suspense
+    require_books_to_balance()
+
+
+def test_a_second_payment_for_a_paid_intent_is_surplus(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    answers = record_payments([paid("TX-1", 10, receipt="AAAA1"), paid("TX-1", 10, receipt="AAAA2")], now=clock.now())
+    assert [a.status for a in answers] == [Recorded.NEW, Recorded.NEW]
+    assert state_of(intent) == "paid"
+    assert sorted(InboxEvent.objects.values_list("state", flat=True)) == [
+        EventState.APPLIED,
+        EventState.SURPLUS,
+    ]
+    assert (equation("KES").pending, equation("KES").suspense) == (1000, 1000)
+    assert dead_letters.depth() == 1
+    require_books_to_balance()
+
+
+def test_one_receipt_counts_once_whatever_brought_it(make_intent: Make, clock: SteppedClock) -> None:
+    make_intent("TX-1", now=clock.now())
+    first = paid("TX-1", 10, receipt="RCPT1")
+    other = paid("TX-1", 10, receipt="RCPT1")
+    object.__setattr__(other, "event_key", "c2b:RCPT1")
+    record_payments([first], now=clock.now())
+    [answer] = record_payments([other], now=clock.now())
+    assert answer.status is Recorded.RECEIPT_SEEN
+    assert equation("KES").paid == 1000
+    require_books_to_balance()
+
+
+def test_money_for_an_expired_intent_is_held(make_intent: Make, clock: SteppedClock) -> None:
+    intent = make_intent("TX-1", now=clock.now())
+    Intent.objects.filter(pk=intent.pk).update(state="expired")
+    record_payments([paid("TX-1", 10)], now=clock.now())
+    stored = Intent.objects.get(pk=intent.pk)
+    assert (stored.state, stored.hold) == ("held", "late_payment")
+    require_books_to_balance()
+
+
+def test_a_worker_with_an_older_copy_can_write_nothing(make_intent: Make, clock: SteppedClock) -> None:
+    from django.db import transaction
+
+    from fiatrails.kernel.errors import StaleFence
+    from fiatrails.purchases.store import persist
+
+    intent = make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", 10)], now=clock.now())
+    with pytest.raises(StaleFence), transaction.atomic():
+        persist([intent], [], now=clock.now())
+    assert state_of(intent) == "paid"
+
+
+def test_two_requests_cannot_both_take_the_last_of_the_daily_limit(make_intent: Make, clock: SteppedClock) -> None:
+    from fiatrails.kernel.errors import Unprocessable
+
+    def make(number: int) -> bool:
+        try:
+            make_intent(f"TX-{number}", now=clock.now(), tokens=1000)
+        except Unprocessable:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(10) as threads:
+        made = list(threads.map(make, range(10)))
+    assert sum(made) == 5
