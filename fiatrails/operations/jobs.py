@@ -1,0 +1,42 @@
+"""The periodic jobs: names, periods, and what they do."""
+
+from __future__ import annotations
+
+from fiatrails.controls import dead_letters
+from fiatrails.engine import heartbeat, periodic
+from fiatrails.engine.periodic import Job
+from fiatrails.kernel.clock import Clock
+from fiatrails.ledger.verify import verify
+from fiatrails.operations.replay import retry_temporary
+from fiatrails.purchases.operations.confirmations import alarm_unmatched
+
+
+def jobs() -> list[Job]:
+    """Every job of a worker."""
+    return [
+        Job("dlq.retry", 600, lambda clock: f"{retry_temporary(now=clock.now())} replayed"),
+        Job("dlq.mirror", 60, lambda _: _mirror()),
+        Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(now=clock.now())} alarmed"),
+        Job("ledger.verify", 3600, _verify_ledger),
+        Job("engine.forget", 86_400, _forget),
+    ]
+
+
+def _mirror() -> str:
+    dead_letters.synchronise_mirror()
+    return "mirrored"
+
+
+def _verify_ledger(clock: Clock) -> str:
+    result = verify()
+    if not result.ok:
+        dead_letters.bury(
+            operation="verifyLedger", intent_id="", attempts=1, last_error="; ".join(result.problems)[:500],
+            error_class="permanent", payload={}, now=clock.now(),
+        )  # fmt: skip
+    return "ok" if result.ok else "broken"
+
+
+def _forget(clock: Clock) -> str:
+    now = clock.now()
+    return f"{heartbeat.forget_old(now=now)} heartbeats, {periodic.forget_old(now=now)} runs"

@@ -1,0 +1,76 @@
+"""Dead letters set going again: one, several, or all since a time; each closed in the transaction that restarts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from fiatrails.controls import dead_letters
+from fiatrails.controls.dead_letters import Item
+from fiatrails.controls.modes import Flow, check
+from fiatrails.kernel.errors import Conflict
+from fiatrails.purchases.operations.replay import rearm
+
+# Operations whose work is an intent's own next step; anything else needs a person's decision first.
+REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment"})
+AUTOMATIC = "dlq-auto-retry"
+_ADVICE = {
+    "callbackConflict": "compare the stored bytes, then discard it with a reason",
+    "surplusPayment": "return the money with `fiatrails payments refund`, then discard it with a reason",
+    "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one item. `restarted` False: nothing had to be done (`closed`) or nothing may be (`advice`)."""
+
+    item_id: str
+    intent_id: str
+    restarted: bool
+    closed: bool
+    why: str
+
+
+def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
+    """Replays one open item. NotFound when there is none, Conflict when it is closed already."""
+    check(Flow.REPLAY, now=now)
+    item = dead_letters.get(item_id)
+    if item.state != "open":
+        raise Conflict("dead_letter_closed", f"{item.item_id} is {item.state} already")
+    if item.operation not in REPLAYABLE:
+        why = _ADVICE.get(item.operation, "needs a decision; discard it with a reason when it is made")
+        return Replayed(item.item_id, item.intent_id, False, False, why)
+    with transaction.atomic():
+        result = rearm(intent_id=item.intent_id, actor=actor, now=now)
+        if result.restarted:
+            dead_letters.mark_replayed(item.item_id, actor=actor, now=now)
+        else:
+            dead_letters.resolve(item.item_id, reason=result.why, actor=actor, now=now)
+    return Replayed(item.item_id, item.intent_id, result.restarted, True, result.why)
+
+
+def open_items(*, since: datetime | None = None) -> list[Item]:
+    """The open items, oldest first."""
+    groups = dead_letters.list_open(buried_since=since)
+    return sorted((item for group in groups for item in group.items), key=lambda item: item.created_at)
+
+
+def replay_many(items: Sequence[Item], *, actor: str, now: datetime) -> list[Replayed]:
+    """Replays each; one that somebody closed meanwhile is reported, not raised."""
+    results = []
+    for item in items:
+        try:
+            results.append(replay_item(item_id=item.item_id, actor=actor, now=now))
+        except Conflict as error:
+            results.append(Replayed(item.item_id, item.intent_id, False, True, error.message))
+    return results
+
+
+def retry_temporary(*, now: datetime) -> int:
+    """The ten-minute job: replays what failed for a passing reason; returns how many were set going."""
+    items = [item for item in open_items() if item.error_class == "temporary" and item.operation in REPLAYABLE]
+    return sum(result.restarted for result in replay_many(items, actor=AUTOMATIC, now=now))

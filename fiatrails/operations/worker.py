@@ -1,0 +1,83 @@
+"""The worker: every loop that moves money, in one process. Any number of them may run; rows decide who does what."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import structlog
+
+from fiatrails.chains.core.pool import default_pool
+from fiatrails.chains.core.signer import load_signers
+from fiatrails.chains.evm import lanes
+from fiatrails.engine.loop import Loop, run_all
+from fiatrails.engine.periodic import run_due
+from fiatrails.engine.wakeup import Listener
+from fiatrails.kernel.clock import Clock
+from fiatrails.kernel.conf import config
+from fiatrails.operations.jobs import jobs
+from fiatrails.providers.mpesa.daraja import default_client
+from fiatrails.providers.mpesa.requests import drive_due
+from fiatrails.purchases.operations.advance import Tools, advance_due
+from fiatrails.purchases.operations.confirmations import confirm_due
+from fiatrails.purchases.operations.outcomes import collect_outcomes
+
+log = structlog.get_logger(__name__)
+SWEEP_S = 0.5
+LANE_SWEEP_S = 0.2
+JOB_SWEEP_S = 5.0
+
+
+def advance_pass(*, clock: Clock) -> int:
+    """One pass over everything but the chain lanes; returns the amount of work done."""
+    tools = Tools(clock=clock, pool=default_pool())
+    return collect_outcomes(now=clock.now()) + advance_due(tools=tools)
+
+
+def provider_pass(*, clock: Clock) -> int:
+    """Confirms untrusted events and drives requests to providers."""
+    client = default_client()
+    return confirm_due(clock=clock, client=client) + drive_due(clock=clock, client=client)
+
+
+def lane_pass(*, clock: Clock, holder: str) -> int:
+    """One tick of every signer lane; returns how much moved."""
+    return lanes.run_lanes(clock=clock, pool=default_pool(), signers=load_signers(config().signers), holder=holder)
+
+
+def drain(*, clock: Clock, max_passes: int = 50) -> int:
+    """Passes until nothing is due or `max_passes` were made: what a Celery hint starts."""
+    holder = f"{socket.gethostname()}:{os.getpid()}/celery"
+    total = 0
+    for _ in range(max_passes):
+        done = advance_pass(clock=clock) + lane_pass(clock=clock, holder=holder)
+        total += done
+        if not done:
+            break
+    return total
+
+
+def run(*, clock: Clock, stop: threading.Event) -> None:
+    """Runs until `stop` is set; finishes the step in hand, so stopping loses nothing."""
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    loops = [
+        Loop(f"advance@{holder}", lambda: advance_pass(clock=clock), SWEEP_S, clock),
+        Loop(f"lanes@{holder}", lambda: lane_pass(clock=clock, holder=holder), LANE_SWEEP_S, clock),
+        Loop(f"providers@{holder}", lambda: provider_pass(clock=clock), SWEEP_S, clock),
+        Loop(f"jobs@{holder}", lambda: run_due(jobs(), clock=clock) and 0, JOB_SWEEP_S, clock),
+    ]
+    wakes = [threading.Event() for _ in loops]
+    listener = Listener(wakes)
+    listener.start()
+    log.info("worker.started", holder=holder)
+    threading.Thread(target=_wake_on_stop, args=(stop, wakes), daemon=True).start()
+    run_all(loops, stop=stop, wakes=wakes)
+    listener.stop()
+    log.info("worker.stopped", holder=holder)
+
+
+def _wake_on_stop(stop: threading.Event, wakes: list[threading.Event]) -> None:
+    stop.wait()
+    for wake in wakes:
+        wake.set()
