@@ -13,7 +13,7 @@ from fiatrails.chains.evm.registry import UserCompliance, read_users
 from fiatrails.compliance.models import Decision
 from fiatrails.compliance.policy import Verdict, judge, policy_version
 from fiatrails.kernel.conf import config
-from fiatrails.kernel.metrics import COMPLIANCE_CHECKS
+from fiatrails.kernel.metrics import compliance_checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def decide(subjects: Sequence[Subject], entries: dict[str, UserCompliance], *, n
     verdicts = {subject.intent_id: judge(entries[subject.user], rules) for subject in subjects}
     Decision.objects.bulk_create([_row(s, entries[s.user], verdicts[s.intent_id], now) for s in subjects])
     for verdict in verdicts.values():
-        COMPLIANCE_CHECKS.labels(result="compliant" if verdict.cleared else "non_compliant").inc()
+        compliance_checks.labels(result="cleared" if verdict.cleared else "refused").inc()
     return verdicts
 
 

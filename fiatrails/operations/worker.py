@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from functools import lru_cache
 
 import structlog
 
 from fiatrails.chains.core.pool import default_pool
-from fiatrails.chains.core.signer import load_signers
+from fiatrails.chains.core.signer import Signers, load_signers
 from fiatrails.chains.evm import lanes
 from fiatrails.engine.loop import Loop, run_all
 from fiatrails.engine.periodic import run_due
@@ -42,8 +43,18 @@ def provider_pass(*, clock: Clock) -> int:
 
 
 def lane_pass(*, clock: Clock, holder: str) -> int:
-    """One tick of every signer lane; returns how much moved."""
-    return lanes.run_lanes(clock=clock, pool=default_pool(), signers=load_signers(config().signers), holder=holder)
+    """One tick of every signer lane; returns how many of them moved something."""
+    pool, keys = default_pool(), signers()
+    lanes.ensure_lanes(signers=keys, pool=pool, now=clock.now())
+    reports = lanes.run_lanes(clock=clock, pool=pool, signers=keys, holder=holder)
+    return sum(report.progressed for report in reports)
+
+
+@lru_cache(maxsize=1)
+def signers() -> Signers:
+    """The process's signers."""
+    # Once per process: unlocking a keystore takes a second of deliberate work.
+    return load_signers(config().signers)
 
 
 def drain(*, clock: Clock, max_passes: int = 50) -> int:

@@ -26,7 +26,7 @@ from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import FiatRailsError, OutsideUnknown, StaleFence, Unavailable
-from fiatrails.kernel.metrics import RETRY_ATTEMPTS
+from fiatrails.kernel.metrics import mint_intents, retry_attempts
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations import refunds
 from fiatrails.purchases.operations.intents import release_daily_limit
@@ -67,7 +67,24 @@ def _run_queue(state: State, step: _Step, *, tools: Tools, limit: int) -> int:
         log.warning("intents.taken_over", state=state.value, error=str(error))
     except (OutsideUnknown, Unavailable) as error:
         _retry_later(rows, error, operation=_OPERATIONS[state], now=tools.clock.now())
+    except FiatRailsError as error:
+        _alone(rows, step, tools, error, operation=_OPERATIONS[state])
     return len(rows)
+
+
+def _alone(rows: Sequence[Intent], step: _Step, tools: Tools, error: FiatRailsError, *, operation: str) -> None:
+    """Something about one of the rows is wrong for good (a clearance that is not ours, say). Each is tried by itself,
+    so that it alone ends as a dead letter and not its neighbours."""
+    if len(rows) == 1:
+        _retry_later(rows, error, operation=operation, now=tools.clock.now())
+        return
+    for row in rows:
+        try:
+            step([row], tools)
+        except StaleFence:
+            continue
+        except FiatRailsError as own:
+            _retry_later([row], own, operation=operation, now=tools.clock.now())
 
 
 def _expire(rows: Sequence[Intent], tools: Tools) -> None:
@@ -76,6 +93,7 @@ def _expire(rows: Sequence[Intent], tools: Tools) -> None:
         mine = still_mine(Intent, rows)
         for intent in mine:
             move(intent, State.EXPIRED, now=now, due_at=None, reason="not paid in time")
+            transaction.on_commit(mint_intents.labels(status="failed").inc)
         persist(mine, [Step(i.intent_id, i.state, WORKER, i.reason) for i in mine], now=now)
         release_daily_limit(mine)
 
@@ -176,7 +194,7 @@ def _retry_later(rows: Sequence[Intent], error: FiatRailsError, *, operation: st
 
     A mode that holds the flow back is nobody's failure and costs no attempt.
     """
-    RETRY_ATTEMPTS.labels(operation=operation).inc(len(rows))
+    retry_attempts.labels(operation=operation).inc(len(rows))
     log.warning("intents.retry", operation=operation, count=len(rows), code=error.code)
     held_back = isinstance(error, Unavailable)
     with transaction.atomic():

@@ -9,6 +9,7 @@ from django.db import transaction
 from fiatrails.controls import audit
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict
+from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
@@ -58,5 +59,6 @@ def cancel(*, intent_id: str, actor: str, reason: str, now: datetime) -> Intent:
         move(intent, State.CANCELLED, now=now, due_at=None, reason=reason)
         persist([intent], [Step(intent.intent_id, intent.state, actor, reason)], now=now)
         release_daily_limit([intent])
+        transaction.on_commit(mint_intents.labels(status="failed").inc)
         audit.record(actor=actor, action="intent.cancel", subject=intent_id, details={"reason": reason}, now=now)
     return intent

@@ -13,7 +13,7 @@ from fiatrails.chains.evm.outcomes import take
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.conf import profile
-from fiatrails.kernel.metrics import MINT_INTENTS
+from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
@@ -23,7 +23,7 @@ from fiatrails.purchases.store import Step, hold, move, persist
 
 log = structlog.get_logger(__name__)
 # Skip codes that a repetition cannot change; the money waits for a person. Others (a rate limit, a revert) may pass.
-_PERMANENT = {"INVALID_AMOUNT", "INVALID_USER", "OVER_PER_MINT_LIMIT", "TOKEN_REFUSED"}
+_PERMANENT = {"invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused"}
 
 
 def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
@@ -37,7 +37,11 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
         steps: list[Step] = []
         drafts: list[EntryDraft] = []
         for outcome in outcomes:
-            intent = intents[outcome.intent_id]
+            intent = intents.get(outcome.intent_id)
+            if intent is None:
+                # Only a restored or edited database brings this about; the invariants report the mint.
+                log.error("outcome.unknown_intent", intent_id=outcome.intent_id, kind=outcome.kind.value)
+                continue
             before = intent.state
             _apply(intent, outcome, now)
             if intent.state != before:
@@ -47,7 +51,7 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
         persist(list(intents.values()), steps, now=now)
         post(drafts, now=now)
         notify()
-    MINT_INTENTS.labels(status="executed").inc(len(drafts))
+    mint_intents.labels(status="executed").inc(len(drafts))
     return len(outcomes)
 
 
@@ -81,7 +85,7 @@ def _released(intent: Intent, outcome: Outcome, now: datetime) -> None:
     intent.tx_hash = intent.block_number = None
     reason = f"the chain skipped the mint: {outcome.code}"
     intent.releases += 1
-    if outcome.code == "NOT_COMPLIANT":
+    if outcome.code == "not_compliant":
         # The registry is asked again, which holds the payer with a reason or lets the mint pass.
         move(intent, State.PAID, now=now, due_at=now, reason=reason)
     elif outcome.code in _PERMANENT or intent.releases >= profile().retry.max_attempts:

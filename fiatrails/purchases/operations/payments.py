@@ -22,6 +22,8 @@ from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations import matching
 from fiatrails.purchases.store import Step, persist
 
+_SELECT = "SELECT * FROM purchases_intent WHERE tx_ref = ANY(%s::text[]) ORDER BY id FOR UPDATE"
+
 
 def record_payments(events: Sequence[PaymentEvent], *, now: datetime) -> list[Receipted]:
     """Stores the events and acts on the new ones; one answer per event, in order. Durable when it returns.
@@ -51,7 +53,8 @@ def _lock_intents(events: Sequence[PaymentEvent]) -> dict[str, Intent]:
 
 
 def _select(tx_refs: set[str]) -> dict[str, Intent]:
-    rows = Intent.objects.select_for_update().filter(tx_ref__in=tx_refs).order_by("pk")
+    # Raw, as this is the hottest statement of the product: the ORM spends more on writing it than the database on it.
+    rows = Intent.objects.raw(_SELECT, [list(tx_refs)])
     return {row.tx_ref: row for row in rows}
 
 
@@ -62,7 +65,8 @@ def _draft(event: PaymentEvent, intents: dict[str, Intent], now: datetime) -> Dr
     if event.paid is None:
         return Draft(event, EventState.DECLINED, intent_id, credits=False, due_at=None)
     if not event.trusted:
-        return Draft(event, EventState.RECEIVED, intent_id, credits=event.receipt is not None, due_at=now)
+        # An unconfirmed claim must not occupy the receipt: the true event of that payment would count as its duplicate.
+        return Draft(event, EventState.RECEIVED, intent_id, credits=False, due_at=now)
     credits = event.receipt is not None
     if intent is None:
         return Draft(

@@ -11,7 +11,7 @@ from fiatrails.controls import audit, dead_letters
 from fiatrails.controls.modes import Flow, check
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict
-from fiatrails.kernel.metrics import MINT_INTENTS
+from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
@@ -125,5 +125,5 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
     InboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(state=EventState.REFUNDED)
     move(intent, State.REFUNDED, now=now, due_at=None, reason=detail)
     release_daily_limit([intent])
-    transaction.on_commit(MINT_INTENTS.labels(status="refunded").inc)
+    transaction.on_commit(mint_intents.labels(status="refunded").inc)
     return Step(intent.intent_id, intent.state, "provider", detail)

@@ -1,0 +1,68 @@
+"""Prometheus metrics of the whole product; their names are a public contract (dashboards, alerts, the runbook).
+
+Counters are created at zero for every label value known beforehand, so that `rate()` sees the first event. With
+PROMETHEUS_MULTIPROC_DIR set, counters of all processes add up and the gauge shows the latest value that anyone set.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RPC_METHODS = (
+    "eth_blockNumber", "eth_call", "eth_chainId", "eth_estimateGas", "eth_feeHistory", "eth_getBalance",
+    "eth_getBlockByHash", "eth_getBlockByNumber", "eth_getCode", "eth_getLogs", "eth_getTransactionByHash",
+    "eth_getTransactionCount", "eth_getTransactionReceipt", "eth_sendRawTransaction",
+)  # fmt: skip
+RPC_STATUSES = ("ok", "error", "unknown")
+RPC_ERROR_TYPES = ("transport", "timeout", "http_status", "malformed", "json_rpc")
+
+rpc_requests = Counter(
+    "fiatrails_rpc_requests_total", "JSON-RPC calls by method and how they ended", ["method", "status"]
+)
+rpc_errors = Counter(
+    "fiatrails_rpc_errors_total", "JSON-RPC calls that gave no result, by cause", ["method", "error_type"]
+)
+rpc_duration = Histogram(
+    "fiatrails_rpc_duration_seconds",
+    "Seconds of one HTTP exchange, a batch counted under its first method",
+    ["method"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+mint_intents = Counter("fiatrails_mint_intents_total", "Mint intents by how they ended, each counted once", ["status"])
+callbacks = Counter("fiatrails_callbacks_total", "Provider callbacks by what became of them", ["source", "status"])
+dlq_depth = Gauge("fiatrails_dlq_depth", "Dead letters waiting for an operator", multiprocess_mode="mostrecent")
+retry_attempts = Counter("fiatrails_retry_attempts_total", "Repeated attempts", ["operation"])
+compliance_checks = Counter("fiatrails_compliance_checks_total", "Compliance decisions", ["result"])
+hmac_verifications = Counter(
+    "fiatrails_hmac_verifications_total", "Signature checks by key and result", ["key", "result"]
+)
+
+# Each intent is counted once, when it ends, so that executed over all of them is the success rate.
+INTENT_STATUSES = ("executed", "refunded", "failed")
+OPERATIONS = (
+    "expireIntent", "checkCompliance", "executeMint", "refundPayment", "compliance_update", "provider_call", "broadcast",
+    "bump",
+)  # fmt: skip
+
+
+def _initialise() -> None:
+    for method in RPC_METHODS:
+        rpc_duration.labels(method)
+        for status in RPC_STATUSES:
+            rpc_requests.labels(method, status)
+        for error_type in RPC_ERROR_TYPES:
+            rpc_errors.labels(method, error_type)
+    for status in INTENT_STATUSES:
+        mint_intents.labels(status)
+    for status in ("accepted", "duplicate", "rejected", "unmatched", "failed"):
+        callbacks.labels("mpesa", status)
+    for operation in OPERATIONS:
+        retry_attempts.labels(operation)
+    for result in ("cleared", "refused", "unknown"):
+        compliance_checks.labels(result)
+    for key in ("current", "new"):
+        hmac_verifications.labels(key, "valid")
+    hmac_verifications.labels("none", "invalid")
+
+
+_initialise()

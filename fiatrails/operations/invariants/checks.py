@@ -1,0 +1,169 @@
+"""The invariants. Each check returns findings; none means that it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm import history
+from fiatrails.chains.evm.deployment import deployment
+from fiatrails.controls import audit
+from fiatrails.kernel.conf import config
+from fiatrails.ledger.balances import equation, overdrawn, trial_balance
+from fiatrails.ledger.verify import verify
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.states import PENDING_MONEY, State
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violated invariant, with the first offenders."""
+
+    invariant: str
+    offenders: tuple[str, ...]
+
+
+# Each selects the ids that violate the sentence.
+_BOOK_QUERIES = {
+    "the money of an intent is what its credited payments add up to": """
+        SELECT i.intent_id FROM purchases_intent i
+        LEFT JOIN (SELECT intent_id, sum(amount_minor) AS paid FROM rb_core_inbox_event
+                    WHERE state IN ('applied', 'refunded') GROUP BY intent_id) e USING (intent_id)
+        LEFT JOIN (SELECT entry.reference AS intent_id, -sum(posting.amount) AS adjusted
+                     FROM ledger_entry entry JOIN ledger_posting posting ON posting.entry_id = entry.id
+                     JOIN ledger_account account ON account.id = posting.account_id
+                    WHERE entry.kind = 'adjustment' AND account.code LIKE 'pending:%%'
+                    GROUP BY entry.reference) a USING (intent_id)
+        WHERE i.fiat_paid <> coalesce(e.paid, 0) + coalesce(a.adjusted, 0)""",
+    "an intent that waits for money or ended without it has none": """
+        SELECT intent_id FROM purchases_intent
+        WHERE state IN ('awaiting_payment', 'expired', 'cancelled', 'failed') AND fiat_paid <> 0""",
+    "a receipt is credited once": """
+        SELECT provider || ':' || receipt FROM rb_core_inbox_event WHERE credits
+        GROUP BY provider, receipt HAVING count(*) > 1""",
+    "an intent owns at most one place in a nonce slot": """
+        SELECT intent_id FROM chains_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",
+    "nothing is submitted without a clearance": """
+        SELECT s.intent_id FROM chains_slot_intent s
+        WHERE NOT EXISTS (SELECT FROM compliance_decision d WHERE d.intent_id = s.intent_id AND d.cleared)""",
+    "an executed intent has its mint in the ledger, and no other has": """
+        SELECT coalesce(i.intent_id, e.reference) FROM purchases_intent i
+        FULL JOIN (SELECT reference FROM ledger_entry WHERE kind = 'mint') e ON e.reference = i.intent_id
+        WHERE coalesce(i.state = 'executed', false) <> (e.reference IS NOT NULL)""",
+}
+
+
+def check_books() -> list[Finding]:
+    """Everything that the database alone can show, as of one instant."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # One snapshot for all the queries; beside running workers two statements would see two moments.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return [*_offending_rows(), *_ledger_findings(), *_pending_findings()]
+
+
+def _offending_rows() -> Iterator[Finding]:
+    for sentence, statement in _BOOK_QUERIES.items():
+        with connection.cursor() as cursor:
+            cursor.execute(f"{statement} LIMIT %s", [SHOWN])
+            offenders = tuple(str(row[0]) for row in cursor.fetchall())
+        if offenders:
+            yield Finding(sentence, offenders)
+
+
+def _ledger_findings() -> Iterator[Finding]:
+    result = verify()
+    if not result.ok:
+        yield Finding("the ledger verifies", result.problems)
+    trail = audit.verify()
+    if not trail.ok:
+        yield Finding("the audit trail verifies", trail.problems)
+    for currency in _currencies():
+        books = equation(currency)
+        if not books.holds:
+            yield Finding("paid = minted + pending + refunded", (str(books),))
+        excess = overdrawn(currency)
+        if excess:
+            yield Finding("no intent is minted beyond what was paid", tuple(f"{i}: {m}" for i, m in excess[:SHOWN]))
+
+
+def _currencies() -> list[str]:
+    return sorted({country.currency for country in config().profile.countries})
+
+
+def _pending_findings() -> Iterator[Finding]:
+    """The ledger's pending balance is the money of the intents that are neither minted nor refunded."""
+    for currency in _currencies():
+        states = [state.value for state in PENDING_MONEY]
+        rows = Intent.objects.filter(fiat_currency=currency, state__in=states)
+        intents = sum(rows.values_list("fiat_paid", flat=True))
+        books = equation(currency).pending
+        if intents != books:
+            yield Finding("pending in the ledger = money of open intents", (f"{currency}: {books} and {intents}",))
+
+
+def check_chain(*, pool: RpcPool) -> list[Finding]:
+    """Compares every mint on the chain with the rows: each intent at most once, the exact amount to the exact user,
+    none that was not paid for, and every executed intent really there. Reads the rows after the chain's head was
+    fixed; OutsideUnknown when the chain does not answer."""
+    profile = config().profile
+    contracts = deployment(config().deployments_path, profile.chain_id)
+    until = history.head(pool=pool)
+    seen = [
+        mint
+        for country in contracts.countries.values()
+        for mint in history.mints(escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool)
+    ]
+    return [*_double_mints(seen), *_wrong_mints(seen), *_missing_mints(seen, until), *_supply(seen)]
+
+
+def _double_mints(seen: list[history.MintSeen]) -> Iterator[Finding]:
+    counts = Counter(mint.intent_id for mint in seen)
+    twice = tuple(intent_id for intent_id, count in counts.items() if count > 1)
+    if twice:
+        yield Finding("one payment, one mint", twice[:SHOWN])
+
+
+def _wrong_mints(seen: list[history.MintSeen]) -> Iterator[Finding]:
+    known = {row.intent_id: row for row in Intent.objects.filter(intent_id__in=[mint.intent_id for mint in seen])}
+    wrong = []
+    for mint in seen:
+        intent = known.get(mint.intent_id)
+        if intent is None:
+            wrong.append(f"{mint.intent_id}: minted, and unknown here")
+        elif (mint.user, mint.amount) != (intent.user, int(intent.amount)):
+            wrong.append(f"{mint.intent_id}: minted {mint.amount} to {mint.user}")
+        elif intent.fiat_paid != intent.fiat_expected:
+            wrong.append(f"{mint.intent_id}: minted without its payment")
+    if wrong:
+        yield Finding("every mint is the one that was paid for", tuple(wrong[:SHOWN]))
+
+
+def _missing_mints(seen: list[history.MintSeen], until: int) -> Iterator[Finding]:
+    on_chain = {mint.intent_id for mint in seen}
+    executed = Intent.objects.filter(state=State.EXECUTED.value, block_number__lte=until)
+    missing = [intent_id for intent_id in executed.values_list("intent_id", flat=True) if intent_id not in on_chain]
+    if missing:
+        yield Finding("what is called executed is on the chain", tuple(missing[:SHOWN]))
+
+
+def _supply(seen: list[history.MintSeen]) -> Iterator[Finding]:
+    """The ledger's token supply is the sum of those mints that the rows call executed."""
+    executed = set(Intent.objects.filter(state=State.EXECUTED.value).values_list("intent_id", flat=True))
+    minted = sum(mint.amount for mint in seen if mint.intent_id in executed)
+    ledger = sum(-a.balance for a in trial_balance() if a.code.startswith("token_supply:"))
+    if minted != ledger:
+        yield Finding("token supply by our mints = ledger", (f"chain {minted}, ledger {ledger}",))
+
+
+def check_settled() -> list[Finding]:
+    """When faults have stopped and time has passed: nothing is left half-way, and nothing waits for a person."""
+    half_way = [s.value for s in PENDING_MONEY if s is not State.HELD]
+    left = Intent.objects.filter(state__in=half_way).values_list("intent_id", "state")[:SHOWN]
+    return [Finding("everything settles", tuple(f"{i} {s}" for i, s in left))] if left else []

@@ -1,0 +1,109 @@
+"""Returning money that belongs to no intent: above the price, or never matched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from fiatrails.controls import audit
+from fiatrails.controls.modes import Flow, check
+from fiatrails.engine.wakeup import notify
+from fiatrails.kernel.errors import Conflict, NotFound
+from fiatrails.kernel.money import Money
+from fiatrails.ledger import entries
+from fiatrails.ledger.posting import post
+from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.requests import open_reversal
+from fiatrails.purchases.operations import crediting
+from fiatrails.purchases.operations.matching import money_key
+
+_RETURNABLE = (EventState.SURPLUS, EventState.UNMATCHED)
+
+
+def refund_event(*, event_id: int, actor: str, reason: str, now: datetime, external_reference: str = "") -> InboxEvent:
+    """Sends the money of a surplus or unmatched payment back; settled by the provider's result.
+
+    While it is on its way no new intent can claim it. `external_reference`: the operator has paid it back by other
+    means, recorded at once. Raises NotFound, Conflict (`not_returnable`), Unprocessable without a receipt.
+    """
+    check(Flow.REFUND, now=now)
+    with transaction.atomic():
+        event = _locked(event_id)
+        if event.state not in _RETURNABLE:
+            raise Conflict("not_returnable", f"a payment that is {event.state} is not surplus or unmatched")
+        if external_reference:
+            _returned(event, now)
+        else:
+            _start(event, reason, now)
+        details = {"reason": reason, "externalReference": external_reference}
+        audit.record(actor, "event.refund", f"event:{event.pk}", details, now=now)
+        notify()
+    return event
+
+
+def _locked(event_id: int) -> InboxEvent:
+    event = InboxEvent.objects.select_for_update().filter(pk=event_id).first()
+    if event is None:
+        raise NotFound("event_not_found", "no such payment event")
+    return event
+
+
+def _start(event: InboxEvent, reason: str, now: datetime) -> None:
+    request = open_reversal(event=event, reason=reason, now=now)
+    # The intent's own refund counts the reversals that carry its id, and this one is not of its money.
+    request.intent_id = None
+    request.details = {**request.details, "eventState": event.state}
+    request.save(update_fields=["intent_id", "details"])
+    _set(event, EventState.REFUNDING)
+
+
+def settle_returns(*, now: datetime, limit: int = 100) -> int:
+    """Applies what became of the reversals of single events, each once; returns how many."""
+    ended = ProviderRequest.objects.filter(
+        kind=RequestKind.REVERSAL, intent_id__isnull=True, noted_at__isnull=True, settled_at__isnull=False
+    )
+    pks = list(ended.order_by("pk").values_list("pk", flat=True)[:limit])
+    for pk in pks:
+        with transaction.atomic():
+            _settle(pk, now)
+    return len(pks)
+
+
+def _settle(pk: int, now: datetime) -> None:
+    # Inbox rows are locked before requests everywhere; which event it is never changes.
+    event = _locked(int(ProviderRequest.objects.values_list("event_id", flat=True).get(pk=pk) or 0))
+    request = ProviderRequest.objects.select_for_update().get(pk=pk)
+    if request.noted_at is not None or request.settled_at is None:
+        return
+    ProviderRequest.objects.filter(pk=pk).update(noted_at=now)
+    if request.state == RequestState.SUCCEEDED:
+        _succeeded(event, now)
+    elif event.state == EventState.REFUNDING:
+        _set(event, EventState(request.details["eventState"]))
+        why = str(request.result.get("description", "")) or "refused"
+        crediting.alarm(event, "refundEvent", f"the provider refused to send it back: {why}", now=now)
+
+
+def _succeeded(event: InboxEvent, now: datetime) -> None:
+    if event.state in (EventState.REFUNDING, *_RETURNABLE):
+        _returned(event, now)
+    elif event.state != EventState.REFUNDED:
+        # Refused at first, matched meanwhile, and then reversed after all: a person has to sort it out.
+        crediting.alarm(event, "reversedAfterMatch", "the provider reversed a payment that an intent holds", now=now)
+
+
+def _returned(event: InboxEvent, now: datetime) -> None:
+    entry = entries.suspense_refunded(
+        provider=event.provider,
+        receipt=money_key(event.receipt, event.event_key),
+        money=Money(event.currency, event.amount_minor),
+        intent_id=event.intent_id or "",
+    )
+    post([entry], now=now)
+    _set(event, EventState.REFUNDED)
+
+
+def _set(event: InboxEvent, state: EventState) -> None:
+    event.state, event.due_at, event.lease_until = state, None, None
+    event.save(update_fields=["state", "due_at", "lease_until"])
