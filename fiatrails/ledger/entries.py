@@ -1,0 +1,173 @@
+"""What each business event posts. Pure builders: same arguments, same entry, so posting again is harmless.
+
+Every builder keeps *paid = minted + pending + suspense + refunded* per currency: a payment adds to one of the
+right sides, and everything later moves between them or out to the payer. Accounts are in `accounts`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from fiatrails.kernel.errors import BadInput
+from fiatrails.kernel.money import MAX_UINT256, Money
+from fiatrails.ledger import accounts
+from fiatrails.ledger.accounts import EntryKind, account_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting: signed minor or base units, debit positive, never zero."""
+
+    account_code: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """An entry to be posted. `key` identifies the event for ever; `reference` is the intent id, or empty.
+
+    BadInput when it would be refused at COMMIT: there, one bad draft would sink its whole batch.
+    """
+
+    key: str
+    kind: EntryKind
+    reference: str
+    postings: tuple[Line, ...]
+    memo: str = ""
+
+    def __post_init__(self) -> None:
+        totals: dict[str, int] = defaultdict(int)
+        for line in self.postings:
+            if line.amount == 0 or abs(line.amount) > MAX_UINT256:
+                raise BadInput("bad_posting", f"entry {self.key}: an amount is zero or above 2**256 - 1")
+            totals[account_spec(line.account_code).currency] += line.amount
+        if not self.key or not totals or any(totals.values()):
+            raise BadInput("unbalanced_entry", f"entry {self.key!r}: postings must sum to zero per currency")
+
+
+def payment_received(*, provider: str, receipt: str, intent_id: str, money: Money) -> EntryDraft:
+    """A payment for a known intent: Dr cash, Cr pending."""
+    return _payment(provider, receipt, intent_id, ((accounts.pending(money.currency), money.minor),))
+
+
+def payment_surplus(*, provider: str, receipt: str, intent_id: str, price: Money, surplus: Money) -> EntryDraft:
+    """A payment above the intent's price: Dr cash for both, Cr pending the price, Cr suspense the surplus."""
+    if price.currency != surplus.currency:
+        raise BadInput("currency_mismatch", "price and surplus must be in one currency")
+    currency = price.currency
+    credits = ((accounts.pending(currency), price.minor), (accounts.suspense(currency), surplus.minor))
+    return _payment(provider, receipt, intent_id, credits)
+
+
+def unmatched_payment(*, provider: str, receipt: str, money: Money) -> EntryDraft:
+    """A payment whose intent is not known (yet): Dr cash, Cr suspense."""
+    return _payment(provider, receipt, "", ((accounts.suspense(money.currency), money.minor),))
+
+
+def payment_matched(*, provider: str, receipt: str, intent_id: str, money: Money) -> EntryDraft:
+    """An unmatched payment found its intent: Dr suspense, Cr pending. One receipt is matched once."""
+    return _transfer(
+        f"match:{provider}:{receipt}",
+        EntryKind.MATCH,
+        intent_id,
+        debit=accounts.suspense(money.currency),
+        credit=accounts.pending(money.currency),
+        amount=money.minor,
+    )
+
+
+def mint_executed(*, intent_id: str, money: Money, token_amount: int, country: str) -> EntryDraft:
+    """A final mint. Fiat (`money`, minor units): Dr pending, Cr minted. Token (`token_amount`, base units of
+    the country's token): Dr token_issued, Cr token_supply. One intent is minted once: the key is the
+    intent."""
+    return EntryDraft(
+        key=f"mint:{intent_id}",
+        kind=EntryKind.MINT,
+        reference=intent_id,
+        postings=(
+            Line(accounts.pending(money.currency), money.minor),
+            Line(accounts.minted(money.currency), -money.minor),
+            Line(accounts.token_issued(country), token_amount),
+            Line(accounts.token_supply(country), -token_amount),
+        ),
+    )
+
+
+def refund_settled(*, intent_id: str, money: Money, provider: str, refund_id: str = "") -> EntryDraft:
+    """The provider has paid a known payer back: Dr pending, Cr cash. `refund_id` tells partial refunds of one
+    intent apart; without it an intent is refunded once."""
+    return _transfer(
+        f"refund:{intent_id}:{refund_id}" if refund_id else f"refund:{intent_id}",
+        EntryKind.REFUND,
+        intent_id,
+        debit=accounts.pending(money.currency),
+        credit=accounts.cash(provider, money.currency),
+        amount=money.minor,
+    )
+
+
+def suspense_refunded(*, provider: str, receipt: str, money: Money, intent_id: str = "") -> EntryDraft:
+    """Money of no intent (unmatched or surplus) went back: Dr suspense, Cr cash. One receipt is returned
+    once."""
+    return _transfer(
+        f"refund:{provider}:{receipt}",
+        EntryKind.REFUND,
+        intent_id,
+        debit=accounts.suspense(money.currency),
+        credit=accounts.cash(provider, money.currency),
+        amount=money.minor,
+    )
+
+
+def overpayment_to_suspense(*, intent_id: str, money: Money) -> EntryDraft:
+    """An operator accepted a payment that was too large: what is over waits to be returned. Dr pending, Cr suspense."""
+    return _transfer(
+        f"adjustment:over:{intent_id}",
+        EntryKind.ADJUSTMENT,
+        intent_id,
+        debit=accounts.pending(money.currency),
+        credit=accounts.suspense(money.currency),
+        amount=money.minor,
+    )
+
+
+def shortfall_written_off(*, intent_id: str, money: Money) -> EntryDraft:
+    """An operator accepted a payment that was too small: the house pays the rest. Dr shortfall, Cr pending."""
+    return _transfer(
+        f"adjustment:short:{intent_id}",
+        EntryKind.ADJUSTMENT,
+        intent_id,
+        debit=accounts.shortfall(money.currency),
+        credit=accounts.pending(money.currency),
+        amount=money.minor,
+    )
+
+
+def fee_charged(*, provider: str, fee_id: str, money: Money, reference: str = "") -> EntryDraft:
+    """The provider kept a fee from what it holds for us: Dr fees, Cr cash. The payer's money is untouched."""
+    return _transfer(
+        f"fee:{provider}:{fee_id}",
+        EntryKind.FEE,
+        reference,
+        debit=accounts.fees(provider, money.currency),
+        credit=accounts.cash(provider, money.currency),
+        amount=money.minor,
+    )
+
+
+def _payment(provider: str, receipt: str, intent_id: str, credits: tuple[tuple[str, int], ...]) -> EntryDraft:
+    """One key for every form of a payment: a receipt counts once, whether it was matched at first sight or
+    not."""
+    currency = account_spec(credits[0][0]).currency
+    debit = Line(accounts.cash(provider, currency), sum(amount for _, amount in credits))
+    return EntryDraft(
+        key=f"payment:{provider}:{receipt}",
+        kind=EntryKind.PAYMENT,
+        reference=intent_id,
+        postings=(debit, *(Line(code, -amount) for code, amount in credits)),
+    )
+
+
+def _transfer(key: str, kind: EntryKind, reference: str, *, debit: str, credit: str, amount: int) -> EntryDraft:
+    return EntryDraft(key=key, kind=kind, reference=reference, postings=(Line(debit, amount), Line(credit, -amount)))
