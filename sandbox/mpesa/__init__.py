@@ -1,0 +1,1 @@
+"""A simulator of Safaricom's M-PESA (Daraja): its API, its customers, its money and its bad days."""

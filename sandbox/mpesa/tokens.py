@@ -1,0 +1,36 @@
+"""Access tokens."""
+
+import threading
+import time
+
+from sandbox.mpesa.ids import Ids
+
+
+class Tokens:
+    """Access tokens live in memory: a restart invalidates them all, and callers must cope."""
+
+    def __init__(self, ids: Ids, lifetime_s: float) -> None:
+        self._ids = ids
+        self._lifetime_s = lifetime_s
+        self._lock = threading.Lock()
+        self._expiry: dict[str, float] = {}
+
+    def issue(self) -> dict[str, str]:
+        """Return a new token in Daraja's form."""
+        token = self._ids.token()
+        now = time.monotonic()
+        with self._lock:
+            self._expiry = {known: end for known, end in self._expiry.items() if end > now}
+            self._expiry[token] = now + self._lifetime_s
+        return {"access_token": token, "expires_in": str(int(self._lifetime_s))}
+
+    def is_good(self, token: str) -> bool:
+        """Say whether a token was issued here and is still young."""
+        with self._lock:
+            return self._expiry.get(token, 0.0) > time.monotonic()
+
+    def revoke(self) -> int:
+        """Forget every token and return how many there were."""
+        with self._lock:
+            count, self._expiry = len(self._expiry), {}
+        return count
