@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.27;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
+import {TransientSlot} from "@openzeppelin/contracts/utils/TransientSlot.sol";
+import {ICountryToken} from "../interfaces/ICountryToken.sol";
+import {IMintEscrow} from "../interfaces/IMintEscrow.sol";
+import {IMintEscrowRail} from "../interfaces/IMintEscrowRail.sol";
+import {Head, IntentHead} from "../libraries/IntentHead.sol";
+import {SettlementLog} from "../libraries/SettlementLog.sol";
+import {SkipCodes} from "../libraries/SkipCodes.sol";
+import {EscrowBase} from "./EscrowBase.sol";
+
+/// @title EscrowMints
+/// @notice The only code that issues country tokens.
+abstract contract EscrowMints is EscrowBase {
+    using RateLimiter for RateLimiter.RefillingBucket;
+    using TransientSlot for *;
+
+    /// @dev What a call reads once and then keeps for all of its items.
+    struct Context {
+        uint256 scale;
+        Limits limits;
+        uint256 complianceEpoch;
+    }
+
+    /// @dev What a settlement adds up while it runs.
+    struct Tally {
+        uint256 batch;
+        uint256 executed;
+        uint256 sum;
+        bytes log;
+    }
+
+    /// @inheritdoc IMintEscrowRail
+    function settleBatch(Settlement[] calldata items)
+        external
+        nonReentrant
+        onlyRole(EXECUTOR_ROLE)
+        whenMinting
+        returns (uint256 executed)
+    {
+        if (items.length > MAX_BATCH) revert BatchTooLarge();
+        Stablecoin memory coin = _stablecoins[_stablecoin];
+        Context memory context = _context(coin.scale);
+        address payer = _funder();
+        Tally memory tally =
+            Tally({batch: batchCount + 1, executed: 0, sum: 0, log: SettlementLog.open(payer, items.length)});
+        for (uint256 i = 0; i < items.length; ++i) {
+            _settle(context, tally, items[i]);
+        }
+        executed = tally.executed;
+        if (executed == 0) return 0;
+        batchCount = uint32(tally.batch);
+        _batches[tally.batch] = Batch({log: SettlementLog.write(tally.log, executed), stablecoin: _stablecoin});
+        _liabilities[coin.token].backing += uint128(tally.sum);
+        emit BatchSettled(tally.batch, payer, executed, tally.sum);
+        _pull(IERC20(coin.token), payer, tally.sum);
+    }
+
+    /// @inheritdoc IMintEscrow
+    function executeMint(bytes32 intentId) external nonReentrant onlyRole(EXECUTOR_ROLE) whenMinting {
+        Head head = _pendingHead(intentId);
+        Stablecoin memory coin = _stablecoins[head.ref()];
+        (uint8 code, uint256 amount, bytes memory reason) = _execute(_context(coin.scale), intentId, head);
+        if (code != SkipCodes.NONE) _raise(code, reason);
+        _back(coin.token, amount);
+    }
+
+    /// @inheritdoc IMintEscrowRail
+    function executeMintBatch(bytes32[] calldata intentIds)
+        external
+        nonReentrant
+        onlyRole(EXECUTOR_ROLE)
+        whenMinting
+        returns (uint256 executed)
+    {
+        if (intentIds.length > MAX_BATCH) revert BatchTooLarge();
+        // Deposits of another stablecoin cannot be pending, so one scale and one account hold for the batch.
+        Stablecoin memory coin = _stablecoins[_stablecoin];
+        Context memory context = _context(coin.scale);
+        uint256 sum;
+        for (uint256 i = 0; i < intentIds.length; ++i) {
+            bytes32 intentId = intentIds[i];
+            Head head = _heads[intentId];
+            uint8 code = SkipCodes.NOT_PENDING;
+            uint256 amount;
+            if (head.state() == IntentHead.PENDING) (code, amount,) = _execute(context, intentId, head);
+            if (code != SkipCodes.NONE) {
+                emit MintSkipped(intentId, code);
+                continue;
+            }
+            sum += amount;
+            ++executed;
+        }
+        _back(coin.token, sum);
+    }
+
+    function _context(uint256 scale_) private returns (Context memory) {
+        return Context({scale: scale_, limits: _limits, complianceEpoch: _nextComplianceEpoch()});
+    }
+
+    function _settle(Context memory context, Tally memory tally, Settlement calldata item) private {
+        (address user, uint256 amount, bytes32 txRef) = (item.user, item.amount, item.txRef);
+        bytes32 intentId = computeServiceIntentId(txRef);
+        uint8 code = _admit(intentId, user, amount, context.limits.perMint);
+        if (code == SkipCodes.NONE) code = _clear(context, user, amount);
+        if (code == SkipCodes.NONE) {
+            _heads[intentId] = IntentHead.pack(user, IntentHead.EXECUTED, tally.executed, tally.batch);
+            (code,) = _mint(context, user, amount);
+            if (code != SkipCodes.NONE) _heads[intentId] = Head.wrap(0);
+        }
+        if (code != SkipCodes.NONE) {
+            emit MintSkipped(intentId, code);
+            return;
+        }
+        SettlementLog.put(tally.log, tally.executed, amount, txRef);
+        tally.sum += amount;
+        ++tally.executed;
+        emit MintExecuted(intentId, user, amount, countryCode, txRef);
+    }
+
+    function _execute(Context memory context, bytes32 intentId, Head head)
+        private
+        returns (uint8 code, uint256 amount, bytes memory reason)
+    {
+        address user = head.user();
+        amount = _bodies[intentId].amount;
+        // The limit may have been lowered since the deposit.
+        if (context.limits.perMint != 0 && amount > context.limits.perMint) {
+            return (SkipCodes.OVER_PER_MINT_LIMIT, amount, "");
+        }
+        code = _clear(context, user, amount);
+        if (code != SkipCodes.NONE) return (code, amount, "");
+        _heads[intentId] = head.withState(IntentHead.EXECUTED);
+        (code, reason) = _mint(context, user, amount);
+        if (code == SkipCodes.NONE) emit MintExecuted(intentId, user, amount, countryCode, _bodies[intentId].txRef);
+        else _heads[intentId] = head;
+    }
+
+    /// @dev What was owed to payers is now owed to holders.
+    function _back(address stablecoin, uint256 amount) private {
+        Liabilities storage owed = _liabilities[stablecoin];
+        owed.pending -= uint128(amount);
+        owed.backing += uint128(amount);
+    }
+
+    /// @dev Compliance and limits, read only.
+    function _clear(Context memory context, address user, uint256 amount) private returns (uint8) {
+        if (!_isCompliant(context.complianceEpoch, user)) return SkipCodes.NOT_COMPLIANT;
+        uint256 daily = context.limits.dailyPerUser;
+        if (daily != 0 && _spentToday(user) + amount > daily) return SkipCodes.OVER_DAILY_LIMIT;
+        if (context.limits.rated && amount > _rate.available(RAIL)) return SkipCodes.RATE_LIMITED;
+        return SkipCodes.NONE;
+    }
+
+    function _mint(Context memory context, address user, uint256 amount) private returns (uint8, bytes memory) {
+        try countryToken.mint(user, amount * context.scale) {
+            if (context.limits.dailyPerUser != 0) {
+                _spent[user] = Spent({day: _today(), amount: uint128(_spentToday(user) + amount)});
+            }
+            if (context.limits.rated) _rate.consume(RAIL, amount);
+            return (SkipCodes.NONE, "");
+        } catch (bytes memory reason) {
+            // Running out of gas leaves no reason. Skipping for it would report a sound payment as refused.
+            if (reason.length < 4) revert MintCallFailed();
+            bool exhausted = bytes4(reason) == ICountryToken.MinterAllowanceExceeded.selector;
+            return (exhausted ? SkipCodes.MINTER_ALLOWANCE : SkipCodes.TOKEN_REFUSED, reason);
+        }
+    }
+
+    /// @dev One registry call per user and call of ours. The epoch keeps an answer from outliving the call it was given
+    ///      in, because transient storage lasts for the whole transaction.
+    function _isCompliant(uint256 epoch, address user) private returns (bool compliant) {
+        TransientSlot.Uint256Slot answer = bytes32((epoch << 160) | uint160(user)).asUint256();
+        uint256 known = answer.tload();
+        if (known != 0) return known == 1;
+        compliant = userRegistry.isCompliant(user);
+        answer.tstore(compliant ? 1 : 2);
+    }
+
+    function _nextComplianceEpoch() private returns (uint256 epoch) {
+        TransientSlot.Uint256Slot counter = bytes32(uint256(1)).asUint256();
+        epoch = counter.tload() + 1;
+        counter.tstore(epoch);
+    }
+}

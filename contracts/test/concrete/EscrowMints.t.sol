@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.27;
+
+import {ICountryToken} from "../../src/interfaces/ICountryToken.sol";
+import {IUserRegistry} from "../../src/interfaces/IUserRegistry.sol";
+import {IMintEscrow, IMintEscrowRail, RailTest, SkipCodes, Vm} from "../utils/RailTest.sol";
+
+/// executeMint
+/// ├── when the caller is no executor, the id is unknown or terminal: reverts
+/// ├── when the user is not compliant, a limit is hit or the token refuses: reverts, the intent stays pending
+/// └── otherwise: executed, minted, pending becomes backing
+/// executeMintBatch, settleBatch: the same, but a bad item is skipped with its code
+contract EscrowMintsTest is RailTest {
+    function execute(bytes32 id) internal {
+        vm.prank(executor);
+        escrow.executeMint(id);
+    }
+
+    function executeBatch(bytes32[] memory list) internal returns (uint256) {
+        vm.prank(executor);
+        return escrow.executeMintBatch(list);
+    }
+
+    // ---------------------------------------------------------------------------------------------- executeMint
+
+    function test_ExecuteMintsToTheUser() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        vm.expectEmit(address(escrow));
+        emit IMintEscrow.MintExecuted(id, alice, AMOUNT, KES, REF);
+        execute(id);
+        assertEq(token.balanceOf(alice), AMOUNT);
+        assertEq(token.balanceOf(executor), 0);
+        assertStatus(id, IMintEscrow.MintStatus.Executed);
+        assertEq(stateOf(id), 2);
+        assertLiabilities(0, AMOUNT, 0);
+        assertEq(escrow.getIntent(id).timestamp, block.timestamp);
+    }
+
+    function test_RevertWhen_ExecuteByStranger() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        bytes32 role = escrow.EXECUTOR_ROLE();
+        vm.startPrank(stranger);
+        expectUnauthorized(stranger, role);
+        escrow.executeMint(id);
+        expectUnauthorized(stranger, role);
+        escrow.executeMintBatch(ids(id));
+        expectUnauthorized(stranger, role);
+        escrow.settleBatch(one(alice, AMOUNT, REF));
+        vm.stopPrank();
+    }
+
+    function test_RevertWhen_ExecuteUnknown() public {
+        vm.expectRevert(IMintEscrow.IntentNotFound.selector);
+        execute("nothing");
+    }
+
+    function test_RevertWhen_ExecuteTwice() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        execute(id);
+        vm.expectRevert(IMintEscrow.IntentAlreadyExecuted.selector);
+        execute(id);
+    }
+
+    function test_RevertWhen_ExecuteRefunded() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        vm.prank(executor);
+        escrow.refundIntent(id, "");
+        vm.expectRevert(IMintEscrow.IntentAlreadyExecuted.selector);
+        execute(id);
+    }
+
+    function test_RevertWhen_UserIsNotCompliant() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        unclear(alice);
+        vm.expectRevert(IMintEscrow.UserNotCompliant.selector);
+        execute(id);
+        assertStatus(id, IMintEscrow.MintStatus.Pending);
+        clear(alice);
+        execute(id);
+    }
+
+    function test_RevertWhen_PerMintLimitWasLowered() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        escrow.setLimits(uint96(AMOUNT - 1), 0);
+        vm.expectRevert(IMintEscrowRail.OverPerMintLimit.selector);
+        execute(id);
+        expectSkip(id, SkipCodes.OVER_PER_MINT_LIMIT);
+        assertEq(executeBatch(ids(id)), 0);
+        escrow.setLimits(uint96(AMOUNT), 0);
+        execute(id);
+    }
+
+    function test_RevertWhen_DailyLimitIsUsedUp() public {
+        escrow.setLimits(0, uint96(AMOUNT + 1));
+        execute(submit(alice, AMOUNT, REF));
+        assertEq(escrow.dailyAllowance(alice), 1);
+        bytes32 id = submit(alice, 2, REF_2);
+        vm.expectRevert(IMintEscrowRail.OverDailyLimit.selector);
+        execute(id);
+        execute(submit(alice, 1, REF_3));
+        assertEq(escrow.dailyAllowance(alice), 0);
+        execute(submit(bob, AMOUNT + 1, REF));
+        vm.warp((block.timestamp / 1 days + 1) * 1 days - 1);
+        vm.expectRevert(IMintEscrowRail.OverDailyLimit.selector);
+        execute(id);
+        vm.warp(block.timestamp + 1);
+        assertEq(escrow.dailyAllowance(alice), AMOUNT + 1);
+        execute(id);
+        escrow.setLimits(0, 1);
+        assertEq(escrow.dailyAllowance(alice), 0);
+        escrow.setLimits(0, 0);
+        assertEq(escrow.dailyAllowance(alice), type(uint256).max);
+    }
+
+    function test_RevertWhen_TheRateIsUsedUp() public {
+        assertEq(escrow.rateAllowance(), type(uint256).max);
+        escrow.setRateLimit(100, uint208(AMOUNT));
+        execute(submit(alice, AMOUNT, REF));
+        assertEq(escrow.rateAllowance(), 0);
+        bytes32 id = submit(bob, AMOUNT / 2, REF);
+        vm.expectRevert(IMintEscrowRail.RateLimited.selector);
+        execute(id);
+        vm.warp(block.timestamp + 49);
+        vm.expectRevert(IMintEscrowRail.RateLimited.selector);
+        execute(id);
+        vm.warp(block.timestamp + 1);
+        assertEq(escrow.rateAllowance(), AMOUNT / 2);
+        execute(id);
+        escrow.setRateLimit(100, uint208(AMOUNT));
+        assertEq(escrow.rateAllowance(), AMOUNT);
+    }
+
+    function test_RevertWhen_TheTokenRefuses() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        token.setDenied(alice, true);
+        vm.expectRevert(abi.encodeWithSelector(ICountryToken.AccountDenied.selector, alice));
+        execute(id);
+        token.setMinterAllowance(address(escrow), AMOUNT - 1);
+        token.setDenied(alice, false);
+        vm.expectRevert(
+            abi.encodeWithSelector(ICountryToken.MinterAllowanceExceeded.selector, address(escrow), AMOUNT - 1, AMOUNT)
+        );
+        execute(id);
+        assertStatus(id, IMintEscrow.MintStatus.Pending);
+    }
+
+    function test_RevertWhen_TheMintFailsWithoutAReason() public {
+        bytes32 id = submit(alice, AMOUNT, REF);
+        vm.mockCallRevert(address(token), abi.encodeWithSelector(ICountryToken.mint.selector), "");
+        vm.expectRevert(IMintEscrowRail.MintCallFailed.selector);
+        execute(id);
+        vm.prank(executor);
+        vm.expectRevert(IMintEscrowRail.MintCallFailed.selector);
+        escrow.settleBatch(one(alice, AMOUNT, REF_2));
+    }
+
+    // ----------------------------------------------------------------------------------------- executeMintBatch
+
+    function test_ExecuteBatchSkipsBadItems() public {
+        address carol = makeAddr("carol");
+        clear(carol);
+        usd.mint(carol, AMOUNT);
+        vm.prank(carol);
+        usd.approve(address(escrow), AMOUNT);
+        bytes32[] memory list = new bytes32[](6);
+        list[0] = submit(alice, AMOUNT, REF);
+        list[1] = submit(bob, AMOUNT, REF);
+        list[2] = submit(carol, AMOUNT, REF);
+        list[3] = list[0];
+        list[4] = submit(alice, 2 * AMOUNT, REF_2);
+        list[5] = "nothing";
+        unclear(bob);
+        token.setDenied(carol, true);
+        expectSkip(list[1], SkipCodes.NOT_COMPLIANT);
+        expectSkip(list[2], SkipCodes.TOKEN_REFUSED);
+        expectSkip(list[3], SkipCodes.NOT_PENDING);
+        expectSkip(list[5], SkipCodes.NOT_PENDING);
+        assertEq(executeBatch(list), 2);
+        assertEq(token.balanceOf(alice), 3 * AMOUNT);
+        assertStatus(list[1], IMintEscrow.MintStatus.Pending);
+        assertStatus(list[2], IMintEscrow.MintStatus.Pending);
+        assertLiabilities(2 * AMOUNT, 3 * AMOUNT, 0);
+    }
+
+    // ---------------------------------------------------------------------------------------------- settleBatch
+
+    function test_SettleMintsRecordsAndPaysOnce() public {
+        vm.expectCall(
+            address(usd),
+            abi.encodeWithSignature("transferFrom(address,address,uint256)", treasury, address(escrow), 3 * AMOUNT),
+            1
+        );
+        vm.expectEmit(address(escrow));
+        emit IMintEscrow.MintExecuted(serviceId(REF), alice, AMOUNT, KES, REF);
+        vm.expectEmit(address(escrow));
+        emit IMintEscrow.MintExecuted(serviceId(REF_2), bob, 2 * AMOUNT, KES, REF_2);
+        vm.expectEmit(address(escrow));
+        emit IMintEscrowRail.BatchSettled(1, treasury, 2, 3 * AMOUNT);
+        assertEq(settle(two(alice, AMOUNT, REF, bob, 2 * AMOUNT, REF_2)), 2);
+        IMintEscrow.MintIntent memory intent = escrow.getIntent(serviceId(REF_2));
+        assertEq(intent.user, bob);
+        assertEq(intent.amount, 2 * AMOUNT);
+        assertEq(intent.countryCode, KES);
+        assertEq(intent.txRef, REF_2);
+        assertEq(intent.timestamp, block.timestamp);
+        assertStatus(serviceId(REF), IMintEscrow.MintStatus.Executed);
+        assertEq(escrow.getIntent(serviceId(REF)).amount, AMOUNT);
+        assertEq(escrow.getPayer(serviceId(REF)), treasury);
+        assertEq(escrow.getIntentStablecoin(serviceId(REF)), address(usd));
+        assertEq(escrow.batchCount(), 1);
+        assertEq(token.balanceOf(bob), 2 * AMOUNT);
+        assertLiabilities(0, 3 * AMOUNT, 0);
+        assertEq(settle(one(alice, AMOUNT, REF_3)), 1);
+        assertEq(escrow.batchCount(), 2);
+        assertEq(escrow.getIntent(serviceId(REF)).txRef, REF);
+    }
+
+    function test_SettlesAPaymentOnceWhicheverSignerOrTreasury() public {
+        settle(one(alice, AMOUNT, REF));
+        address lane = makeAddr("second lane");
+        escrow.grantRole(escrow.EXECUTOR_ROLE(), lane);
+        expectSkip(serviceId(REF), SkipCodes.ALREADY_EXISTS);
+        vm.prank(lane);
+        assertEq(escrow.settleBatch(one(alice, AMOUNT, REF)), 0);
+        escrow.setTreasury(address(0));
+        expectSkip(serviceId(REF), SkipCodes.ALREADY_EXISTS);
+        vm.prank(lane);
+        assertEq(escrow.settleBatch(one(bob, AMOUNT, REF)), 0);
+        assertEq(token.totalSupply(), AMOUNT);
+        assertEq(escrow.batchCount(), 1);
+    }
+
+    function test_SettleSkipsWhatIsPendingInTheServicePath() public {
+        vm.prank(executor);
+        escrow.submitIntentsFor(one(alice, AMOUNT, REF));
+        expectSkip(serviceId(REF), SkipCodes.ALREADY_EXISTS);
+        assertEq(settle(one(alice, AMOUNT, REF)), 0);
+        assertEq(token.totalSupply(), 0);
+    }
+
+    function test_SettleSkipsEachBadItemWithItsCode() public {
+        escrow.setLimits(uint96(AMOUNT), uint96(2 * AMOUNT));
+        token.setDenied(bob, true);
+        clear(stranger);
+        IMintEscrowRail.Settlement[] memory items = new IMintEscrowRail.Settlement[](10);
+        items[0] = IMintEscrowRail.Settlement(alice, AMOUNT, "a");
+        items[1] = IMintEscrowRail.Settlement(alice, AMOUNT, "a");
+        items[2] = IMintEscrowRail.Settlement(address(0), AMOUNT, "b");
+        items[3] = IMintEscrowRail.Settlement(alice, 0, "c");
+        items[4] = IMintEscrowRail.Settlement(alice, AMOUNT + 1, "d");
+        items[5] = IMintEscrowRail.Settlement(guardian, AMOUNT, "e");
+        items[6] = IMintEscrowRail.Settlement(bob, AMOUNT, "f");
+        items[7] = IMintEscrowRail.Settlement(alice, AMOUNT, "g");
+        items[8] = IMintEscrowRail.Settlement(alice, 1, "h");
+        items[9] = IMintEscrowRail.Settlement(stranger, 7, "i");
+        expectSkip(serviceId("a"), SkipCodes.ALREADY_EXISTS);
+        expectSkip(serviceId("b"), SkipCodes.INVALID_USER);
+        expectSkip(serviceId("c"), SkipCodes.INVALID_AMOUNT);
+        expectSkip(serviceId("d"), SkipCodes.OVER_PER_MINT_LIMIT);
+        expectSkip(serviceId("e"), SkipCodes.NOT_COMPLIANT);
+        expectSkip(serviceId("f"), SkipCodes.TOKEN_REFUSED);
+        expectSkip(serviceId("h"), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(items), 3);
+        assertEq(token.balanceOf(alice), 2 * AMOUNT);
+        assertEq(usd.balanceOf(address(escrow)), 2 * AMOUNT + 7);
+        assertLiabilities(0, 2 * AMOUNT + 7, 0);
+        assertEq(stateOf(serviceId("f")), 0);
+        assertEq(escrow.getIntent(serviceId("g")).txRef, "g");
+        assertEq(escrow.getIntent(serviceId("i")).amount, 7);
+        token.setDenied(bob, false);
+        IMintEscrowRail.Settlement[] memory again = one(bob, AMOUNT, "f");
+        assertEq(settle(again), 1);
+    }
+
+    function test_SettleSkipsOverTheRateAndTheMinterAllowance() public {
+        escrow.setRateLimit(1 days, uint208(AMOUNT));
+        expectSkip(serviceId(REF), SkipCodes.RATE_LIMITED);
+        assertEq(settle(two(alice, AMOUNT + 1, REF, bob, AMOUNT, REF_2)), 1);
+        escrow.setRateLimit(0, 0);
+        token.setMinterAllowance(address(escrow), AMOUNT);
+        expectSkip(serviceId(REF), SkipCodes.MINTER_ALLOWANCE);
+        assertEq(settle(two(alice, AMOUNT + 1, REF, bob, AMOUNT, REF_3)), 1);
+        assertEq(token.minterAllowance(address(escrow)), 0);
+    }
+
+    function test_ARefusedMintUsesUpNoLimit() public {
+        escrow.setLimits(0, uint96(AMOUNT));
+        escrow.setRateLimit(1 days, uint208(AMOUNT));
+        token.setDenied(alice, true);
+        assertEq(settle(one(alice, AMOUNT, REF)), 0);
+        assertEq(escrow.dailyAllowance(alice), AMOUNT);
+        assertEq(escrow.rateAllowance(), AMOUNT);
+        token.setDenied(alice, false);
+        assertEq(settle(one(alice, AMOUNT, REF)), 1);
+        assertEq(escrow.dailyAllowance(alice), 0);
+        assertEq(escrow.rateAllowance(), 0);
+    }
+
+    function test_EmptyBatchesAreHarmless() public {
+        vm.startPrank(executor);
+        assertEq(escrow.settleBatch(new IMintEscrowRail.Settlement[](0)), 0);
+        assertEq(escrow.executeMintBatch(new bytes32[](0)), 0);
+        assertEq(escrow.submitIntentsFor(new IMintEscrowRail.Settlement[](0)), 0);
+        assertEq(escrow.refundBatch(new bytes32[](0), ""), 0);
+        vm.stopPrank();
+        assertEq(escrow.batchCount(), 0);
+    }
+
+    function test_RevertWhen_TheTreasuryCannotPay() public {
+        vm.prank(treasury);
+        usd.approve(address(escrow), AMOUNT - 1);
+        vm.expectPartialRevert(bytes4(keccak256("ERC20InsufficientAllowance(address,uint256,uint256)")));
+        settle(one(alice, AMOUNT, REF));
+        assertEq(stateOf(serviceId(REF)), 0);
+        assertEq(token.totalSupply(), 0);
+    }
+
+    function test_TheRegistryIsAskedOncePerUserAndCall() public {
+        vm.expectCall(address(registry), abi.encodeCall(IUserRegistry.isCompliant, (alice)), 2);
+        assertEq(settle(two(alice, 1, REF, alice, 2, REF_2)), 2);
+        // The answer must not outlive its call, even within one transaction.
+        registry.updateUser(alice, 84, KYC, true);
+        expectSkip(serviceId(REF_3), SkipCodes.NOT_COMPLIANT);
+        assertEq(settle(one(alice, 3, REF_3)), 0);
+    }
+
+    function test_EverySkippedItemIsReportedOnce() public {
+        unclear(alice);
+        vm.recordLogs();
+        settle(two(alice, 1, REF, alice, 2, REF_2));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs.length, 2);
+        assertEq(logs[0].topics[0], IMintEscrowRail.MintSkipped.selector);
+        assertEq(logs[1].topics[1], serviceId(REF_2));
+    }
+}
