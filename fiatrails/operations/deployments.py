@@ -215,6 +215,12 @@ def status(
         )
 
 
+def is_compliant(*, rpc_url: str, deployed: Deployment, user: str) -> bool:
+    """What the registry says of a user. Raises OutsideUnknown when the chain does not answer."""
+    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
+        return ContractReader(client, rpc_url).is_compliant(deployed.registry, user)
+
+
 def _role_statuses(
     chain: ContractReader, deployed: Deployment, executors: Sequence[str], officer: str | None
 ) -> Iterator[RoleStatus]:

@@ -69,7 +69,7 @@ Payer = Callable[[str, Money], str]
 def run(*, target: Target, order: Order, payer: Payer | None, clock: Clock, timeout_s: float) -> Iterator[Passed]:
     """Yields each step as it passes. Raises SmokeTestFailed with the reason, OutsideUnknown when the API is away."""
     deadline = time.monotonic() + timeout_s
-    with httpx.Client(base_url=target.base_url, timeout=_HTTP_TIMEOUT_S) as http:
+    with httpx.Client(base_url=target.base_url, timeout=_HTTP_TIMEOUT_S, trust_env=False) as http:
         api = _Api(http, target, clock)
         yield Passed("health", api.health())
         tx_ref = f"SMOKE{secrets.token_hex(8).upper()}"
@@ -122,10 +122,8 @@ class _Api:
             return self._http.request(method, path, content=raw, headers=headers)
         except httpx.HTTPError as error:
             where = self._target.base_url
-            raise OutsideUnknown(
-                "api_unreachable",
-                f"{where} does not answer {path} ({type(error).__name__}); is `fiatrails api` running?",
-            ) from None
+            why = f"{where} does not answer {path} ({type(error).__name__}); is `fiatrails api` running?"
+            raise OutsideUnknown("api_unreachable", why) from None
 
     def _signature(self, raw: bytes) -> dict[str, str]:
         timestamp = str(unix(self._clock.now()))

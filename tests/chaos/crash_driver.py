@@ -85,7 +85,7 @@ def _insist(step: Callable[[], object], errors: list[str] | None) -> None:
     for _ in range(3):
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - whatever the injected fault became
+        except Exception as error:
             errors.append(f"{type(error).__name__}: {error}")
             connection.close()
             continue
@@ -115,7 +115,7 @@ def in_child(work: Callable[[], None]) -> int:
     if pid == 0:
         try:
             work()
-        except BaseException:  # noqa: BLE001 - a child must never return into the parent's loop
+        except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)

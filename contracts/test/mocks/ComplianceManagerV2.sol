@@ -39,6 +39,14 @@ contract BrokenComplianceManager is ComplianceManager {
     }
 }
 
+/// @dev A bad upgrade: a new `require` in the way of everything that asks whether the system is paused.
+contract DemandingComplianceManager is ComplianceManager {
+    function paused() public view override returns (bool) {
+        require(block.number == 0, "DemandingComplianceManager: not yet configured");
+        return super.paused();
+    }
+}
+
 /// @dev Not UUPS: no proxy may ever point here.
 contract NotUpgradeable {
     uint256 public constant answer = 42;

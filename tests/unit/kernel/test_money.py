@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiatrails.kernel.errors import BadInput
-from fiatrails.kernel.money import EXPONENTS, MAX_MINOR, Money, format_minor, parse_money, parse_token_amount, token_price
+from fiatrails.kernel.money import (
+    EXPONENTS,
+    MAX_MINOR,
+    Money,
+    format_minor,
+    parse_money,
+    parse_token_amount,
+    token_price,
+)
 
 CURRENCIES = st.sampled_from(sorted(EXPONENTS))
 
@@ -26,7 +34,9 @@ def test_any_text_is_an_amount_or_bad_input(text: str, currency: str) -> None:
     assert 0 <= money.minor <= MAX_MINOR
 
 
-@pytest.mark.parametrize("text", ["10.005", "1e3", "-1", "+1", " 1", "1 ", "01", "1,000", "١٠", ".5", "5.", "", "1_0", "NaN"])
+@pytest.mark.parametrize(
+    "text", ["10.005", "1e3", "-1", "+1", " 1", "1 ", "01", "1,000", "١٠", ".5", "5.", "", "1_0", "NaN"]
+)
 def test_an_odd_or_too_precise_amount_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         parse_money(text, "KES")

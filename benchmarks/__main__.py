@@ -1,0 +1,36 @@
+"""`python -m benchmarks [GROUP]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import intake, mint, scale, start
+from benchmarks.figures import keep, show
+from benchmarks.site import site
+
+SITED = {"intake": intake.measure, "mint": mint.measure, "scale": scale.measure}
+
+
+def main() -> int:
+    """Runs the groups asked for, printing and keeping each group's figures as soon as they are there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("group", nargs="?", default="", choices=["", *SITED, "start"])
+    wanted = parser.parse_args().group
+    for name, measure in SITED.items():
+        if wanted in ("", name):
+            print(f"{name} ...", flush=True)
+            with site() as servers:
+                figures, notes = measure(servers)
+            show(figures, notes)
+            keep(figures)
+    if wanted in ("", "start"):
+        print("start ...", flush=True)
+        figures, notes = start.measure()
+        show(figures, notes)
+        keep(figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Claim, intake and status query with a million settled intents in the tables, against the same with none; memory."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import httpx
+import psutil
+import psycopg
+
+from benchmarks.figures import Figure, figure
+from benchmarks.intake import WORKERS, sustain
+from benchmarks.site import Site, insert_intents
+from tests.kit.rail import Rail, compliant_users
+
+SETTLED = 1_000_000
+CLAIMS = 300
+QUERIES = 300
+SAMPLES = 3
+GOAL = 1.5
+
+# A history as the product would have left it: intents, their events, timelines, ledger entries and chain links.
+_HISTORY = (
+    """INSERT INTO purchases_intent (intent_id, tx_ref, tx_ref_hash, client, chain_id, "user", amount, country_code,
+        fiat_currency, fiat_expected, fiat_paid, state, hold, reason, alone, releases, created_at, expires_at, paid_at,
+        executed_at, fence, attempts, last_error, tx_hash, block_number)
+       SELECT '0x' || lpad(to_hex(n), 64, '0'), 'old-' || n, '0x' || lpad(to_hex(n), 64, '0'), 'default', 31337,
+        '0x' || lpad(to_hex(n % 5000), 40, '0'), 10000000000000000000, 'KES', 'KES', 1000, 1000, 'executed', '', '', false,
+        0, now(), now(), now(), now(), 4, 0, '', '0x' || lpad(to_hex(n / 100), 64, '0'), n / 400
+       FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO rb_core_inbox_event (provider, channel, event_key, credits, digest, raw, tx_ref, amount_minor, currency,
+        phone, received_at, state, intent_id, fence, attempts, last_error)
+       SELECT 'mpesa', 'gateway', 'gateway:old-' || n, false, decode(md5(n::text) || md5(n::text), 'hex'),
+        convert_to('{"txRef":"old-' || n || '","amount":10,"phone":"254712345678","timestamp":1}', 'UTF8'), 'old-' || n, 1000,
+        'KES', '254712345678', now(), 'applied', '0x' || lpad(to_hex(n), 64, '0'), 0, 0, ''
+       FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO purchases_transition (intent_id, state, at, actor, detail)
+       SELECT '0x' || lpad(to_hex(n), 64, '0'), s, now(), 'bench', ''
+       FROM generate_series(1, %(n)s) n, unnest(ARRAY['paid', 'executed']) s""",
+    """INSERT INTO chains_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until, state, code,
+        tx_hash, reported, report_due)
+       SELECT 1, '0x' || lpad(to_hex(n), 64, '0'), '0x', 1, '0x', now(), 'executed', '', '0x', 'executed', false
+       FROM generate_series(1, %(n)s) n""",
+    "VACUUM ANALYZE",
+)
+
+
+def measure(site: Site) -> tuple[list[Figure], list[str]]:
+    """Ratios big/empty of claim, intake and status query (goal 1.5), and the worker's memory over the run."""
+    [user] = compliant_users(site.chain, 1)
+    with site.rail(**WORKERS) as rail:
+        rail.start_api()
+        worker = rail.start_worker()
+        rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM chains_lane")), seconds=30, what="with a lane")
+        rail.order_and_pay(["warm-1", "warm-2"], [user])
+        rail.wait_executed(2, seconds=60)
+        rss_before = _rss(worker.pid)
+        empty = _all(rail, "empty", user)
+        started = time.perf_counter()
+        _fill(rail)
+        filled = time.perf_counter() - started
+        big = _all(rail, "big", user)
+        rss_after = _rss(worker.pid)
+    ratios = {name: [b / e for b, e in zip(big[name], empty[name], strict=True)] for name in empty}
+    notes = [
+        f"history of {SETTLED} intents written in {filled:.0f} s; " + "; ".join(
+            f"{name}: {statistics.median(empty[name]):.3g} ms empty, {statistics.median(big[name]):.3g} ms full"
+            for name in empty
+        ),
+        f"worker resident memory {rss_before:.0f} MB before, {rss_after:.0f} MB after",
+    ]  # fmt: skip
+    return [
+        figure("scale.claim_ratio", ratios["claim"], "x", GOAL),
+        figure("scale.intake_ratio", ratios["intake"], "x", GOAL),
+        figure("scale.status_ratio", ratios["status"], "x", GOAL),
+        figure("scale.worker_rss_mb", [rss_before, rss_after], "MB", rss_before),
+    ], notes
+
+
+def _all(rail: Rail, label: str, user: str) -> dict[str, list[float]]:
+    return {
+        "claim": [_claims(rail, f"{label}-claim-{n}", user) for n in range(SAMPLES)],
+        "intake": [1000 / sustain(rail, f"{label}-intake-{n}", 3_000).per_second for n in range(SAMPLES)],
+        "status": [_status(rail, f"{label}-status-{n}", user) for n in range(SAMPLES)],
+    }
+
+
+def _claims(rail: Rail, label: str, user: str) -> float:
+    """Median milliseconds of the engine's claim when one intent is due."""
+    insert_intents(rail, [label], [user])
+    statement = (
+        "UPDATE purchases_intent SET fence = fence + 1, lease_until = NULL WHERE id = ANY(ARRAY("
+        " SELECT id FROM purchases_intent WHERE due_at <= now() AND (lease_until IS NULL OR lease_until <= now())"
+        " AND state = 'awaiting_payment' ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)) RETURNING *"
+    )
+    times = []
+    with psycopg.connect(rail.database_url) as connection:
+        connection.execute("UPDATE purchases_intent SET due_at = now() WHERE tx_ref = %s", [label])
+        for _ in range(CLAIMS):
+            started = time.perf_counter()
+            connection.execute(statement).fetchall()
+            times.append((time.perf_counter() - started) * 1000)
+        connection.rollback()
+    return statistics.median(times)
+
+
+def _status(rail: Rail, label: str, user: str) -> float:
+    """Median milliseconds of GET /api/v1/mint-intents/{id} over HTTP."""
+    intent = rail.create_intent(label, user=user).json()["intentId"]
+    times = []
+    with httpx.Client(trust_env=False) as client:
+        for _ in range(QUERIES):
+            started = time.perf_counter()
+            answer = client.get(f"{rail.url}/api/v1/mint-intents/{intent}", headers=rail.signed(b""))
+            times.append((time.perf_counter() - started) * 1000)
+            assert answer.status_code == httpx.codes.OK, answer.text
+    return statistics.median(times)
+
+
+def _fill(rail: Rail) -> None:
+    with psycopg.connect(rail.database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for statement in _HISTORY:
+            connection.execute(statement, {"n": SETTLED} if "%(n)s" in statement else None)
+
+
+def _rss(pid: int | None) -> float:
+    return psutil.Process(pid).memory_info().rss / 2**20

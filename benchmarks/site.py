@@ -1,0 +1,91 @@
+"""What the groups share: a durable PostgreSQL, a chain, and rails on them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from fiatrails.chains.evm.identifiers import intent_id, tx_ref_hash
+from fiatrails.cli.local.anvil import Anvil
+from fiatrails.cli.local.ports import free_port
+from fiatrails.cli.local.postgres import EmbeddedPostgres
+from tests.kit.rail import GATEWAY_SECRET, TOKEN, Rail
+from tests.kit.services import DeployedChain, deploy_to
+
+
+@dataclass(slots=True)
+class Site:
+    """Servers for one benchmark run."""
+
+    directory: Path
+    postgres: EmbeddedPostgres
+    chain: DeployedChain
+    made: int = 0
+
+    @contextmanager
+    def rail(self, **env: str) -> Iterator[Rail]:
+        """A rail with a database of its own."""
+        self.made += 1
+        name = f"bench{self.made}"
+        rail = Rail(self.directory / name, self.postgres, self.chain, name, extra_env=env)
+        try:
+            yield rail
+        finally:
+            rail.close()
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Starts the servers; fsync on, blocks of a second, 30 M gas."""
+    directory = Path(tempfile.mkdtemp(prefix="fiatrails-bench-"))
+    try:
+        with EmbeddedPostgres(directory / "pg") as postgres, Anvil(free_port(), block_time=1.0) as anvil:
+            yield Site(directory, postgres, deploy_to(anvil, directory=directory / "chain"))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> None:
+    """Intents that wait for their payment, as the API would have made them, in bulk."""
+    escrow = rail.chain.deployment.countries["KES"].escrow
+    rows = "\n".join(
+        "\t".join(
+            (
+                intent_id(chain_id=31337, escrow=escrow, payer=escrow, tx_ref=ref),
+                ref, tx_ref_hash(ref), users[number % len(users)], str(10 * TOKEN),
+            )
+        )
+        for number, ref in enumerate(refs)
+    )  # fmt: skip
+    with psycopg.connect(rail.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            'CREATE TEMP TABLE fresh (intent_id text, tx_ref text, tx_ref_hash text, "user" text, amount numeric)'
+        )
+        with cursor.copy("COPY fresh FROM STDIN") as copy:
+            copy.write(rows)
+        cursor.execute(
+            'INSERT INTO purchases_intent (intent_id, tx_ref, tx_ref_hash, client, chain_id, "user", amount, country_code,'
+            " fiat_currency, fiat_expected, fiat_paid, state, hold, reason, alone, releases, created_at, expires_at,"
+            " fence, attempts, last_error) SELECT intent_id, tx_ref, tx_ref_hash, 'default', 31337, \"user\", amount, 'KES',"
+            " 'KES', 1000, 0, 'awaiting_payment', '', '', false, 0, now(), now() + interval '1 day', 0, 0, '' FROM fresh"
+        )
+
+
+def callback_request(ref: str, *, port: int) -> bytes:
+    """A whole signed HTTP request of the gateway form."""
+    body = json.dumps({"txRef": ref, "amount": 10, "phone": "254712345678", "timestamp": int(time.time())}).encode()
+    signature = hmac.new(GATEWAY_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    return (
+        f"POST /api/v1/callbacks/mpesa HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        f"X-Mpesa-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body

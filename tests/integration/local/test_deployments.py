@@ -1,0 +1,105 @@
+"""Contracts are deployed once, recorded durably, and their state is told truthfully."""
+
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, PAYER, dev_address
+from fiatrails.cli.local.ports import free_port
+from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
+from fiatrails.operations import deployments
+from tests.kit.services import KEYSTORE_PASSWORD, DeployedChain
+
+
+def test_every_contract_has_code_and_every_role_is_granted(deployed_chain: DeployedChain) -> None:
+    status = deployments.status(
+        rpc_url=deployed_chain.anvil.url,
+        deployed=deployed_chain.deployment,
+        executors=[dev_address(EXECUTOR)],
+        officer=dev_address(OFFICER),
+    )
+    assert status.is_complete
+    assert status.implementation_on_chain is not None
+    assert status.implementation_on_chain.lower() == deployed_chain.deployment.manager_implementation
+    assert [contract.name for contract in status.contracts if contract.paused] == []
+
+
+def test_a_role_that_was_not_granted_makes_the_status_incomplete(deployed_chain: DeployedChain) -> None:
+    status = deployments.status(
+        rpc_url=deployed_chain.anvil.url, deployed=deployed_chain.deployment, executors=[dev_address(PAYER)]
+    )
+    assert not status.is_complete
+
+
+def test_the_deployer_may_not_execute(deployed_chain: DeployedChain) -> None:
+    status = deployments.status(
+        rpc_url=deployed_chain.anvil.url, deployed=deployed_chain.deployment, executors=[dev_address(DEPLOYER)]
+    )
+    assert [role.granted for role in status.roles] == [False]
+
+
+def test_the_history_has_the_line_that_the_runbook_greps_for(deployed_chain: DeployedChain) -> None:
+    history = (deployed_chain.deployments_path.parent / deployments.HISTORY_FILE).read_text()
+    line = r"\S+T\S+ chain=31337 block=[1-9]\d* Implementation deployed: (0x[0-9a-fA-F]{40}) \(ComplianceManager\)\n"
+    found = re.fullmatch(line, history)
+    assert found is not None
+    assert found[1].lower() == deployed_chain.deployment.manager_implementation
+
+
+def test_the_key_and_its_password_are_in_no_file_that_forge_writes(deployed_chain: DeployedChain) -> None:
+    written = deployed_chain.deployments_path.parent
+    for path in (written / "deployments.json", written / deployments.HISTORY_FILE):
+        assert KEYSTORE_PASSWORD not in path.read_text()
+
+
+def test_an_unreachable_chain_is_unknown_and_not_undeployed(deployed_chain: DeployedChain) -> None:
+    with pytest.raises(OutsideUnknown):
+        deployments.status(rpc_url=f"http://127.0.0.1:{free_port()}", deployed=deployed_chain.deployment)
+
+
+def test_deploying_to_nowhere_fails_and_records_nothing(deployed_chain: DeployedChain, tmp_path: Path) -> None:
+    from fiatrails.cli.local.toolchain import PROJECT_ROOT, foundry_binary
+
+    with pytest.raises(OutsideUnknown):
+        deployments.deploy(
+            rpc_url=f"http://127.0.0.1:{free_port()}",
+            plan=deployments.Plan(),
+            key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
+            toolchain=deployments.Toolchain(PROJECT_ROOT / "contracts", foundry_binary("forge")),
+            deployments_path=tmp_path / "deployments.json",
+            history_path=tmp_path / deployments.HISTORY_FILE,
+            now=datetime(2026, 11, 1, tzinfo=UTC),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_chains_entry_is_kept(deployed_chain: DeployedChain, tmp_path: Path) -> None:
+    path = tmp_path / "deployments.json"
+    book = json.loads(deployed_chain.deployments_path.read_text())["31337"]
+    deployments.merge(path, book)
+    deployments.merge(path, {**book, "chainId": 5})
+    assert deployments.load(path, 31337).chain_id == 31337
+    assert deployments.load(path, 5).chain_id == 5
+
+
+def test_writers_at_the_same_time_lose_no_entry(deployed_chain: DeployedChain, tmp_path: Path) -> None:
+    path = tmp_path / "deployments.json"
+    book = deployed_chain.deployments_path
+    code = (
+        "import json, sys; from pathlib import Path; from fiatrails.operations.deployments import merge\n"
+        "book = json.loads(Path(sys.argv[1]).read_text())['31337']\n"
+        "for n in range(10): merge(Path(sys.argv[2]), {**book, 'chainId': int(sys.argv[3]) + n})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(book), str(path), str(n * 100)]) for n in (1, 2, 3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert len(json.loads(path.read_text())) == 30
+
+
+def test_a_chain_that_was_never_deployed_says_what_to_do(deployed_chain: DeployedChain) -> None:
+    with pytest.raises(Misconfigured, match="deploy"):
+        deployments.load(deployed_chain.deployments_path, 1)

@@ -1,0 +1,78 @@
+"""The doctor finds what is wrong and says what to do; on a healthy deployment it finds nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from fiatrails.cli import doctor
+from fiatrails.cli.doctor import CheckResult, Level, run_checks
+from fiatrails.cli.local.ports import free_port
+from fiatrails.kernel.conf import Config
+from tests.kit.services import DeployedChain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def healthy(on_chain: DeployedChain, configure: Callable[..., Config]) -> Config:
+    on_chain.password_file.chmod(0o600)
+    settings = configure(client_secrets=(("current", SecretStr("x" * 64)),))
+    secrets = (("current", SecretStr("y" * 64)),)
+    return configure(mpesa=replace(settings.mpesa, gateway_secrets=secrets, base_url=""))
+
+
+def diagnose(settings: Config, *, now: datetime | None = None) -> dict[str, CheckResult]:
+    return {result.name: result for result in run_checks(settings, now=now or datetime.now(UTC))}
+
+
+def test_a_healthy_deployment_has_nothing_to_complain_about(healthy: Config) -> None:
+    found = diagnose(healthy)
+    assert [r for r in found.values() if r.level not in (Level.OK, Level.SKIP)] == []
+    assert {"database durability", "migrations", "contracts", "roles", "balance", "rpc 1"} <= set(found)
+
+
+def test_every_failure_says_what_to_do(healthy: Config, configure: Callable[..., Config], tmp_path: Path) -> None:
+    broken = configure(
+        client_secrets=(),
+        deployments_path=tmp_path / "none.json",
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+        profile=healthy.profile.model_copy(update={"rpc_urls": (f"http://127.0.0.1:{free_port()}",)}),
+    )
+    failed = {r.name: r for r in diagnose(broken).values() if r.level is Level.FAIL}
+    assert {"secrets", "rpc 1", "contracts", "redis", "balance"} <= set(failed)
+    assert all(r.next_step for name, r in failed.items() if name != "clock")
+
+
+def test_a_chain_with_another_id_is_refused(healthy: Config, configure: Callable[..., Config]) -> None:
+    other = configure(profile=healthy.profile.model_copy(update={"chain_id": 1}))
+    assert diagnose(other)["rpc 1"].level is Level.FAIL
+
+
+def test_a_clock_behind_the_chain_fails(healthy: Config) -> None:
+    late = diagnose(healthy, now=datetime.now(UTC) - timedelta(minutes=10))
+    assert late["clock, chain head"].level is Level.FAIL
+
+
+def test_a_password_that_others_can_read_is_a_warning(healthy: Config, on_chain: DeployedChain) -> None:
+    on_chain.password_file.chmod(0o644)
+    assert diagnose(healthy)["keystore password"].level is Level.WARN
+
+
+def test_durability_that_is_off_fails() -> None:
+    result = doctor._durability({"fsync": "off", "synchronous_commit": "local", "full_page_writes": "on"})
+    assert result.level is Level.FAIL
+    assert "fsync" in result.message
+    assert "synchronous_commit" not in result.message
+
+
+def test_a_check_that_breaks_stops_no_other(healthy: Config) -> None:
+    def check_nothing(_context: doctor.Context) -> doctor.Findings:
+        raise RuntimeError("broken")
+        yield
+
+    found = run_checks(healthy, now=datetime.now(UTC), checks=[check_nothing, doctor.check_configuration])
+    assert [r.level for r in found] == [Level.FAIL, Level.OK]

@@ -1,0 +1,43 @@
+"""The OpenAPI document against the addresses that are really served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import schemathesis
+from django.urls import URLPattern, get_resolver
+
+from fiatrails.api.openapi.document import document
+from fiatrails.api.openapi.paths import ALIASES, PATHS
+
+
+def served(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield re.sub(r"<str:(\w+)>", r"{\1}", route).replace("{intent_id}", "{intentId}")
+        else:
+            yield from served(pattern.url_patterns, route)
+
+
+def test_every_address_is_described_and_every_description_is_served() -> None:
+    assert sorted(served(get_resolver().url_patterns)) == sorted({*PATHS, *ALIASES})
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    found = document()
+    assert found["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(found).validate()
+
+
+def test_every_operation_documents_its_errors() -> None:
+    for path, item in PATHS.items():
+        for operation in item.values():
+            codes = set(operation["responses"])
+            assert "405" in codes, path
+            if operation.get("requestBody"):
+                assert {"400", "413", "503"} <= codes, path
+            if operation["security"]:
+                assert "401" in codes, path
