@@ -1,0 +1,54 @@
+"""The `fiatrails` command. One thin module per noun: each translates arguments, makes one domain call, renders."""
+
+from __future__ import annotations
+
+import typer
+
+from fiatrails.cli import (
+    audit,
+    backlog,
+    contracts,
+    dead_letters,
+    intents,
+    ledger,
+    lifecycle,
+    modes,
+    mpesa,
+    nonces,
+    payments,
+    processes,
+    settings,
+    smoke,
+    users,
+)
+from fiatrails.cli.runtime import Root
+
+app = typer.Typer(
+    name="fiatrails",
+    cls=Root,
+    help="FiatRails: one confirmed payment becomes exactly one token.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("up")(lifecycle.up)
+app.command("down")(lifecycle.down)
+app.command("reset")(lifecycle.reset)
+app.command("doctor")(lifecycle.doctor)
+app.add_typer(intents.app, name="intent")
+app.add_typer(payments.app, name="payments")
+app.add_typer(mpesa.app, name="mpesa")
+app.add_typer(users.app, name="user")
+app.add_typer(dead_letters.app, name="dlq")
+app.add_typer(backlog.app, name="backlog")
+app.add_typer(nonces.app, name="nonce")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(audit.app, name="audit")
+app.add_typer(modes.app, name="mode")
+app.add_typer(contracts.app, name="contracts")
+app.command("smoke-test")(smoke.smoke_test)
+app.add_typer(settings.config_app, name="config")
+app.add_typer(settings.db_app, name="db")
+app.command("worker")(processes.worker)
+app.command("api")(processes.api)
