@@ -12,10 +12,14 @@ from fiatrails.controls import dead_letters
 from fiatrails.controls.dead_letters import Item
 from fiatrails.controls.modes import Flow, check
 from fiatrails.kernel.errors import Conflict
-from fiatrails.purchases.operations.replay import rearm
+from fiatrails.providers.mpesa.requests import retry_request
+from fiatrails.purchases.operations.confirmations import retry_event
+from fiatrails.purchases.operations.replay import Rearmed, rearm
 
-# Operations whose work is an intent's own next step; anything else needs a person's decision first.
-REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment"})
+# Operations whose work is a row's own next step; anything else needs a person's decision first.
+CONFIRM_PAYMENT = "confirmPayment"
+PROVIDER_REQUEST = "mpesa:"
+REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT})
 AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {
     "callbackConflict": "compare the stored bytes, then discard it with a reason",
@@ -41,16 +45,33 @@ def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
     item = dead_letters.get(item_id)
     if item.state != "open":
         raise Conflict("dead_letter_closed", f"{item.item_id} is {item.state} already")
-    if item.operation not in REPLAYABLE:
+    if not is_replayable(item.operation):
         why = _ADVICE.get(item.operation, "needs a decision; discard it with a reason when it is made")
         return Replayed(item.item_id, item.intent_id, False, False, why)
     with transaction.atomic():
-        result = rearm(intent_id=item.intent_id, actor=actor, now=now)
+        result = _restart(item, actor, now)
         if result.restarted:
             dead_letters.mark_replayed(item.item_id, actor=actor, now=now)
         else:
             dead_letters.resolve(item.item_id, reason=result.why, actor=actor, now=now)
     return Replayed(item.item_id, item.intent_id, result.restarted, True, result.why)
+
+
+def is_replayable(operation: str) -> bool:
+    """Whether the operation's work can simply be set going again."""
+    return operation in REPLAYABLE or operation.startswith(PROVIDER_REQUEST)
+
+
+def _restart(item: Item, actor: str, now: datetime) -> Rearmed:
+    payload = dead_letters.show(item.item_id)["payload"]
+    details = payload if isinstance(payload, dict) else {}
+    if item.operation == CONFIRM_PAYMENT:
+        retry_event(event_id=int(details["inboxId"]), now=now)
+        return Rearmed(True, "the provider is asked again; a receipt is credited once, whatever reports it")
+    if item.operation.startswith(PROVIDER_REQUEST):
+        retry_request(request_id=int(details["requestId"]), now=now)
+        return Rearmed(True, "the provider is asked what became of the request before anything is sent again")
+    return rearm(intent_id=item.intent_id, actor=actor, now=now)
 
 
 def open_items(*, since: datetime | None = None) -> list[Item]:
@@ -72,5 +93,5 @@ def replay_many(items: Sequence[Item], *, actor: str, now: datetime) -> list[Rep
 
 def retry_temporary(*, now: datetime) -> int:
     """The ten-minute job: replays what failed for a passing reason; returns how many were set going."""
-    items = [item for item in open_items() if item.error_class == "temporary" and item.operation in REPLAYABLE]
+    items = [item for item in open_items() if item.error_class == "temporary" and is_replayable(item.operation)]
     return sum(result.restarted for result in replay_many(items, actor=AUTOMATIC, now=now))

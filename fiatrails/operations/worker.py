@@ -23,6 +23,8 @@ from fiatrails.providers.mpesa.requests import drive_due
 from fiatrails.purchases.operations.advance import Tools, advance_due
 from fiatrails.purchases.operations.confirmations import confirm_due
 from fiatrails.purchases.operations.outcomes import collect_outcomes
+from fiatrails.purchases.operations.stk import report_ended
+from fiatrails.purchases.operations.surplus import settle_returns
 
 log = structlog.get_logger(__name__)
 SWEEP_S = 0.5
@@ -42,7 +44,12 @@ def provider_pass(*, clock: Clock) -> int:
     client = daraja()
     if client is None:
         return 0
-    return confirm_due(clock=clock, client=client) + drive_due(clock=clock, client=client)
+    return confirm_due(clock=clock, client=client) + drive_due(clock=clock, client=client) + _note_answers(clock)
+
+
+def _note_answers(clock: Clock) -> int:
+    """Takes over what the provider's answers mean for intents and money."""
+    return report_ended(now=clock.now()) + settle_returns(now=clock.now())
 
 
 def lane_pass(*, clock: Clock, holder: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,13 +21,13 @@ _COLUMNS = {
     "executed_at": "timestamptz", "refunded_at": "timestamptz",
 }  # fmt: skip
 
+# The rows come as one JSON text: psycopg writes arrays element by element in Python.
 _UPDATE = f"""
     UPDATE purchases_intent i
        SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
            lease_until = NULL, fence = i.fence + 1
-      FROM unnest(%(id)s::bigint[], %(fence)s::bigint[],
-            {", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())})
-        AS t(id, fence, {", ".join(_COLUMNS)})
+      FROM json_to_recordset(%(rows)s::json)
+        AS t(id bigint, fence bigint, {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
      WHERE i.id = t.id AND i.fence = t.fence
 """  # noqa: S608 - the names above are constants
 
@@ -72,9 +73,9 @@ def persist(intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime) 
     assert transaction.get_connection().in_atomic_block, "persist belongs into the transaction that decided"
     if not intents:
         return
-    values: dict[str, list[object]] = {name: [getattr(i, name) for i in intents] for name in ("id", "fence", *_COLUMNS)}
+    rows = [{name: getattr(intent, name) for name in ("id", "fence", *_COLUMNS)} for intent in intents]
     with connection.cursor() as cursor:
-        cursor.execute(_UPDATE, values)
+        cursor.execute(_UPDATE, {"rows": _json(rows)})
         if cursor.rowcount != len(intents):
             raise StaleFence(f"{len(intents) - cursor.rowcount} of {len(intents)} intents")
     record_steps(steps, now=now)
@@ -84,17 +85,16 @@ def record_steps(steps: Sequence[Step], *, now: datetime) -> None:
     """Appends to the timelines."""
     if not steps:
         return
+    rows = [{"intent_id": s.intent_id, "state": s.state, "actor": s.actor, "detail": s.detail} for s in steps]
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO purchases_transition (intent_id, state, at, actor, detail)"
-            " SELECT intent_id, state, %(now)s, actor, detail"
-            " FROM unnest(%(ids)s::text[], %(states)s::text[], %(actors)s::text[], %(details)s::text[])"
-            " AS t(intent_id, state, actor, detail)",
-            {
-                "now": now,
-                "ids": [s.intent_id for s in steps],
-                "states": [str(s.state) for s in steps],
-                "actors": [s.actor for s in steps],
-                "details": [s.detail for s in steps],
-            },
+            " SELECT intent_id, state, %(now)s, actor, detail FROM json_to_recordset(%(rows)s::json)"
+            " AS t(intent_id text, state text, actor text, detail text)",
+            {"now": now, "rows": _json(rows)},
         )
+
+
+def _json(rows: Sequence[Mapping[str, object]]) -> str:
+    """Times as PostgreSQL reads them."""
+    return json.dumps(rows, default=str)

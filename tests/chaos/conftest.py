@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,16 +15,21 @@ from tests.kit.services import AnvilFactory, DeployedChain, deploy_to
 RailFactory = Callable[..., Rail]
 
 
+def short_name(request: pytest.FixtureRequest) -> str:
+    """The test's name as a database or a directory may be called."""
+    return re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:48]
+
+
 @pytest.fixture
 def rail_factory(
-    services_dir: Path, postgres: EmbeddedPostgres, deployed_chain: DeployedChain, request: pytest.FixtureRequest
+    services_dir: Path, postgres: EmbeddedPostgres, own_chain: DeployedChain, request: pytest.FixtureRequest
 ) -> Iterator[RailFactory]:
-    """Makes rails on the session's durable PostgreSQL and its chain; stops their processes afterwards."""
+    """Makes rails on the session's durable PostgreSQL and the test's chain; stops their processes afterwards."""
     made: list[Rail] = []
 
     def make(**options: object) -> Rail:
-        name = f"{request.node.originalname}_{len(made)}"[-60:]
-        rail = Rail(services_dir / name, postgres, options.pop("chain", deployed_chain), name, **options)  # type: ignore[arg-type]
+        name = f"{short_name(request)}_{len(made)}"
+        rail = Rail(services_dir / name, postgres, own_chain, name, **options)  # type: ignore[arg-type]
         made.append(rail)
         return rail
 
@@ -34,8 +40,8 @@ def rail_factory(
 
 @pytest.fixture
 def own_chain(anvil_factory: AnvilFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
-    """A chain that the test may break."""
-    return deploy_to(anvil_factory(block_time=1.0), directory=services_dir / f"chain-{request.node.originalname}")
+    """A chain of the test's own: the invariants count every mint on it, and the test may break it."""
+    return deploy_to(anvil_factory(block_time=1.0), directory=services_dir / f"chain-{short_name(request)}")
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +52,10 @@ def quick_postgres(services_dir: Path) -> Iterator[EmbeddedPostgres]:
         server.stop("immediate")
 
 
-@pytest.fixture(scope="session")
-def still_chain(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
+@pytest.fixture
+def still_chain(anvil_factory: AnvilFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
     """A chain that mines only when asked."""
-    return deploy_to(anvil_factory(block_time=0.2), directory=services_dir / "still-chain")
+    return deploy_to(anvil_factory(block_time=0.2), directory=services_dir / f"still-{short_name(request)}")
 
 
 @pytest.fixture

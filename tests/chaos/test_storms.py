@@ -48,11 +48,11 @@ def refs(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-{number:04d}" for number in range(count)]
 
 
-def test_fifty_identical_callbacks_at_once_mint_once(rail_factory: RailFactory, deployed_chain: DeployedChain) -> None:
+def test_fifty_identical_callbacks_at_once_mint_once(rail_factory: RailFactory, own_chain: DeployedChain) -> None:
     rail = rail_factory()
     rail.start_api()
     rail.start_worker()
-    [user] = compliant_users(deployed_chain, 1)
+    [user] = compliant_users(own_chain, 1)
     assert rail.create_intent("STORM1", user=user).status_code == 201
     with ThreadPoolExecutor(50) as threads:
         answers = list(threads.map(lambda _: rail.callback("STORM1"), range(50)))
@@ -66,10 +66,10 @@ def test_fifty_identical_callbacks_at_once_mint_once(rail_factory: RailFactory, 
     "faults", [{"drop_reply_rate": 0.3}, {"drop_request_rate": 0.2, "drop_reply_rate": 0.3}], ids=str
 )
 def test_lost_rpc_replies_never_mint_twice(
-    rail_factory: RailFactory, deployed_chain: DeployedChain, faults: dict[str, float]
+    rail_factory: RailFactory, own_chain: DeployedChain, faults: dict[str, float]
 ) -> None:
-    users = compliant_users(deployed_chain, 20)
-    with faulty_node(deployed_chain, seed="storm-2") as node:
+    users = compliant_users(own_chain, 20)
+    with faulty_node(own_chain, seed="storm-2") as node:
         rail = rail_factory(rpc_url=node)
         rail.start_api()
         for _ in range(2):
@@ -86,7 +86,7 @@ def test_reorganisations_under_load_neither_double_nor_lose(
     rail_factory: RailFactory, own_chain: DeployedChain
 ) -> None:
     """anvil's reorganisation drops transactions without returning them to the pool; depth stays below finality."""
-    rail = rail_factory(chain=own_chain)
+    rail = rail_factory()
     rail.start_api()
     rail.start_worker()
     users = compliant_users(own_chain, 10)
@@ -115,13 +115,13 @@ def test_reorganisations_under_load_neither_double_nor_lose(
     rail.require_invariants(minted=120)
 
 
-def test_a_secret_rotated_in_flight_loses_no_request(rail_factory: RailFactory, deployed_chain: DeployedChain) -> None:
+def test_a_secret_rotated_in_flight_loses_no_request(rail_factory: RailFactory, own_chain: DeployedChain) -> None:
     """Old and new are valid together while clients and gateway change over; the API restarts twice meanwhile."""
     new_client, new_gateway = "rotated-client-secret-0123456789abcdef01", "rotated-gateway-secret-0123456789abcdef0"
     rail = rail_factory()
     api = rail.start_api()
     rail.start_worker()
-    users = compliant_users(deployed_chain, 5)
+    users = compliant_users(own_chain, 5)
     rail.order_and_pay(refs("STORM4-old", 10), users)
 
     rail.extra_env = {"HMAC_SECRET_NEW": new_client, "MPESA_GATEWAY_SECRET_NEW": new_gateway}
@@ -146,11 +146,11 @@ def test_a_secret_rotated_in_flight_loses_no_request(rail_factory: RailFactory, 
 
 
 def test_a_worker_killed_again_and_again_mints_each_payment_once(
-    rail_factory: RailFactory, deployed_chain: DeployedChain
+    rail_factory: RailFactory, own_chain: DeployedChain
 ) -> None:
     rail = rail_factory()
     rail.start_api()
-    users = compliant_users(deployed_chain, 10)
+    users = compliant_users(own_chain, 10)
     paying = threading.Thread(target=rail.order_and_pay, args=(refs("KILL", 100), users))
     paying.start()
     for _ in range(8):
@@ -164,12 +164,12 @@ def test_a_worker_killed_again_and_again_mints_each_payment_once(
 
 
 def test_the_database_stopped_hard_under_load_loses_nothing(
-    rail_factory: RailFactory, deployed_chain: DeployedChain
+    rail_factory: RailFactory, own_chain: DeployedChain
 ) -> None:
     rail = rail_factory()
     rail.start_api()
     rail.start_worker()
-    users = compliant_users(deployed_chain, 10)
+    users = compliant_users(own_chain, 10)
     ordered = refs("PGDOWN", 60)
     for number, ref in enumerate(ordered):
         assert rail.create_intent(ref, user=users[number % 10]).status_code == 201
@@ -187,7 +187,7 @@ def test_the_database_stopped_hard_under_load_loses_nothing(
 
 
 def test_a_worker_stopped_past_its_lease_writes_nothing_when_it_wakes(
-    rail_factory: RailFactory, deployed_chain: DeployedChain
+    rail_factory: RailFactory, own_chain: DeployedChain
 ) -> None:
     """A zombie: stopped while it works, its lease lapses, another finishes, then it goes on."""
     import signal
@@ -197,7 +197,7 @@ def test_a_worker_stopped_past_its_lease_writes_nothing_when_it_wakes(
     rail = rail_factory()
     rail.start_api()
     first = rail.start_worker()
-    users = compliant_users(deployed_chain, 5)
+    users = compliant_users(own_chain, 5)
     rail.order_and_pay(refs("ZOMBIE", 20), users)
     psutil.Process(first.pid).send_signal(signal.SIGSTOP)
     rail.start_worker()
@@ -213,7 +213,7 @@ def test_a_bad_upgrade_rolled_back_as_the_runbook_says_mints_everything_once(
     rail_factory: RailFactory, own_chain: DeployedChain
 ) -> None:
     """The compliance manager is upgraded live to an implementation with a new `require`; payments go on arriving."""
-    rail = rail_factory(chain=own_chain)
+    rail = rail_factory()
     rail.start_api()
     rail.start_worker()
     users = compliant_users(own_chain, 5)

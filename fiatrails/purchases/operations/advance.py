@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
+from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.core.orders import MintOrder
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.reservation import reserve
@@ -147,7 +148,7 @@ def _reserve(rows: Sequence[Intent], tools: Tools) -> None:
         notify()
 
 
-def _order(intent: Intent, valid: dict[str, clearing.Clearance]) -> MintOrder:
+def _order(intent: Intent, valid: dict[str, Clearance]) -> MintOrder:
     return MintOrder(
         intent_id=intent.intent_id, user=intent.user, amount=int(intent.amount), country_code=intent.country_code,
         tx_ref_hash=intent.tx_ref_hash, clearance=valid[intent.intent_id], alone=intent.alone,

@@ -20,7 +20,7 @@ from fiatrails.kernel import metrics
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config, profile
-from fiatrails.kernel.errors import OutsideUnknown, StaleFence
+from fiatrails.kernel.errors import FiatRailsError, OutsideUnknown, StaleFence
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Receipted
@@ -45,10 +45,11 @@ log = structlog.get_logger(__name__)
 
 
 def record_stk(*, callback: StkCallback, reference: str, now: datetime) -> Receipted:
-    """Stores what a callback says of a push and has it asked about. `reference`: from the callback's address, or empty."""
+    """Stores what a callback says of a push and has it asked about. `reference`: the callback's address, or empty."""
     with transaction.atomic():
         [answer] = payments.record_payments([callback.event], now=now)
-        pushes.reported(checkout_id=callback.checkout_id, reference=reference, now=now)
+        unpaid = callback.event.paid is None
+        pushes.reported(checkout_id=callback.checkout_id, reference=reference, unpaid=unpaid, now=now)
     return answer
 
 
@@ -89,13 +90,13 @@ def confirm_due(*, clock: Clock, client: Daraja, limit: int = 20) -> int:
 def _confirm(event: InboxEvent, clock: Clock, client: Daraja) -> None:
     try:
         _CHANNELS[event.channel](event, clock, client)
-    except OutsideUnknown as error:
-        _retry_later(event, error.message, clock.now())
+    except StaleFence as error:
+        log.warning("event.taken_over", inbox_id=event.pk, error=str(error))
     except IntegrityError:
         # Another event of the same receipt was counted at this moment; the next look finds it.
         _retry_later(event, "the receipt was being counted through another event", clock.now())
-    except StaleFence as error:
-        log.warning("event.taken_over", event=event.pk, error=str(error))
+    except FiatRailsError as error:
+        _retry_later(event, error.message, clock.now())
 
 
 def _confirm_push(event: InboxEvent, clock: Clock, client: Daraja) -> None:
@@ -103,14 +104,14 @@ def _confirm_push(event: InboxEvent, clock: Clock, client: Daraja) -> None:
     if push is None:
         # The acknowledgement of the push may not be stored yet; if it stays unknown, a person looks at it.
         raise OutsideUnknown("unknown_push", "the callback is about a push that is not ours")
-    query, _ = crediting.latest_query(event)
+    query = crediting.latest_query(event)
     if query is not None:
         _confirm_receipt(event, clock, client)
         return
     answer = _ask_push(push, client)
     now = clock.now()
     if answer.status is PushStatus.UNPAID:
-        _decline(event, f"the provider says {answer.code}: {answer.description}", now)
+        _decline(event, f"the provider says {answer.code}: {answer.description}")
     elif answer.status is not PushStatus.PAID:
         raise OutsideUnknown("push_pending", f"the provider says {answer.code}: {answer.description}")
     elif event.amount_minor != push.amount_minor:
@@ -145,9 +146,7 @@ def _count_push(event: InboxEvent, push: ProviderRequest, answer: Answer, now: d
 def _count_without_callback(event: InboxEvent, push: ProviderRequest, answer: Answer, now: datetime) -> None:
     """The push was paid, but not as this callback says: the payment is counted as the provider tells it."""
     with transaction.atomic():
-        [mine] = still_mine(InboxEvent, [event]) or [None]
-        if mine is None:
-            raise StaleFence(f"inbox event {event.pk}")
+        mine, _ = crediting.lock_events(event, None)
         locked = ProviderRequest.objects.select_for_update().get(pk=push.pk)
         pushes.settle_paid(locked, answer, now=now)
         pushes.record_found_payment(locked, now=now)
@@ -158,14 +157,14 @@ def _count_without_callback(event: InboxEvent, push: ProviderRequest, answer: An
 
 def _confirm_receipt(event: InboxEvent, clock: Clock, _client: Daraja) -> None:
     """Follows the status query on the event's receipt; opens it when there is none."""
-    query, asked = crediting.latest_query(event)
+    query = crediting.latest_query(event)
     now = clock.now()
     if query is not None and not statuses.is_open(query):
         found = statuses.read(query)
         if found.standing is not Standing.UNCLEAR:
             _apply_receipt(event, found, now)
             return
-        if asked > event.attempts:
+        if not crediting.is_worn(query, event):
             raise OutsideUnknown("payment_unclear", found.why)
     with transaction.atomic():
         for mine in still_mine(InboxEvent, [event]):
@@ -179,7 +178,7 @@ def _confirm_receipt(event: InboxEvent, clock: Clock, _client: Daraja) -> None:
 
 def _apply_receipt(event: InboxEvent, found: Transaction, now: datetime) -> None:
     if found.paid is None:
-        _decline(event, found.why, now)
+        _decline(event, found.why)
         return
     push = _push_of(event)
     why_disputed = _dispute(event, found.paid)
@@ -222,11 +221,11 @@ def _push_of(event: InboxEvent | PaymentEvent) -> ProviderRequest | None:
     return asked.filter(account_reference=event.tx_ref.upper()).first() if event.tx_ref else None
 
 
-def _decline(event: InboxEvent, why: str, now: datetime) -> None:
+def _decline(event: InboxEvent, why: str) -> None:
     with transaction.atomic():
         for mine in still_mine(InboxEvent, [event]):
             _set_declined(mine, why)
-    log.warning("event.declined", event=event.pk, channel=event.channel, why=why)
+    log.warning("event.declined", inbox_id=event.pk, channel=event.channel, why=why)
 
 
 def _set_declined(mine: InboxEvent, why: str) -> None:
@@ -252,9 +251,11 @@ def _retry_later(event: InboxEvent, why: str, now: datetime) -> None:
 
 def retry_event(*, event_id: int, now: datetime) -> None:
     """Has an event confirmed anew (replay of its dead letter)."""
-    waiting = InboxEvent.objects.filter(pk=event_id, state=EventState.RECEIVED)
-    if waiting.update(due_at=now, attempts=0, lease_until=None):
-        notify()
+    with transaction.atomic():
+        waiting = InboxEvent.objects.filter(pk=event_id, state=EventState.RECEIVED)
+        if waiting.update(due_at=now, attempts=0, lease_until=None):
+            crediting.wear_out_queries(event_id)
+            notify()
 
 
 def alarm_unmatched(*, now: datetime, limit: int = 100) -> int:

@@ -66,8 +66,8 @@ def lock_events(event: InboxEvent, push: ProviderRequest | None) -> tuple[InboxE
 
 
 def count(
-    mine: InboxEvent, rows: Mapping[int, InboxEvent], *, intent: Intent | None, push: ProviderRequest | None, money: Money,
-    verified: bool, now: datetime,
+    mine: InboxEvent, rows: Mapping[int, InboxEvent], *, intent: Intent | None, push: ProviderRequest | None,
+    money: Money, verified: bool, now: datetime,
 ) -> Booked:  # fmt: skip
     """Counts the locked event, or joins it to the event that was counted for the same payment.
 
@@ -106,14 +106,14 @@ def _after_checking(
 ) -> Booked:
     """Two receipts for one push, ours confirmed by the provider: is the one that the callback named a real payment?
     If so there were two payments; if not the callback was forged and ours is the push's payment."""
-    query = _latest(counted)
+    query = latest_query(counted)
     if query is None:
         return _ask(mine, counted, now)
     if statuses.is_open(query):
         return _wait(mine, now)
     standing = statuses.read(query).standing
     if standing is Standing.UNCLEAR:
-        return Booked.UNCLEAR if _queries(counted) > mine.attempts else _ask(mine, counted, now)
+        return _ask(mine, counted, now) if is_worn(query, mine) else Booked.UNCLEAR
     if standing is Standing.NOT_PAID:
         _name_receipt(counted, mine.receipt)
         return _duplicate(mine, counted)
@@ -121,12 +121,21 @@ def _after_checking(
     return Booked.BOOKED
 
 
-def _latest(event: InboxEvent) -> ProviderRequest | None:
+def latest_query(event: InboxEvent) -> ProviderRequest | None:
+    """The last question about the event's receipt."""
     return _confirming(event).order_by("-pk").first()
 
 
-def _queries(event: InboxEvent) -> int:
-    return _confirming(event).count()
+def is_worn(query: ProviderRequest, asker: InboxEvent) -> bool:
+    """True when the asker's earlier attempt used the query up: an unclear answer counts once, then it is asked anew."""
+    return bool(query.details.get("attempt") != asker.attempts)
+
+
+def wear_out_queries(event_id: int) -> None:
+    """Nothing that was asked so far counts for the next attempt."""
+    for query in ProviderRequest.objects.filter(kind=RequestKind.STATUS_QUERY, event_id=event_id):
+        query.details["attempt"] = None
+        query.save(update_fields=["details"])
 
 
 def _confirming(event: InboxEvent) -> QuerySet[ProviderRequest]:
@@ -135,13 +144,9 @@ def _confirming(event: InboxEvent) -> QuerySet[ProviderRequest]:
     )
 
 
-def latest_query(event: InboxEvent) -> tuple[ProviderRequest | None, int]:
-    """The last question about the event's receipt, and how many there were."""
-    return _latest(event), _queries(event)
-
-
 def _ask(mine: InboxEvent, about: InboxEvent, now: datetime) -> Booked:
-    statuses.open_status_query(event=about, purpose="confirm", number=_queries(about), now=now)
+    number = _confirming(about).count()
+    statuses.open_status_query(event=about, purpose="confirm", number=number, attempt=mine.attempts, now=now)
     return _wait(mine, now)
 
 
@@ -186,7 +191,10 @@ def _book(mine: InboxEvent, intent: Intent | None, money: Money, now: datetime) 
         mine.state = EventState.SURPLUS if intent else EventState.UNMATCHED
         mine.due_at = None if intent else now + timedelta(seconds=profile().timeouts.unmatched_alarm_s)
         entry = entries.unmatched_payment(provider=mine.provider, receipt=key, money=money)
-    mine.save()
+    mine.save(update_fields=[
+        "credits", "amount_minor", "currency", "attempts", "last_error", "due_at", "lease_until", "intent_id", "tx_ref",
+        "state",
+    ])  # fmt: skip
     post([entry], now=now)
     if mine.state == EventState.SURPLUS:
         alarm(mine, "surplusPayment", "money beyond what the intent expects; return it", now=now)
@@ -197,7 +205,9 @@ def alarm(event: InboxEvent, operation: str, error: str, *, now: datetime) -> No
     dead_letters.bury(
         operation=operation, intent_id=f"event:{event.pk}", attempts=max(event.attempts, 1), last_error=error,
         error_class="permanent", now=now,
-        payload={"eventKey": event.event_key, "inboxId": event.pk, "intentId": event.intent_id or "", "txRef": event.tx_ref},
+        payload={
+            "eventKey": event.event_key, "inboxId": event.pk, "intentId": event.intent_id or "", "txRef": event.tx_ref,
+        },
     )  # fmt: skip
 
 

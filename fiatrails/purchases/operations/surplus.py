@@ -80,7 +80,9 @@ def _settle(pk: int, now: datetime) -> None:
     if request.state == RequestState.SUCCEEDED:
         _succeeded(event, now)
     elif event.state == EventState.REFUNDING:
-        _set(event, EventState(request.details["eventState"]))
+        before = EventState(request.details["eventState"])
+        # An intent may have been made for it while it was on its way: looked for once more.
+        _set(event, before, due_at=now if before == EventState.UNMATCHED else None)
         why = str(request.result.get("description", "")) or "refused"
         crediting.alarm(event, "refundEvent", f"the provider refused to send it back: {why}", now=now)
 
@@ -104,6 +106,6 @@ def _returned(event: InboxEvent, now: datetime) -> None:
     _set(event, EventState.REFUNDED)
 
 
-def _set(event: InboxEvent, state: EventState) -> None:
-    event.state, event.due_at, event.lease_until = state, None, None
+def _set(event: InboxEvent, state: EventState, *, due_at: datetime | None = None) -> None:
+    event.state, event.due_at, event.lease_until = state, due_at, None
     event.save(update_fields=["state", "due_at", "lease_until"])

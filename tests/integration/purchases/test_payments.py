@@ -200,3 +200,22 @@ def test_two_requests_cannot_both_take_the_last_of_the_daily_limit(make_intent: 
     with ThreadPoolExecutor(10) as threads:
         made = list(threads.map(make, range(10)))
     assert sum(made) == 5
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE purchases_transition SET actor = 'nobody'",
+        "DELETE FROM purchases_transition",
+        "DELETE FROM rb_core_inbox_event",
+        "UPDATE rb_core_inbox_event SET raw = ''",
+        "DELETE FROM compliance_decision",
+    ],
+)
+def test_what_was_recorded_cannot_be_rewritten(make_intent: Make, clock: SteppedClock, statement: str) -> None:
+    from django.db import IntegrityError
+
+    make_intent("TX-1", now=clock.now())
+    record_payments([paid("TX-1", 10)], now=clock.now())
+    with pytest.raises(IntegrityError, match="append-only"), connection.cursor() as cursor:
+        cursor.execute(statement)

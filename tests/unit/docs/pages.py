@@ -64,13 +64,12 @@ def shell_commands(page: Path) -> Iterator[str]:
     for block in blocks(page):
         if block.language not in ("bash", "console"):
             continue
-        for line in block.text.replace("\\\n", " ").splitlines():
-            if block.language == "console":
-                if not line.startswith("$ "):
-                    continue
-                line = line[2:]
-            line = re.sub(r"(^|\s)#.*$", "", line)
-            yield from (part.strip() for part in re.split(r"\s*(?:&&|\|\||[|;])\s*", line) if part.strip())
+        lines = block.text.replace("\\\n", " ").splitlines()
+        if block.language == "console":
+            lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        for line in lines:
+            code = re.sub(r"(^|\s)#.*$", "", line)
+            yield from (part.strip() for part in re.split(r"\s*(?:&&|\|\||[|;])\s*", code) if part.strip())
 
 
 def tables(page: Path) -> list[list[list[str]]]:

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from pydantic import BaseModel
@@ -43,13 +43,15 @@ def _read_here(node: ast.AST) -> set[str]:
             texts.append(node.args[0])
     elif isinstance(node, ast.Subscript) and _is_environ(node.value):
         texts.append(node.slice)
-    elif isinstance(node, ast.keyword) and node.arg == "envvar":
-        texts.append(node.value)
-    elif isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id.endswith("_VARIABLE") for target in node.targets
-    ):
+    elif (isinstance(node, ast.keyword) and node.arg == "envvar") or _names_a_variable(node):
         texts.append(node.value)
     return {t.value for t in texts if isinstance(t, ast.Constant) and _NAME.fullmatch(str(t.value))}
+
+
+def _names_a_variable(node: ast.AST) -> TypeGuard[ast.Assign]:
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id.endswith("_VARIABLE") for target in node.targets
+    )
 
 
 def _is_environ(node: ast.expr) -> bool:
@@ -116,19 +118,21 @@ def test_every_key_of_the_profile_is_documented() -> None:
 def test_the_profile_states_the_defaults_of_the_code() -> None:
     defaults = Profile().model_dump(mode="json", by_alias=True)
     said = {row[0].strip("`"): row[1] for row in tables(CONFIGURATION)[-1]}
-    words = {"1 token": 10**18, "1,000,000 tokens": 10**24, "5,000,000 tokens": 5 * 10**24, "500 gwei": 5 * 10**11}
+    words = {
+        "1 token": 10**18, "1,000,000 tokens": 10**24, "5,000,000 tokens": 5 * 10**24, "500 gwei": 5 * 10**11,
+        "1 gwei": 10**9, "none": None, "empty": "",
+    }  # fmt: skip
     for key, cell in said.items():
         value: Any = defaults
         for part in key.split("."):
             value = value[part.removesuffix("[]")]
             value = value[0] if part.endswith("[]") else value
         plain = cell.strip("`")
-        expected = words.get(cell) or {"1 gwei": 10**9, "none": None, "empty": ""}.get(cell, plain)
-        assert expected == value or plain in (json.dumps(value), str(value), f"{value:g}" if _is_number(value) else ""), key
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        if cell in words:
+            assert words[cell] == value, key
+        else:
+            assert plain in (json.dumps(whole), str(whole)), key
 
 
 def test_every_metric_is_documented_with_its_labels() -> None:

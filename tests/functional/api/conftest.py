@@ -1,0 +1,28 @@
+"""One server for the module that asks; a database each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fiatrails.cli.local.postgres import EmbeddedPostgres
+from tests.functional.api.live import Live, serve
+
+
+@pytest.fixture(scope="module")
+def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """gunicorn with two workers over a fresh database."""
+    directory: Path = tmp_path_factory.mktemp("api")
+    with serve(postgres.createdb(f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
+        yield server
+
+
+@pytest.fixture
+def http(live: Live) -> Iterator[httpx.Client]:
+    """A client of the server."""
+    with live.client() as client:
+        yield client

@@ -1,0 +1,385 @@
+"""STK pushes: one payment is counted once, whatever reports it, in whatever order, or does not report it at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from fiatrails.controls.models import DeadLetter
+from fiatrails.kernel.errors import BadInput, Conflict
+from fiatrails.ledger.verify import equation
+from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState
+from fiatrails.providers.mpesa.requests import drive_due
+from fiatrails.purchases.models import Intent, Transition
+from fiatrails.purchases.operations import stk
+from tests.integration.providers.conftest import Rail
+
+Make = Callable[..., Intent]
+
+
+@pytest.fixture
+def intent(make_intent: Make, rail: Rail) -> Intent:
+    return make_intent(f"TX-{rail.run}", now=rail.clock.now())
+
+
+def state_of(intent: Intent) -> str:
+    return Intent.objects.get(pk=intent.pk).state
+
+
+def paid_once(intent: Intent) -> None:
+    stored = Intent.objects.get(pk=intent.pk)
+    assert (stored.state, stored.fiat_paid) == ("paid", 1000)
+    assert (equation("KES").paid, equation("KES").pending, equation("KES").suspense) == (1000, 1000, 0)
+    assert InboxEvent.objects.filter(state=EventState.APPLIED, credits=True).count() == 1
+
+
+def callback_of(rail: Rail, checkout_id: str) -> dict[str, Any]:
+    for received in rail.wait_for(1, path="/stk"):
+        callback = received.json["Body"]["stkCallback"]
+        if callback["CheckoutRequestID"] == checkout_id:
+            return dict(received.json)
+    raise AssertionError(checkout_id)
+
+
+def forged(checkout_id: str, receipt: str, amount: float = 10) -> dict[str, Any]:
+    items = [
+        {"Name": "Amount", "Value": amount},
+        {"Name": "MpesaReceiptNumber", "Value": receipt},
+        {"Name": "Balance"},
+        {"Name": "PhoneNumber", "Value": 254700000000},
+    ]
+    callback = {
+        "MerchantRequestID": "m-1", "CheckoutRequestID": checkout_id, "ResultCode": 0, "ResultDesc": "ok",
+        "CallbackMetadata": {"Item": items},
+    }  # fmt: skip
+    return {"Body": {"stkCallback": callback}}
+
+
+def test_a_paid_push_pays_the_intent_once(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    paid_once(intent)
+    push.refresh_from_db()
+    assert (push.state, push.account_reference) == ("succeeded", stk.account_reference(intent.intent_id, 1))
+    event = InboxEvent.objects.get(state=EventState.APPLIED)
+    assert event.receipt == rail.book(reference=push.account_reference)["payments"][0]["receipt"]
+    rail.settle()
+    paid_once(intent)
+    details = list(
+        Transition.objects.filter(intent_id=intent.intent_id).order_by("id").values_list("detail", flat=True)
+    )
+    assert "asked 2547*****149 to pay (push 1)" in details
+    assert "push 1 was paid" in details
+
+
+@pytest.mark.parametrize(("behaviour", "code"), [("cancel", "1032"), ("timeout", "1037"), ("insufficient", "1")])
+def test_a_push_that_nobody_pays_leaves_room_for_another(rail: Rail, intent: Intent, behaviour: str, code: str) -> None:
+    rail.control("stk", behaviour=behaviour)
+    first = rail.push(intent)
+    with pytest.raises(Conflict, match="push_live"):
+        rail.push(intent)
+    rail.run_until(lambda: ProviderRequest.objects.get(pk=first.pk).state == "failed")
+    assert ProviderRequest.objects.get(pk=first.pk).result["code"] == code
+    assert state_of(intent) == "awaiting_payment"
+    rail.settle(2)
+    assert Transition.objects.filter(detail__startswith=f"push 1 ended unpaid: {code}").count() == 1
+    rail.control("stk", behaviour="pay")
+    second = rail.push(intent)
+    assert second.account_reference != first.account_reference
+    rail.run_until(lambda: state_of(intent) == "paid")
+    paid_once(intent)
+
+
+def test_a_lost_callback_is_found_by_asking(rail: Rail, intent: Intent) -> None:
+    rail.control("faults", loseNext=1)
+    rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    paid_once(intent)
+    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt is None
+
+
+def test_a_late_callback_names_the_receipt_of_a_payment_found_by_asking(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid", hand_on=False)
+    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt is None
+    rail.wait_for(1, path="/stk")
+    rail.settle()
+    paid_once(intent)
+    receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
+    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
+    assert InboxEvent.objects.get(channel="stk").state == EventState.DUPLICATE
+
+
+def test_a_paybill_report_names_the_receipt_of_a_payment_found_by_asking(rail: Rail, intent: Intent) -> None:
+    rail.control("faults", alsoAsC2b=True, loseNext=1)
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid", hand_on=False)
+    rail.wait_for(1, path="/c2b/confirmation")
+    rail.settle()
+    paid_once(intent)
+    receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
+    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
+    assert InboxEvent.objects.get(channel="c2b").state == EventState.DUPLICATE
+
+
+@pytest.mark.parametrize("c2b_first", [True, False])
+def test_callback_and_paybill_report_of_one_payment_count_once(rail: Rail, intent: Intent, c2b_first: bool) -> None:
+    rail.control("faults", alsoAsC2b=True)
+    rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    both = rail.wait_for(2)
+    for received in sorted(both, key=lambda r: ("/c2b/" in r.path) != c2b_first):
+        rail.hand_on(received)
+        # Every delivery comes several times, and is worked on before the next one.
+        rail.hand_on(received)
+        rail.settle(4)
+    for received in both:
+        rail.hand_on(received)
+    rail.settle()
+    paid_once(intent)
+    assert sorted(InboxEvent.objects.values_list("state", flat=True)) == [EventState.APPLIED, EventState.DUPLICATE]
+
+
+def test_a_paybill_report_before_the_poll_finds_the_push_counts_once(rail: Rail, intent: Intent) -> None:
+    """The callback is lost: the report is credited first, then the query says paid."""
+    rail.control("faults", alsoAsC2b=True, kinds=["stk"], loseNext=1)
+    rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    rail.wait_for(1, path="/c2b/confirmation")
+    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.settle(20)
+    paid_once(intent)
+    assert ProviderRequest.objects.get(kind="stk_push").state == "succeeded"
+    assert InboxEvent.objects.get().channel == "c2b"
+
+
+def test_a_lost_reply_to_the_push_is_not_sent_again_and_the_callback_finds_it(rail: Rail, intent: Intent) -> None:
+    rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    assert (push.state, push.provider_id) == (RequestState.UNKNOWN, "")
+    rail.run_until(lambda: state_of(intent) == "paid")
+    paid_once(intent)
+    assert len(rail.book(reference=push.account_reference)["payments"]) == 1
+
+
+def test_a_push_whose_reply_and_callback_are_lost_runs_out_and_is_still_counted_later(
+    rail: Rail, intent: Intent
+) -> None:
+    rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    [callback] = rail.wait_for(1, path="/stk")
+    rail.clock.advance(minutes=4)
+    rail.work()
+    push.refresh_from_db()
+    assert (push.state, push.result["code"]) == ("failed", "ran_out")
+    rail.hand_on(callback)
+    rail.run_until(lambda: state_of(intent) == "paid", hand_on=False)
+    paid_once(intent)
+    push.refresh_from_db()
+    assert push.state == "succeeded"
+
+
+def test_a_push_whose_reply_and_callback_are_lost_is_found_by_the_paybill_report(rail: Rail, intent: Intent) -> None:
+    rail.control("faults", alsoAsC2b=True, loseNext=1, kinds=["stk"])
+    rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    rail.wait_for(1, path="/c2b/confirmation")
+    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.clock.advance(minutes=4)
+    rail.settle(3)
+    paid_once(intent)
+    push.refresh_from_db()
+    assert push.state == "succeeded"
+
+
+def test_a_worker_that_died_after_the_bytes_left_does_not_send_them_again(
+    rail: Rail, intent: Intent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = rail.push(intent)
+
+    class Died(BaseException):
+        pass
+
+    def send_and_die(**fields: Any) -> None:
+        type(rail.client).stk_push(rail.client, **fields)
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rail.client, "stk_push", send_and_die, raising=False)
+        with pytest.raises(Died):
+            drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    assert push.state == RequestState.UNKNOWN
+    rail.clock.advance(seconds=40)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    assert len([p for p in rail.book()["pushes"] if p["reference"] == push.account_reference]) == 1
+
+
+def test_a_worker_that_lost_its_lease_while_sending_writes_nothing(
+    rail: Rail, intent: Intent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = rail.push(intent)
+
+    def send_slowly(**fields: Any) -> Any:
+        answer = type(rail.client).stk_push(rail.client, **fields)
+        rail.clock.advance(seconds=60)
+        patch.undo()
+        assert drive_due(clock=rail.clock, client=rail.client) == 1
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rail.client, "stk_push", send_slowly, raising=False)
+        drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    assert (push.state, push.provider_id) == (RequestState.UNKNOWN, "")
+    rail.run_until(lambda: state_of(intent) == "paid")
+    assert len([p for p in rail.book()["pushes"] if p["reference"] == push.account_reference]) == 1
+
+
+def test_many_workers_send_a_push_once(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+
+    def work(_: int) -> int:
+        try:
+            return drive_due(clock=rail.clock, client=rail.client)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(work, range(16))) == 1
+    assert len([p for p in rail.book()["pushes"] if p["reference"] == push.account_reference]) == 1
+
+
+def test_spike_arrest_is_tried_again_and_pushes_once(rail: Rail, intent: Intent) -> None:
+    rail.control("faults", spikeArrestNext=2)
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    assert len([p for p in rail.book()["pushes"] if p["reference"] == push.account_reference]) == 1
+
+
+def test_a_forged_callback_for_an_unpaid_push_credits_nothing(rail: Rail, intent: Intent) -> None:
+    rail.control("stk", behaviour="never")
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    assert rail.post("stk", forged(push.provider_id, "FORGED0001")).status_code == 200
+    rail.settle()
+    rail.control("stk-answer", checkoutRequestId=push.provider_id, behaviour="cancel")
+    rail.settle(60)
+    assert state_of(intent) == "awaiting_payment"
+    assert equation("KES").paid == 0
+
+
+def test_a_forged_callback_for_a_push_that_is_not_ours_ends_as_a_dead_letter(rail: Rail, intent: Intent) -> None:
+    assert rail.post("stk", forged("ws_CO_unknown", "FORGED0002")).status_code == 200
+    rail.settle()
+    assert state_of(intent) == "awaiting_payment"
+    assert equation("KES").paid == 0
+    assert DeadLetter.objects.get().operation == "confirmPayment"
+
+
+def test_a_forged_failure_does_not_keep_the_true_payment_out(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    callback = {"CheckoutRequestID": push.provider_id, "ResultCode": 1032, "ResultDesc": "no"}
+    rail.post("stk", {"Body": {"stkCallback": callback}})
+    rail.run_until(lambda: state_of(intent) == "paid")
+    paid_once(intent)
+
+
+def test_a_callback_with_another_amount_is_not_believed_but_the_payment_counts(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    rail.wait_for(1, path="/stk")
+    rail.handed_on = len(rail.arrived())
+    rail.post("stk", forged(push.provider_id, "FORGED0003", amount=9999))
+    rail.settle()
+    paid_once(intent)
+    assert DeadLetter.objects.filter(operation="callbackConflict").count() == 1
+
+
+@pytest.mark.parametrize("with_c2b", [True, False])
+def test_a_forged_receipt_before_the_true_one_does_not_count_twice(rail: Rail, intent: Intent, with_c2b: bool) -> None:
+    """The push was paid; somebody with the token reports it first, under an invented receipt."""
+    rail.control("faults", alsoAsC2b=with_c2b)
+    push = rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    push.refresh_from_db()
+    rail.wait_for(2 if with_c2b else 1)
+    rail.post("stk", forged(push.provider_id, "FORGED0004"))
+    rail.work()
+    assert state_of(intent) == "paid"
+    rail.settle(20)
+    paid_once(intent)
+    receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
+    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
+
+
+def test_a_forged_receipt_after_the_true_one_credits_nothing(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    push.refresh_from_db()
+    rail.post("stk", forged(push.provider_id, "FORGED0005"))
+    rail.run_until(lambda: InboxEvent.objects.get(receipt="FORGED0005").state == EventState.DECLINED)
+    paid_once(intent)
+
+
+def test_a_second_payment_with_the_reference_of_a_paid_push_is_surplus(rail: Rail, intent: Intent) -> None:
+    push = rail.push(intent)
+    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.pay_bill(push.account_reference)
+    rail.run_until(lambda: InboxEvent.objects.filter(state=EventState.SURPLUS).exists())
+    assert (equation("KES").pending, equation("KES").suspense) == (1000, 1000)
+    assert DeadLetter.objects.get().operation == "surplusPayment"
+
+
+def test_fifty_callbacks_at_once_pay_once(rail: Rail, intent: Intent) -> None:
+    rail.push(intent)
+    drive_due(clock=rail.clock, client=rail.client)
+    [received] = rail.wait_for(1, path="/stk")
+
+    def deliver(_: int) -> int:
+        try:
+            status: int = rail.hand_on(received).status_code
+            rail.work()
+            return status
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as threads:
+        assert set(threads.map(deliver, range(50))) == {200}
+    rail.settle()
+    paid_once(intent)
+
+
+def test_only_one_of_many_simultaneous_pushes_is_started(rail: Rail, intent: Intent) -> None:
+    def start(_: int) -> bool:
+        try:
+            rail.push(intent)
+        except Conflict:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(10) as threads:
+        assert sum(threads.map(start, range(10))) == 1
+
+
+def test_what_cannot_be_pushed_is_refused(rail: Rail, intent: Intent) -> None:
+    with pytest.raises(BadInput, match="malformed_phone"):
+        stk.start_stk_push(intent_id=intent.intent_id, phone="12345", now=rail.clock.now())
+    with pytest.raises(Conflict, match="not_awaiting_payment"):
+        stk.start_stk_push(intent_id=intent.intent_id, phone="0708374149", now=rail.clock.now() + timedelta(days=30))
+    assert not ProviderRequest.objects.exists()
