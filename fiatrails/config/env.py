@@ -23,6 +23,12 @@ SAFARICOM_SOURCES = ",".join(
 )
 
 
+# A process that is stopped, or whose host vanished, inside a transaction would hold its row locks for as long as the
+# server believes in it, long past its lease. No transaction of ours is ever idle for more than milliseconds, so the
+# server ends such a session; and nobody waits for a lock for ever.
+SESSION_LIMITS = "-c idle_in_transaction_session_timeout=5s -c lock_timeout=10s"
+
+
 class Environment(BaseSettings):
     """Every environment variable the product reads. Secrets are never printed (SecretStr)."""
 
@@ -154,5 +160,5 @@ def database_settings(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "fiatrails"},
+        "OPTIONS": {"connect_timeout": 5, "application_name": "fiatrails", "options": SESSION_LIMITS},
     }
