@@ -1,0 +1,42 @@
+"""When to stop asking an endpoint for a while. Pure; the caller brings a monotonic time in seconds."""
+
+from __future__ import annotations
+
+import threading
+
+FAILURES_TO_OPEN = 3
+FIRST_PAUSE_S = 1.0
+# Short, because the rail has to settle within a lease plus five seconds once an endpoint is back.
+LONGEST_PAUSE_S = 4.0
+
+
+class Breaker:
+    """Opens after consecutive transport failures, lets one call through after the pause, closes on an answer.
+
+    Kept per endpoint *and* method: a passing eth_blockNumber says nothing about eth_call. A JSON-RPC error is an
+    answer and closes it (law 11: a nonce error must never pause a provider).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open_until = 0.0
+
+    def is_open(self, at: float) -> bool:
+        """Whether calls should go elsewhere at this time."""
+        with self._lock:
+            return at < self._open_until
+
+    def answered(self) -> None:
+        """The endpoint gave an answer, be it an error."""
+        with self._lock:
+            self._failures = 0
+            self._open_until = 0.0
+
+    def failed(self, at: float) -> None:
+        """The endpoint gave no answer."""
+        with self._lock:
+            self._failures += 1
+            excess = self._failures - FAILURES_TO_OPEN
+            if excess >= 0:
+                self._open_until = at + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(excess, 8))

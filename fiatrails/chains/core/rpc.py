@@ -1,0 +1,151 @@
+"""One JSON-RPC endpoint over HTTP: what was asked, what was answered, and what stayed unknown."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from fiatrails.kernel import metrics
+
+MAX_BATCH = 100
+_REVERT_CODE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One JSON-RPC request."""
+
+    method: str
+    params: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """The endpoint answered with an error: an answer, not a failure of transport. `data` is the revert data."""
+
+    code: int
+    message: str
+    data: str = ""
+
+    @property
+    def is_revert(self) -> bool:
+        """Whether the call itself was executed and reverted, so that every honest node says the same."""
+        return self.code == _REVERT_CODE or "revert" in self.message.lower()
+
+
+class RpcFailed(Exception):
+    """A read was answered with an error that the caller did not expect."""
+
+    def __init__(self, method: str, error: RpcError) -> None:
+        super().__init__(f"{method}: {error.code} {error.message[:200]}")
+        self.error = error
+
+
+class NoAnswer(Exception):
+    """The endpoint gave no usable answer. `sent` False: the connection was never made, so nothing arrived."""
+
+    def __init__(self, endpoint: str, error_type: str, *, sent: bool = True) -> None:
+        super().__init__(f"{endpoint}: {error_type}")
+        self.error_type = error_type
+        self.sent = sent
+
+
+class Endpoint:
+    """An HTTP endpoint with keep-alive; safe to use from several threads. `name` carries no credentials: keys of
+    RPC providers live in user info, path or query, so only the host is shown."""
+
+    def __init__(self, url: str, *, index: int, timeout_s: float, transport: httpx.BaseTransport | None = None) -> None:
+        self.name = f"{index}:{urlsplit(url).hostname or 'unknown'}"
+        self._url = url
+        self._client = httpx.Client(
+            timeout=timeout_s, trust_env=False, transport=transport, headers={"content-type": "application/json"}
+        )
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name})"
+
+    def close(self) -> None:
+        """Closes kept connections."""
+        self._client.close()
+
+    def exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:
+        """Answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
+        started = time.perf_counter()
+        try:
+            answers = self._exchange(calls)
+        except NoAnswer as failure:
+            for call in calls:
+                metrics.rpc_requests.labels(call.method, "unknown").inc()
+                metrics.rpc_errors.labels(call.method, failure.error_type).inc()
+            raise
+        finally:
+            metrics.rpc_duration.labels(calls[0].method).observe(time.perf_counter() - started)
+        for call, answer in zip(calls, answers, strict=True):
+            failed = isinstance(answer, RpcError)
+            metrics.rpc_requests.labels(call.method, "error" if failed else "ok").inc()
+            if failed:
+                metrics.rpc_errors.labels(call.method, "json_rpc").inc()
+        return answers
+
+    def _exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:
+        requests = [
+            {"jsonrpc": "2.0", "id": number, "method": call.method, "params": list(call.params)}
+            for number, call in enumerate(calls)
+        ]
+        body = json.dumps(requests[0] if len(requests) == 1 else requests, separators=(",", ":"))
+        found = _by_id(self._post(body), self.name)
+        if set(found) != set(range(len(calls))):
+            raise NoAnswer(self.name, "malformed")
+        return [found[number] for number in range(len(calls))]
+
+    def _post(self, body: str) -> Any:
+        try:
+            response = self._client.post(self._url, content=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise NoAnswer(self.name, "transport", sent=False) from None
+        except httpx.TimeoutException:
+            raise NoAnswer(self.name, "timeout") from None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise NoAnswer(self.name, "transport") from None
+        try:
+            answer = json.loads(response.content)
+        except ValueError:
+            answer = None
+        # Some nodes put a JSON-RPC error into a 4xx or 5xx; anything else there comes from a gateway.
+        if isinstance(answer, (dict, list)) and (response.is_success or _is_error_answer(answer)):
+            return answer
+        raise NoAnswer(self.name, "malformed" if response.is_success else "http_status")
+
+
+def _is_error_answer(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("error"), dict) and "id" in answer
+
+
+def _by_id(answer: Any, endpoint: str) -> dict[int, Any | RpcError]:
+    found: dict[int, Any | RpcError] = {}
+    for item in answer if isinstance(answer, list) else [answer]:
+        if not isinstance(item, dict) or ("result" not in item and "error" not in item):
+            raise NoAnswer(endpoint, "malformed")
+        error = item.get("error")
+        found[item.get("id", -1)] = item.get("result") if error is None else _error(error)
+    return found
+
+
+def _error(raw: Any) -> RpcError:
+    if not isinstance(raw, dict):
+        return RpcError(0, str(raw)[:500])
+    data = raw.get("data")
+    if isinstance(data, dict):
+        data = data.get("data") or data.get("result")
+    code = raw.get("code")
+    return RpcError(
+        code if isinstance(code, int) else 0,
+        str(raw.get("message", ""))[:500],
+        data if isinstance(data, str) else "",
+    )

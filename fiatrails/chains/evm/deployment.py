@@ -1,0 +1,99 @@
+"""Where the contracts of this deployment are, as `deployments.json` records them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fiatrails.kernel.addresses import parse_address
+from fiatrails.kernel.errors import FiatRailsError, Misconfigured
+
+_SHARED = ("UserRegistry", "ComplianceManager", "USDStablecoin")
+
+
+@dataclass(frozen=True, slots=True)
+class CountryContracts:
+    """Token and escrow of one country code."""
+
+    code: str
+    token: str
+    escrow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Addresses in lower case. `manager` is the proxy that everyone talks to."""
+
+    chain_id: int
+    block: int
+    registry: str
+    manager: str
+    manager_implementation: str
+    stablecoin: str
+    countries: Mapping[str, CountryContracts]
+
+    def country(self, code: str) -> CountryContracts:
+        """Contracts of the country; Misconfigured when it was never deployed."""
+        try:
+            return self.countries[code]
+        except KeyError:
+            raise Misconfigured(
+                "country_not_deployed",
+                f"no escrow for {code} on chain {self.chain_id}; deploy it and update deployments.json",
+            ) from None
+
+
+def deployment(path: Path, chain_id: int) -> Deployment:
+    """The deployment of `chain_id` in the file; Misconfigured says what to do when it is missing or malformed.
+    A rewritten file is noticed by its modification time."""
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError:
+        raise Misconfigured(
+            "deployments_missing",
+            f"{path} does not exist; deploy the contracts (`fiatrails deploy`) or set FIATRAILS_DEPLOYMENTS",
+        ) from None
+    return _read(path, chain_id, stamp)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, chain_id: int, _stamp: int) -> Deployment:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        entry = known.get(str(chain_id))
+    except (OSError, ValueError, AttributeError):
+        raise Misconfigured("deployments_malformed", f"{path} is not a JSON object; deploy again") from None
+    if entry is None:
+        raise Misconfigured("chain_not_deployed", f"{path} has no chain {chain_id}; deploy there, or correct CHAIN_ID")
+    try:
+        return _parse(entry, chain_id)
+    except (KeyError, TypeError, ValueError, AttributeError, FiatRailsError) as error:
+        raise Misconfigured(
+            "deployments_malformed", f"{path}, chain {chain_id}: {type(error).__name__} at {error}; deploy again"
+        ) from None
+
+
+def _parse(entry: dict[str, Any], chain_id: int) -> Deployment:
+    contracts = entry["contracts"]
+    manager = contracts["ComplianceManager"]
+    return Deployment(
+        chain_id=chain_id,
+        block=int(entry["block"]),
+        registry=parse_address(contracts["UserRegistry"], field="UserRegistry"),
+        manager=parse_address(manager["proxy"], field="ComplianceManager.proxy"),
+        manager_implementation=parse_address(manager["implementation"], field="ComplianceManager.implementation"),
+        stablecoin=parse_address(contracts["USDStablecoin"], field="USDStablecoin"),
+        countries={
+            code: CountryContracts(
+                code=code,
+                token=parse_address(value["CountryToken"], field=f"{code}.CountryToken"),
+                escrow=parse_address(value["MintEscrow"], field=f"{code}.MintEscrow"),
+            )
+            for code, value in contracts.items()
+            if code not in _SHARED and isinstance(value, dict) and "MintEscrow" in value
+        },
+    )

@@ -1,0 +1,148 @@
+"""The on-chain compliance registry: what it says of users, and updates through the officer's own lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm import abi
+from fiatrails.chains.evm.deployment import Deployment, deployment
+from fiatrails.chains.evm.reservation import OFFICER
+from fiatrails.chains.evm.states import SlotResult, SlotState
+from fiatrails.kernel.addresses import parse_address, parse_word
+from fiatrails.kernel.conf import config
+from fiatrails.kernel.errors import BadInput, Misconfigured, NotFound, OutsideUnknown
+
+# One batch of JSON-RPC: the head, then two calls for each user.
+MAX_USERS_PER_READ = 49
+_HIGHEST_SCORE = 255
+
+_LANE = "SELECT id, next_nonce FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1 FOR UPDATE"
+_INSERT = """
+INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, calldata, created_at)
+VALUES (%s, %s, 'call', %s, %s, %s) RETURNING id
+"""
+_ADVANCE = "UPDATE chains_lane SET next_nonce = %s WHERE id = %s"
+_STATUS = """
+SELECT state, kind, result, tx_hash, block_number, coalesce(nullif(error, ''), refusal)
+FROM chains_nonce_slot WHERE id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UserCompliance:
+    """The registry's record of a user and, in `is_compliant`, the contract's own verdict. `is_registered` False: the
+    registry has no record. `last_updated` in Unix seconds; `block_number` is a head not newer than the answer."""
+
+    address: str
+    risk_score: int
+    attestation_hash: str
+    last_updated: int
+    is_verified: bool
+    is_compliant: bool
+    is_registered: bool
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatus:
+    """Where a registry update is: `state` reserved, published, included or final; `succeeded` is None until final.
+    `error` says why it failed, or why it waits."""
+
+    slot_id: int
+    state: str
+    succeeded: bool | None
+    tx_hash: str | None
+    block_number: int | None
+    error: str
+
+
+def read_users(addresses: Sequence[str], *, pool: RpcPool) -> dict[str, UserCompliance]:
+    """Records by lower-case address; one JSON-RPC batch per MAX_USERS_PER_READ users. OutsideUnknown when the RPC does
+    not answer, or answers nonsense: nobody is cleared on a guess."""
+    registry = _contracts().registry
+    found: dict[str, UserCompliance] = {}
+    wanted = list(dict.fromkeys(parse_address(address) for address in addresses))
+    for start in range(0, len(wanted), MAX_USERS_PER_READ):
+        found |= _read(registry, wanted[start : start + MAX_USERS_PER_READ], pool)
+    return found
+
+
+def enqueue_update(address: str, risk_score: int, attestation_hash: str, verified: bool, *, now: datetime) -> int:
+    """Reserves a nonce of the officer's lane for `updateUser` and returns the slot's id (see `call_status`). Joins the
+    caller's transaction. BadInput for malformed values, Misconfigured without an officer's lane."""
+    user = parse_address(address)
+    word = parse_word(attestation_hash, field="attestationHash")
+    if not 0 <= risk_score <= _HIGHEST_SCORE:
+        raise BadInput("risk_score_out_of_range", "risk score must lie between 0 and 255")
+    contracts = _contracts()
+    data = abi.update_user(user, risk_score, word, verified)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LANE, [contracts.chain_id, OFFICER])
+        row = cursor.fetchone()
+        if row is None:
+            raise Misconfigured("no_officer_lane", "set OFFICER_KEYSTORE and start a worker to update the registry")
+        lane_id, nonce = row
+        cursor.execute(_INSERT, [lane_id, nonce, contracts.registry, data, now])
+        slot_id = int(cursor.fetchone()[0])
+        cursor.execute(_ADVANCE, [nonce + 1, lane_id])
+    return slot_id
+
+
+def call_status(slot_id: int) -> CallStatus:
+    """Where a registry update is; NotFound for an unknown slot."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATUS, [slot_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound("no_such_call", f"there is no registry update {slot_id}")
+    state, kind, result, tx_hash, block_number, error = row
+    succeeded = (kind == "call" and result == SlotResult.SUCCESS.value) if state == SlotState.FINAL.value else None
+    if succeeded is False and not error:
+        # A no-op in the update's place is mined with success; the update itself was refused by the simulation.
+        error = "refused by the registry in simulation" if result == SlotResult.SUCCESS.value else result
+    return CallStatus(slot_id, state, succeeded, tx_hash or None, block_number, error)
+
+
+def _read(registry: str, addresses: Sequence[str], pool: RpcPool) -> dict[str, UserCompliance]:
+    calls = [Call("eth_blockNumber")]
+    for address in addresses:
+        calls += [_view(registry, abi.get_user(address)), _view(registry, abi.is_compliant(address))]
+    answers = ["" if isinstance(answer, RpcError) else str(answer) for answer in pool.batch(calls)]
+    try:
+        number = int(answers[0], 16)
+        pairs = zip(addresses, answers[1::2], answers[2::2], strict=True)
+        return {address: _record(address, record, verdict, number) for address, record, verdict in pairs}
+    except ValueError:
+        raise OutsideUnknown(
+            "registry_unknown", "the registry's answer is of no use; check `fiatrails doctor`"
+        ) from None
+
+
+def _record(address: str, record: str, verdict: str, number: int) -> UserCompliance:
+    stored = abi.decode_user(record)
+    return UserCompliance(
+        address=address,
+        risk_score=stored.risk_score,
+        attestation_hash=stored.attestation_hash,
+        last_updated=stored.last_updated,
+        is_verified=stored.is_verified,
+        is_compliant=abi.decode_bool(verdict),
+        # The registry stamps every write with the block's time, so only a missing record has none.
+        is_registered=stored.last_updated != 0,
+        block_number=number,
+    )
+
+
+def _view(registry: str, data: bytes) -> Call:
+    return Call("eth_call", ({"to": registry, "data": "0x" + data.hex()}, "latest"))
+
+
+def _contracts() -> Deployment:
+    settings = config()
+    return deployment(settings.deployments_path, settings.profile.chain_id)
