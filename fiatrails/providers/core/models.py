@@ -11,7 +11,8 @@ from fiatrails.engine.models import WorkRow
 class EventState(models.TextChoices):
     """RECEIVED: still to be confirmed with the provider. APPLIED: moved an intent. UNMATCHED: no such intent yet.
     SURPLUS: money beyond what the intent expected, to be returned. DUPLICATE: the receipt was credited through another
-    event. DECLINED: the provider says nobody paid. REFUNDED: the money of this event went back."""
+    event. DECLINED: the provider says nobody paid. REFUNDING: unmatched or surplus money on its way back, no longer to
+    be matched. REFUNDED: the money of this event went back."""
 
     RECEIVED = "received"
     APPLIED = "applied"
@@ -19,6 +20,7 @@ class EventState(models.TextChoices):
     SURPLUS = "surplus"
     DUPLICATE = "duplicate"
     DECLINED = "declined"
+    REFUNDING = "refunding"
     REFUNDED = "refunded"
 
 
@@ -100,7 +102,10 @@ class ProviderRequest(WorkRow):
     # What makes asking twice impossible: e.g. one live reversal per receipt.
     dedupe_key = models.CharField(max_length=160, unique=True)
     provider_id = models.CharField(max_length=96, default="", blank=True)
+    # What the payer sees of a push, and what the paybill's own report of the payment (C2B) then carries.
+    account_reference = models.CharField(max_length=12, default="", blank=True)
     intent_id = models.CharField(max_length=66, null=True)
+    # Reversal, status query: what it is about. Push: the one event through which its payment was counted.
     event = models.ForeignKey(InboxEvent, null=True, on_delete=models.PROTECT)
     amount_minor = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3, default="", blank=True)
@@ -110,11 +115,27 @@ class ProviderRequest(WorkRow):
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    # When the layer above took note of how it ended; null makes it look (again).
+    noted_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "rb_core_provider_request"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event"],
+                condition=Q(kind="reversal") & ~Q(state="failed"),
+                name="request_reversal_once",
+            ),
+        ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="request_due"),
             models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="request_provider_id"),
             models.Index(fields=["intent_id"], condition=Q(intent_id__isnull=False), name="request_intent"),
+            models.Index(fields=["account_reference"], condition=~Q(account_reference=""), name="request_account"),
+            models.Index(
+                fields=["id"],
+                condition=Q(noted_at__isnull=True, settled_at__isnull=False)
+                & (Q(kind="stk_push") | Q(kind="reversal", intent_id__isnull=True)),
+                name="request_to_note",
+            ),
         ]
