@@ -7,13 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import structlog
+
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance, read_users
 from fiatrails.compliance.models import Decision
 from fiatrails.compliance.policy import Verdict, judge, policy_version
 from fiatrails.kernel.conf import config
+from fiatrails.kernel.errors import Forbidden
 from fiatrails.kernel.metrics import compliance_checks
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,27 @@ def _issue(subject: Subject, issued_at: datetime, expires_at: datetime, policy: 
 
 
 def clearances(intent_ids: Sequence[str], *, now: datetime) -> dict[str, Clearance]:
-    """The clearances in force, by intent id; an intent whose last decision is a refusal or has expired is absent."""
+    """The clearances in force, by intent id. Absent: an intent whose last decision is a refusal, has expired, or does
+    not carry our seal (the row was edited, or the key was replaced); it has to be cleared again."""
     latest = Decision.objects.filter(intent_id__in=intent_ids).order_by("intent_id", "-id").distinct("intent_id")
-    return {
-        row.intent_id: Clearance(
-            intent_id=row.intent_id, recipient=row.user, amount=int(row.amount), issued_at=row.decided_at,
-            expires_at=row.expires_at, policy=row.policy, seal=row.seal,
-        )
-        for row in latest
-        if row.cleared and row.expires_at is not None and row.expires_at > now
-    }  # fmt: skip
+    cleared = {row.intent_id: _clearance(row) for row in latest if row.cleared and row.expires_at is not None}
+    return {intent_id: clearance for intent_id, clearance in cleared.items() if _holds(clearance, now)}
+
+
+def _clearance(row: Decision) -> Clearance:
+    return Clearance(
+        intent_id=row.intent_id, recipient=row.user, amount=int(row.amount), issued_at=row.decided_at,
+        expires_at=row.expires_at or row.decided_at, policy=row.policy, seal=row.seal,
+    )  # fmt: skip
+
+
+def _holds(clearance: Clearance, now: datetime) -> bool:
+    try:
+        clearance.require_valid(now=now, key=clearance_key())
+    except Forbidden as refusal:
+        log.warning("clearance.refused", intent_id=clearance.intent_id, code=refusal.code)
+        return False
+    return True
 
 
 def clearance_key() -> bytes:

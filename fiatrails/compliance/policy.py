@@ -13,11 +13,25 @@ ZERO_WORD = "0x" + "0" * 64
 class RegistryEntry(Protocol):
     """What the on-chain registry says of one user (see `chains.evm.registry.UserCompliance`)."""
 
-    is_registered: bool
-    is_verified: bool
-    is_compliant: bool
-    risk_score: int
-    attestation_hash: str
+    @property
+    def is_registered(self) -> bool:
+        """Whether the registry has a record."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the user's identity was verified."""
+
+    @property
+    def is_compliant(self) -> bool:
+        """The contract's own verdict."""
+
+    @property
+    def risk_score(self) -> int:
+        """0 to 255, higher is riskier."""
+
+    @property
+    def attestation_hash(self) -> str:
+        """0x and 64 hex digits; zero when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

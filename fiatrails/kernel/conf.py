@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 from pydantic import SecretStr
@@ -59,7 +58,7 @@ class Config:
 
 def config() -> Config:
     """The process's configuration."""
-    return cast(Config, settings.FIATRAILS)
+    return settings.FIATRAILS
 
 
 def profile() -> Profile:

@@ -40,8 +40,8 @@ hmac_verifications = Counter(
 # Each intent is counted once, when it ends, so that executed over all of them is the success rate.
 INTENT_STATUSES = ("executed", "refunded", "failed")
 OPERATIONS = (
-    "expireIntent", "checkCompliance", "executeMint", "refundPayment", "compliance_update", "provider_call", "broadcast",
-    "bump",
+    "expireIntent", "checkCompliance", "executeMint", "refundPayment", "compliance_update", "provider_call",
+    "broadcast", "bump",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from fiatrails.chains.core.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.outcomes import take
+from fiatrails.controls import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.conf import profile
@@ -23,7 +24,12 @@ from fiatrails.purchases.store import Step, hold, move, persist
 
 log = structlog.get_logger(__name__)
 # Skip codes that a repetition cannot change; the money waits for a person. Others (a rate limit, a revert) may pass.
-_PERMANENT = {"invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused"}
+_PERMANENT = {
+    "invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused", "escrow_pending", "escrow_refunded",
+    "escrow_failed",
+}  # fmt: skip
+# The escrow minted for this id, but to another user or another amount than was ordered.
+TERMS_DIFFER = "terms_differ"
 
 
 def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
@@ -46,6 +52,8 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
             _apply(intent, outcome, now)
             if intent.state != before:
                 steps.append(Step(intent.intent_id, intent.state, "chain", _detail(outcome)))
+            if outcome.code == TERMS_DIFFER:
+                _alarm(intent, outcome, now)
             if outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED:
                 drafts.append(_mint_entry(intent))
         persist(list(intents.values()), steps, now=now)
@@ -53,6 +61,14 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
         notify()
     mint_intents.labels(status="executed").inc(len(drafts))
     return len(outcomes)
+
+
+def _alarm(intent: Intent, outcome: Outcome, now: datetime) -> None:
+    error = f"the chain minted other terms than were ordered, in {outcome.tx_hash}; compare and decide"
+    dead_letters.bury(
+        operation="mintTermsDiffer", intent_id=intent.intent_id, attempts=1, last_error=error,
+        error_class="permanent", payload={"txRef": intent.tx_ref, "txHash": outcome.tx_hash}, now=now,
+    )  # fmt: skip
 
 
 def _lock(outcomes: Sequence[Outcome]) -> dict[str, Intent]:
