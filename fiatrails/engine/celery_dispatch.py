@@ -33,7 +33,11 @@ def make_app(redis_url: str) -> Celery:
         result_backend=None,
         task_time_limit=HARD_LIMIT_S,
         task_soft_time_limit=HARD_LIMIT_S - 20,
-        broker_transport_options={"visibility_timeout": 2 * HARD_LIMIT_S, "socket_timeout": 2, "socket_connect_timeout": 2},
+        broker_transport_options={
+            "visibility_timeout": 2 * HARD_LIMIT_S,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+        },
         broker_connection_retry_on_startup=True,
         task_publish_retry=False,
         worker_hijack_root_logger=False,

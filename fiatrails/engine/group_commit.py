@@ -35,6 +35,11 @@ class GroupCommit(Generic[Item, Answer]):
         self._lock = threading.Lock()
         self._pid = 0
 
+    @property
+    def waiting(self) -> int:
+        """Items that no batch has taken yet."""
+        return self._queue.qsize()
+
     def submit(self, item: Item) -> Answer:
         """Blocks until the item's transaction has committed; raises what `commit` raised for it.
 
