@@ -14,6 +14,7 @@ from fiatrails.kernel.conf import Config, MpesaConfig, SignerConfig
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.kernel.profile import Profile
 
+MIN_SECRET_CHARS = 32
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "example", "secret", "password", "todo")
 # Source: providers.md; Safaricom's published callback addresses.
 SAFARICOM_SOURCES = ",".join(
@@ -32,7 +33,8 @@ SESSION_LIMITS = "-c idle_in_transaction_session_timeout=5s -c lock_timeout=10s"
 class Environment(BaseSettings):
     """Every environment variable the product reads. Secrets are never printed (SecretStr)."""
 
-    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False)
+    # An empty variable is an unset one: `${HMAC_SECRET_NEW:-}` must not make the empty string a valid key.
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
     fiatrails_env: str = "local"
     fiatrails_profile: Path | None = None
@@ -93,7 +95,6 @@ def load_config(env: Environment) -> Config:
     """Builds the process's configuration; refuses placeholder secrets outside local and test."""
     if env.fiatrails_env not in ("local", "test"):
         _refuse_placeholders(env)
-    secrets = (("current", env.hmac_secret), ("new", env.hmac_secret_new))
     return Config(
         env=env.fiatrails_env,
         profile=load_profile(env.fiatrails_profile, env),
@@ -104,7 +105,7 @@ def load_config(env: Environment) -> Config:
             officer_keystore=env.officer_keystore,
             password_file=env.signer_keystore_password_file,
         ),
-        client_secrets=tuple((name, value) for name, value in secrets if value is not None),
+        client_secrets=_keys(env.hmac_secret, env.hmac_secret_new),
         clearance_key=env.django_secret_key,
         redis_url=env.redis_url,
         dispatch=env.fiatrails_dispatch,
@@ -115,10 +116,15 @@ def load_config(env: Environment) -> Config:
     )
 
 
+def _keys(current: SecretStr | None, new: SecretStr | None) -> tuple[tuple[str, SecretStr], ...]:
+    """The keys that are set, by name. An empty secret is no secret: everybody can sign with it."""
+    named = (("current", current), ("new", new))
+    return tuple((name, value) for name, value in named if value is not None and value.get_secret_value())
+
+
 def _mpesa(env: Environment) -> MpesaConfig:
-    secrets = (("current", env.mpesa_gateway_secret), ("new", env.mpesa_gateway_secret_new))
     return MpesaConfig(
-        gateway_secrets=tuple((name, value) for name, value in secrets if value is not None),
+        gateway_secrets=_keys(env.mpesa_gateway_secret, env.mpesa_gateway_secret_new),
         base_url=env.mpesa_base_url.rstrip("/"),
         consumer_key=env.mpesa_consumer_key,
         consumer_secret=env.mpesa_consumer_secret,
@@ -133,13 +139,15 @@ def _mpesa(env: Environment) -> MpesaConfig:
 
 
 def _refuse_placeholders(env: Environment) -> None:
-    for name in ("django_secret_key", "hmac_secret", "mpesa_gateway_secret"):
+    required = ("django_secret_key", "hmac_secret", "mpesa_gateway_secret")
+    optional = ("hmac_secret_new", "mpesa_gateway_secret_new")
+    for name in (*required, *(name for name in optional if getattr(env, name) is not None)):
         secret = getattr(env, name)
         text = secret.get_secret_value() if secret is not None else ""
-        if len(text) < 32 or any(word in text.lower() for word in PLACEHOLDERS):
+        if len(text) < MIN_SECRET_CHARS or any(word in text.lower() for word in PLACEHOLDERS):
             raise Misconfigured(
                 "placeholder_secret",
-                f"{name.upper()} is missing, shorter than 32 characters or a placeholder; "
+                f"{name.upper()} is missing, shorter than {MIN_SECRET_CHARS} characters or a placeholder; "
                 "set it from `openssl rand -hex 32` before starting outside local",
             )
 

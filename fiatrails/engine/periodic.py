@@ -25,6 +25,20 @@ class Job:
     run: Callable[[Clock], str]
 
 
+_registered: list[Job] = []
+
+
+def register(job: Job) -> None:
+    """Adds a job of a layer that the worker may not import; from its application's `ready`."""
+    if all(known.name != job.name for known in _registered):
+        _registered.append(job)
+
+
+def registered() -> list[Job]:
+    """The jobs added that way."""
+    return list(_registered)
+
+
 def run_due(jobs: Sequence[Job], *, clock: Clock) -> int:
     """Runs those jobs whose current slot nobody has taken; returns how many ran. A job that raises is recorded with
     its error and runs again in the next slot."""

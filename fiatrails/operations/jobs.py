@@ -19,6 +19,7 @@ def jobs() -> list[Job]:
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(now=clock.now())} alarmed"),
         Job("ledger.verify", 3600, _verify_ledger),
         Job("engine.forget", 86_400, _forget),
+        *periodic.registered(),
     ]
 
 

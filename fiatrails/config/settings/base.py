@@ -49,9 +49,9 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "FiatRails",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SERVE_AUTHENTICATION": [],
+    "DESCRIPTION": "From a fiat payment to exactly one token. Errors: `{error, message, requestId}`.",
+    "PREPROCESSING_HOOKS": ["fiatrails.api.openapi.document.leave_out_views"],
+    "POSTPROCESSING_HOOKS": ["fiatrails.api.openapi.document.add_operations"],
 }
 LOGGING_CONFIG = None
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,0 +1,50 @@
+"""gunicorn's settings: `gunicorn -c python:fiatrails.config.gunicorn fiatrails.config.wsgi:application`.
+
+Threads bound how many requests a worker handles at once, and with that its database connections: workers x threads,
+plus one per worker for the group commit.
+"""
+
+from __future__ import annotations
+
+import os
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+from prometheus_client import multiprocess
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '3000')}"
+worker_class = "fiatrails.config.gunicorn_worker.StayingWorker"
+workers = int(os.environ.get("GUNICORN_WORKERS", "2"))
+threads = int(os.environ.get("GUNICORN_THREADS", "32"))
+# A worker whose main loop hangs this long is replaced; requests run on threads and have limits of their own.
+timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
+# Requests under way may finish; above the 10 s that a callback waits for its COMMIT.
+graceful_timeout = 15
+keepalive = 75
+backlog = 1024
+worker_connections = 1000
+# Every worker imports the application itself: nothing that must not cross a fork (database connections, threads)
+# can be made before it.
+preload_app = False
+limit_request_line = 4094
+limit_request_fields = 50
+limit_request_field_size = 8190
+# Heartbeat files on a disk can stall a worker; shared memory cannot.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+logger_class = "fiatrails.config.logging.GunicornLogger"
+
+
+def post_worker_init(_worker: Worker) -> None:
+    """Imports every view now: the first request would otherwise wait seconds for it."""
+    from django.urls import get_resolver
+
+    _ = get_resolver().url_patterns
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Drops the gauges of a worker that ended; its counters stay, or rates would fall."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

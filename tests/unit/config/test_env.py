@@ -1,0 +1,72 @@
+"""The environment: what is missing, empty or a placeholder must not become a way in."""
+
+from __future__ import annotations
+
+import pytest
+
+from fiatrails.config.env import Environment, database_settings, load_config
+from fiatrails.kernel.errors import Misconfigured
+
+GOOD = "0f" * 32
+PRODUCTION = {
+    "FIATRAILS_ENV": "production",
+    "DJANGO_SECRET_KEY": GOOD,
+    "HMAC_SECRET": GOOD,
+    "MPESA_GATEWAY_SECRET": GOOD,
+}
+
+
+@pytest.fixture
+def set_environment(monkeypatch: pytest.MonkeyPatch) -> object:
+    def change(**values: str) -> None:
+        for name in ("HMAC_SECRET", "HMAC_SECRET_NEW", "MPESA_GATEWAY_SECRET", "MPESA_GATEWAY_SECRET_NEW", "REDIS_URL"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return change
+
+
+@pytest.mark.parametrize("name", ["HMAC_SECRET_NEW", "MPESA_GATEWAY_SECRET_NEW", "HMAC_SECRET", "MPESA_GATEWAY_SECRET"])
+def test_an_empty_secret_is_no_key(set_environment: object, name: str) -> None:
+    set_environment(**{name: ""})  # type: ignore[operator]
+    config = load_config(Environment())
+    assert config.client_secrets == ()
+    assert config.mpesa.gateway_secrets == ()
+
+
+def test_both_keys_of_a_rotation_are_known_by_name(set_environment: object) -> None:
+    set_environment(**PRODUCTION, HMAC_SECRET_NEW="1e" * 32, MPESA_GATEWAY_SECRET_NEW="2d" * 32)  # type: ignore[operator]
+    config = load_config(Environment())
+    assert [name for name, _ in config.client_secrets] == ["current", "new"]
+    assert [name for name, _ in config.mpesa.gateway_secrets] == ["current", "new"]
+
+
+@pytest.mark.parametrize("name", [*PRODUCTION, "HMAC_SECRET_NEW", "MPESA_GATEWAY_SECRET_NEW"])
+@pytest.mark.parametrize("value", ["changeme" * 8, "short"])
+def test_outside_local_a_weak_secret_stops_the_start(set_environment: object, name: str, value: str) -> None:
+    if name == "FIATRAILS_ENV":
+        return
+    set_environment(**PRODUCTION | {name: value})  # type: ignore[operator]
+    with pytest.raises(Misconfigured, match=name):
+        load_config(Environment())
+
+
+def test_an_empty_redis_url_is_none(set_environment: object) -> None:
+    set_environment(REDIS_URL="")  # type: ignore[operator]
+    assert load_config(Environment()).redis_url is None
+
+
+def test_secrets_do_not_show_when_printed(set_environment: object) -> None:
+    set_environment(**PRODUCTION)  # type: ignore[operator]
+    assert GOOD not in repr(load_config(Environment()))
+    assert GOOD not in repr(Environment())
+
+
+def test_a_database_url_is_taken_apart() -> None:
+    entry = database_settings("postgresql://us%40er:p%2Fw@db.example:6432/rail")
+    assert (entry["USER"], entry["PASSWORD"], entry["HOST"], entry["PORT"], entry["NAME"]) == (
+        "us@er", "p/w", "db.example", "6432", "rail",
+    )  # fmt: skip
+    with pytest.raises(Misconfigured):
+        database_settings("mysql://x")
