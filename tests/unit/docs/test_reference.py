@@ -16,6 +16,7 @@ from fiatrails.kernel import metrics
 from fiatrails.kernel.profile import Profile
 from fiatrails.ledger.accounts import KIND_OF_FAMILY
 from fiatrails.providers.core.models import EventState, RequestState
+from fiatrails.purchases.operations.advance import _OPERATIONS as OPERATIONS_OF_STATES
 from fiatrails.purchases.states import ALLOWED, Hold, State, public_status
 from tests.unit.docs.pages import ROOT, first_column, tables
 
@@ -167,6 +168,26 @@ def test_every_table_is_documented() -> None:
 
     ours = {m._meta.db_table for m in apps.get_models() if m.__module__.startswith("fiatrails.")}
     assert set(first_column(REFERENCE / "database.md")) == ours
+
+
+def operations_of_dead_letters() -> set[str]:
+    """What dead letters are buried as: keywords of `bury`, and the helpers that name their operation by position."""
+    positions = {"_bury": 0, "alarm": 1}
+    found = set(OPERATIONS_OF_STATES.values())
+    for path in (ROOT / "fiatrails").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            given = [keyword.value for keyword in node.keywords if name == "bury" and keyword.arg == "operation"]
+            given += node.args[positions[name] : positions[name] + 1] if name in positions else []
+            found |= {str(value.value) for value in given if isinstance(value, ast.Constant)}
+    return found
+
+
+def test_every_kind_of_dead_letter_is_documented() -> None:
+    said = "\n".join(row[0] for table in tables(ROOT / "docs/how-to/replay-dead-letters.md") for row in table)
+    assert operations_of_dead_letters() - set(re.findall(r"`(\w+)`", said)) == set()
 
 
 def test_every_decision_page_is_listed_and_has_its_parts() -> None:
