@@ -14,6 +14,7 @@ from benchmarks.site import Site, callback_request, insert_intents
 from tests.kit.rail import Rail, compliant_users, rpc
 
 COUNT = 2_000
+USERS = 50
 SAMPLES = 3
 PAYMENTS_PER_S = 5
 LATENCY_PAYMENTS = 150
@@ -22,15 +23,14 @@ BLOCK_S = 1.0
 
 def measure(site: Site) -> tuple[list[Figure], list[str]]:
     """mints_per_s beside the block gas limit divided by the gas of a mint; p95 of callback to mined in blocks."""
-    users = compliant_users(site.chain, 50)
     rates, gas = [], []
     for number in range(SAMPLES):
         with site.rail() as rail:
-            rates.append(_burst(rail, f"burst{number}", users))
+            rates.append(_burst(rail, f"burst{number}", compliant_users(rail.chain, USERS)))
             gas.append(_gas_per_mint(rail))
     with site.rail() as rail:
-        waits = _trickle(rail, users)
-    block_gas = int(rpc(site.chain, "eth_getBlockByNumber", "latest", False)["gasLimit"], 16)
+        waits = _trickle(rail, compliant_users(rail.chain, USERS))
+        block_gas = int(rpc(rail.chain, "eth_getBlockByNumber", "latest", False)["gasLimit"], 16)
     limit = block_gas / statistics.median(gas) / BLOCK_S
     notes = [
         f"gas per mint {statistics.median(gas):.0f} of {block_gas}; callback to mined: median"

@@ -48,8 +48,8 @@ _HISTORY = (
 
 def measure(site: Site) -> tuple[list[Figure], list[str]]:
     """Ratios big/empty of claim, intake and status query (goal 1.5), and the worker's memory over the run."""
-    [user] = compliant_users(site.chain, 1)
     with site.rail(**WORKERS) as rail:
+        [user] = compliant_users(rail.chain, 1)
         rail.start_api()
         worker = rail.start_worker()
         rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM chains_lane")), seconds=30, what="with a lane")

@@ -20,7 +20,7 @@ from fiatrails.cli.local.anvil import Anvil
 from fiatrails.cli.local.ports import free_port
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.kit.rail import GATEWAY_SECRET, TOKEN, Rail
-from tests.kit.services import DeployedChain, deploy_to
+from tests.kit.services import deploy_to
 
 
 @dataclass(slots=True)
@@ -29,28 +29,29 @@ class Site:
 
     directory: Path
     postgres: EmbeddedPostgres
-    chain: DeployedChain
     made: int = 0
 
     @contextmanager
     def rail(self, **env: str) -> Iterator[Rail]:
-        """A rail with a database of its own."""
+        """A rail with a database and a chain of its own: blocks of a second, 30 M gas."""
         self.made += 1
         name = f"bench{self.made}"
-        rail = Rail(self.directory / name, self.postgres, self.chain, name, extra_env=env)
-        try:
-            yield rail
-        finally:
-            rail.close()
+        with Anvil(free_port(), block_time=1.0) as anvil:
+            chain = deploy_to(anvil, directory=self.directory / f"chain{self.made}")
+            rail = Rail(self.directory / name, self.postgres, chain, name, extra_env=env)
+            try:
+                yield rail
+            finally:
+                rail.close()
 
 
 @contextmanager
 def site() -> Iterator[Site]:
-    """Starts the servers; fsync on, blocks of a second, 30 M gas."""
+    """Starts a PostgreSQL with fsync on."""
     directory = Path(tempfile.mkdtemp(prefix="fiatrails-bench-"))
     try:
-        with EmbeddedPostgres(directory / "pg") as postgres, Anvil(free_port(), block_time=1.0) as anvil:
-            yield Site(directory, postgres, deploy_to(anvil, directory=directory / "chain"))
+        with EmbeddedPostgres(directory / "pg") as postgres:
+            yield Site(directory, postgres)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -42,7 +43,9 @@ class Environment(BaseSettings):
     fiatrails_dispatch: str = "pg"
     fiatrails_log_json: bool = True
     django_secret_key: SecretStr = SecretStr("local-only-not-a-secret-do-not-use-elsewhere")
+    django_secret_key_fallbacks: SecretStr = SecretStr("")
     allowed_hosts: str = "*"
+    trusted_proxies: str = ""
     database_url: SecretStr = SecretStr("postgresql:///fiatrails")
     rpc_url: str | None = None
     chain_id: int | None = None
@@ -66,7 +69,8 @@ class Environment(BaseSettings):
     redis_url: str | None = None
     dlq_dir: Path | None = None
     nonce_override: int | None = None
-    worker_threads: int = 4
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
 
 
 def load_profile(path: Path | None, env: Environment) -> Profile:
@@ -111,7 +115,8 @@ def load_config(env: Environment) -> Config:
         dispatch=env.fiatrails_dispatch,
         dlq_dir=env.dlq_dir,
         nonce_override=env.nonce_override,
-        worker_threads=env.worker_threads,
+        metrics_host=env.metrics_host,
+        metrics_port=env.metrics_port,
         log_json=env.fiatrails_log_json,
     )
 
@@ -120,6 +125,28 @@ def _keys(current: SecretStr | None, new: SecretStr | None) -> tuple[tuple[str, 
     """The keys that are set, by name. An empty secret is no secret: everybody can sign with it."""
     named = (("current", current), ("new", new))
     return tuple((name, value) for name, value in named if value is not None and value.get_secret_value())
+
+
+def secret_key_fallbacks(env: Environment) -> list[str]:
+    """Former values of DJANGO_SECRET_KEY, which still open what was sealed under them."""
+    return _listed(env.django_secret_key_fallbacks.get_secret_value())
+
+
+def trusted_proxies(env: Environment) -> tuple[str, ...]:
+    """Networks of our own proxies. Misconfigured for anything else: a typing error must not make X-Forwarded-For
+    fail with every request, or count when it should not."""
+    for network in _listed(env.trusted_proxies):
+        try:
+            ip_network(network)
+        except ValueError:
+            raise Misconfigured(
+                "trusted_proxies", f"TRUSTED_PROXIES: {network!r} is no address or network such as 10.0.0.0/8"
+            ) from None
+    return tuple(_listed(env.trusted_proxies))
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _mpesa(env: Environment) -> MpesaConfig:

@@ -40,7 +40,7 @@ def known_beforehand(state: StateDir, *, ports: Mapping[str, int], stored: Mappi
         "MPESA_BASE_URL": local_url(ports, "mpesa"),
         "MPESA_SHORTCODE": _SHORTCODE,
         "MPESA_INITIATOR_NAME": _INITIATOR,
-        "MPESA_CALLBACK_BASE_URL": local_url(ports, "api"),
+        "MPESA_CALLBACK_BASE_URL": local_url(ports, "api", "/callbacks/till"),
         "MPESA_ALLOWED_SOURCES": LOOPBACK,
         **_sandbox(created),
     }

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from fiatrails.config.env import Environment, database_settings, load_config
+from fiatrails.config.env import (
+    Environment,
+    database_settings,
+    load_config,
+    secret_key_fallbacks,
+    trusted_proxies,
+)
 
 ENVIRONMENT = Environment()
 FIATRAILS = load_config(ENVIRONMENT)
 
 SECRET_KEY = ENVIRONMENT.django_secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = secret_key_fallbacks(ENVIRONMENT)
 DEBUG = False
 ALLOWED_HOSTS = [host.strip() for host in ENVIRONMENT.allowed_hosts.split(",")]
+TRUSTED_PROXIES = trusted_proxies(ENVIRONMENT)
 ROOT_URLCONF = "fiatrails.config.urls"
 WSGI_APPLICATION = "fiatrails.config.wsgi.application"
 USE_TZ = True

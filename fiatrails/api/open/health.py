@@ -1,0 +1,52 @@
+"""GET /health: 503 only when a payment could not be taken durably; everything else degrades."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+
+from fiatrails.api.clock import CLOCK
+from fiatrails.api.open import checks
+from fiatrails.api.open.probe import Probe
+from fiatrails.api.plain import json_response, only
+from fiatrails.controls import modes
+
+DEADLINE_S = 2.0
+_PROBES = {
+    "database": Probe("database", checks.database, fresh_for_s=0.5),
+    "redis": Probe("redis", checks.message_broker, fresh_for_s=2),
+    "rpc": Probe("rpc", checks.rpc, fresh_for_s=2),
+    "worker": Probe("worker", checks.worker, fresh_for_s=2),
+}
+
+
+@only("GET")
+def health(_request: HttpRequest) -> HttpResponse:
+    """All checks at once, two seconds at most."""
+    deadline = time.monotonic() + DEADLINE_S
+    for probe in _PROBES.values():
+        probe.start()
+    found = {name: probe.finding(deadline=deadline) for name, probe in _PROBES.items()}
+    in_force = _modes(database_up=found["database"].state == "healthy")
+    well = all(finding.state != "unhealthy" for finding in found.values()) and not in_force
+    body = {
+        "status": "healthy" if well else "degraded",
+        "rpc": {"connected": found["rpc"].state == "healthy", "latency_ms": found["rpc"].latency_ms},
+        "queue_depth": found["database"].value,
+        "checks": {name: finding.state for name, finding in found.items()},
+        "modes": in_force,
+    }
+    return json_response(body, 200 if found["database"].state == "healthy" else 503)
+
+
+def _modes(*, database_up: bool) -> list[str]:
+    """Modes in force; without the database those that the environment switches on."""
+    if not database_up:
+        return sorted(modes.from_environment(os.environ))
+    try:
+        return sorted(modes.in_force(now=CLOCK.now()))
+    except DatabaseError:
+        return []

@@ -1,0 +1,35 @@
+"""GET /api/v1/schema: JSON, or YAML with `?format=yaml` or an Accept header that asks for it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.http import HttpRequest, HttpResponse
+
+from fiatrails.api.clock import CLOCK
+from fiatrails.api.plain import only
+from fiatrails.api.throttling import count_anonymous
+
+
+@only("GET")
+def schema(request: HttpRequest) -> HttpResponse:
+    """The document of exactly this version."""
+    count_anonymous(request, now=CLOCK.now())
+    if request.GET.get("format") == "yaml" or "yaml" in request.META.get("HTTP_ACCEPT", ""):
+        return HttpResponse(_yaml(), content_type="application/vnd.oai.openapi")
+    return HttpResponse(_json(), content_type="application/vnd.oai.openapi+json")
+
+
+@lru_cache(maxsize=1)
+def _yaml() -> bytes:
+    from fiatrails.api.openapi.document import as_yaml
+
+    return as_yaml()
+
+
+@lru_cache(maxsize=1)
+def _json() -> bytes:
+    # Here, as the generator takes long to import and few ever ask.
+    from fiatrails.api.openapi.document import as_json
+
+    return as_json()
