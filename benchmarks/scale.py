@@ -26,7 +26,7 @@ _HISTORY = (
         fiat_currency, fiat_expected, fiat_paid, state, hold, reason, alone, releases, created_at, expires_at, paid_at,
         executed_at, fence, attempts, last_error, tx_hash, block_number)
        SELECT '0x' || lpad(to_hex(n), 64, '0'), 'old-' || n, '0x' || lpad(to_hex(n), 64, '0'), 'default', 31337,
-        '0x' || lpad(to_hex(n % 5000), 40, '0'), 10000000000000000000, 'KES', 'KES', 1000, 1000, 'executed', '', '', false,
+        '0x' || lpad(to_hex(n %% 5000), 40, '0'), 10000000000000000000, 'KES', 'KES', 1000, 1000, 'executed', '', '', false,
         0, now(), now(), now(), now(), 4, 0, '', '0x' || lpad(to_hex(n / 100), 64, '0'), n / 400
        FROM generate_series(1, %(n)s) n""",
     """INSERT INTO rb_core_inbox_event (provider, channel, event_key, credits, digest, raw, tx_ref, amount_minor, currency,
@@ -43,6 +43,7 @@ _HISTORY = (
        SELECT 1, '0x' || lpad(to_hex(n), 64, '0'), '0x', 1, '0x', now(), 'executed', '', '0x', 'executed', false
        FROM generate_series(1, %(n)s) n""",
     "VACUUM ANALYZE",
+    "CHECKPOINT",
 )
 
 
