@@ -58,7 +58,12 @@ def signed(raw: bytes = b"", *, secret: str = CLIENT_SECRET, at: int | None = No
     timestamp = str(int(time.time()) if at is None else at)
     extra = {name.replace("_", "-"): value for name, value in headers.items()}
     signature = hex_hmac(secret, timestamp.encode() + raw)
-    return {"X-Request-Timestamp": timestamp, "X-Request-Signature": signature, "Content-Type": "application/json", **extra}
+    return {
+        "X-Request-Timestamp": timestamp,
+        "X-Request-Signature": signature,
+        "Content-Type": "application/json",
+        **extra,
+    }
 
 
 def new_intent(**fields: Any) -> dict[str, Any]:
@@ -69,7 +74,12 @@ def new_intent(**fields: Any) -> dict[str, Any]:
 
 def callback_body(**fields: Any) -> dict[str, Any]:
     """A valid confirmation."""
-    body = {"txRef": f"C-{uuid.uuid4().hex}", "amount": "1500.00", "phone": "254712345678", "timestamp": int(time.time())}
+    body = {
+        "txRef": f"C-{uuid.uuid4().hex}",
+        "amount": "1500.00",
+        "phone": "254712345678",
+        "timestamp": int(time.time()),
+    }
     return {**body, "metadata": {"receipt": uuid.uuid4().hex[:10].upper()}, **fields}
 
 

@@ -177,7 +177,8 @@ def test_a_callback_without_or_with_a_wrong_signature_is_refused(live: Live, htt
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=101", "limit=x", "limit=%D9%A5", "status=paid", "cursor=abc", "cursor=%FF", "cursor=YmVmb3JlOjA=",
+        "limit=0", "limit=101", "limit=x", "limit=%D9%A5", "status=paid", "cursor=abc", "cursor=%FF",
+        "cursor=YmVmb3JlOjA=",
         "createdAfter=yesterday", "createdAfter=2026-01-01", "createdBefore=2026-01-01T00:00:00", "user=0x12",
         "txRef=%00", "txRef=", "createdAfter=9999-12-31T23:59:59-23:59",
         "createdBefore=0001-01-01T00:00:00%2B23:59",
@@ -192,7 +193,9 @@ def test_an_intent_that_does_not_exist_is_not_found(live: Live, http: httpx.Clie
     refused(live.read(http, f"/api/v1/mint-intents/{intent_id}"), 404)
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1/mint-intents/", "/callbacks/mpesa/wrong-token/stk", "/%00", "/%FF"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1/mint-intents/", "/callbacks/mpesa/wrong-token/stk", "/%00", "/%FF"]
+)
 def test_an_unknown_address_is_not_found(http: httpx.Client, path: str) -> None:
     refused(http.post(path, content=b"{}"), 404, "not_found")
 

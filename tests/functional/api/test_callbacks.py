@@ -57,7 +57,12 @@ def test_the_same_event_with_other_content_is_quarantined(live: Live, http: http
     assert live.confirm(http, body).status_code == 200
     answer = live.confirm(http, {**body, "amount": "1501.00"})
     assert (answer.status_code, answer.json()["error"]) == (409, "callback_conflict")
-    assert len(live.rows("SELECT 1 FROM rb_core_inbox_conflict WHERE event_key LIKE %s", f"%{body['metadata']['receipt']}")) == 1
+    assert (
+        len(
+            live.rows("SELECT 1 FROM rb_core_inbox_conflict WHERE event_key LIKE %s", f"%{body['metadata']['receipt']}")
+        )
+        == 1
+    )
 
 
 def test_the_content_type_of_a_signed_confirmation_does_not_matter(live: Live, http: httpx.Client) -> None:
@@ -70,7 +75,8 @@ def test_the_content_type_of_a_signed_confirmation_does_not_matter(live: Live, h
 
 def test_degraded_mode_refuses_callbacks_and_takes_intents(live: Live, http: httpx.Client) -> None:
     live.execute(
-        "INSERT INTO controls_mode (name, active, owner, reason, set_at) VALUES ('degraded', true, 't', 't', '2026-01-01Z')"
+        "INSERT INTO controls_mode (name, active, owner, reason, set_at)"
+        " VALUES ('degraded', true, 't', 't', '2026-01-01Z')"
         " ON CONFLICT (name) DO UPDATE SET active = true"
     )
     time.sleep(1.2)

@@ -91,7 +91,14 @@ def test_secrets_and_phones_are_masked_wherever_they_appear(lines: io.StringIO) 
         raise ValueError("hunter2-hunter2")
     except ValueError:
         log.exception("failed hunter2-hunter2", url="http://u:hunter2-hunter2@x", nested={"deep": 'quote"and\\slash'})
-    log.info("said", api_secret="anything", signature="abc", token_right=True, phone="254712345678", note="call +254712345678")
+    log.info(
+        "said",
+        api_secret="anything",
+        signature="abc",
+        token_right=True,
+        phone="254712345678",
+        note="call +254712345678",
+    )
     logging.getLogger("library").warning("from %s", "hunter2-hunter2")
     text = lines.getvalue()
     assert "hunter2-hunter2" not in text
