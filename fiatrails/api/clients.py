@@ -22,6 +22,7 @@ FRESH_FOR = timedelta(seconds=5)
 MIN_SECRET_CHARS = 32
 # Of the default client while the table has no row for it; a row changes the quota, or switches the client off.
 DEFAULT_QUOTA_PER_MIN = 60_000
+NEW_QUOTA_PER_MIN = 600
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -40,6 +41,16 @@ class Key:
         return (self.valid_from is None or self.valid_from <= now) and (
             self.valid_until is None or now < self.valid_until
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """A client and its keys, past and future ones included, for people."""
+
+    name: str
+    active: bool
+    quota_per_min: int
+    keys: tuple[Key, ...]
 
 
 class KeyRing:
@@ -89,6 +100,25 @@ class KeyRing:
 
 
 KEY_RING = KeyRing()
+
+
+def list_clients() -> list[ClientView]:
+    """Every client by name, `default` included; secrets stay sealed, so it works when they cannot be opened."""
+    rows = list(ApiClient.objects.prefetch_related("secrets").order_by("name"))
+    found = [ClientView(row.name, row.active, row.quota_per_min, _keys_of(row)) for row in rows]
+    if all(row.name != DEFAULT_CLIENT for row in rows):
+        found.insert(0, ClientView(DEFAULT_CLIENT, True, DEFAULT_QUOTA_PER_MIN, _keys_of_environment()))
+    return found
+
+
+def _keys_of(row: ApiClient) -> tuple[Key, ...]:
+    stored = sorted(row.secrets.all(), key=lambda secret: secret.pk)
+    keys = tuple(Key(row.name, s.key_id, SecretStr(""), s.valid_from, s.valid_until) for s in stored)
+    return (*_keys_of_environment(), *keys) if row.name == DEFAULT_CLIENT else keys
+
+
+def _keys_of_environment() -> tuple[Key, ...]:
+    return tuple(Key(DEFAULT_CLIENT, name, SecretStr("")) for name, _ in config().client_secrets)
 
 
 def create_client(*, name: str, quota_per_min: int, actor: str, now: datetime) -> ApiClient:

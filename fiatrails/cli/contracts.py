@@ -28,9 +28,18 @@ def deploy(
     ],
     admin: Annotated[str | None, typer.Option("--admin", help="Who may upgrade. [default: the deployer]")] = None,
     guardian: Annotated[str | None, typer.Option("--guardian", help="Who may pause. [default: the deployer]")] = None,
-    treasury: Annotated[str | None, typer.Option("--treasury", help="Who receives. [default: the deployer]")] = None,
+    treasury: Annotated[
+        str | None,
+        typer.Option(
+            "--treasury",
+            help="Whose stablecoin funds the mints. [default: on a local chain the deployer, else each executor]",
+        ),
+    ] = None,
     stablecoin: Annotated[
-        str | None, typer.Option("--stablecoin", help="An existing stablecoin. [default: a new one]")
+        str | None,
+        typer.Option(
+            "--stablecoin", help="An existing one with 18 decimals. [default: a new one, on a local chain only]"
+        ),
     ] = None,
     yes: Yes = False,
     json: Json = False,
@@ -99,7 +108,10 @@ def status(json: Json = False) -> None:
         render.table(("contract", "address", "code", "paused"), contracts),
         render.table(("contract", "role", "account", "granted"), roles),
         f"manager implementation: {found.implementation_on_chain}",
-        "complete" if found.is_complete else "INCOMPLETE: see what has no code or no role above",
+        f"stablecoin decimals: {found.stablecoin_decimals}",
+        "complete"
+        if found.is_complete
+        else "INCOMPLETE: see above what has no code or no role; the stablecoin must have 18 decimals",
     )
     if not found.is_complete:
         runtime.negative()
@@ -128,6 +140,7 @@ def _document(found: DeploymentStatus) -> dict[str, object]:
         "chainId": found.deployed.chain_id,
         "complete": found.is_complete,
         "implementation": found.implementation_on_chain,
+        "stablecoinDecimals": found.stablecoin_decimals,
         "contracts": [
             {"name": c.name, "address": c.address, "hasCode": c.has_code, "paused": c.paused} for c in found.contracts
         ],

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fiatrails.chains.core.signer import KeystoreSigner, load_signers
+from fiatrails.chains.evm.stablecoin import refuse_other_decimals
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config, config
 from fiatrails.kernel.errors import FiatRailsError
@@ -226,20 +228,20 @@ def check_rpc(context: Context) -> Findings:
 def check_contracts(context: Context) -> Findings:
     """Code at every address, the implementation as recorded, nothing paused, every role granted."""
     settings = context.config
-    executors = [_keystore_address(path) for path in settings.signers.keystores]
-    officer = settings.signers.officer_keystore
     try:
+        signers = load_signers(settings.signers)
         deployed = deployments.load(settings.deployments_path, settings.profile.chain_id)
         status = deployments.status(
             rpc_url=settings.profile.rpc_urls[0],
             deployed=deployed,
-            executors=executors,
-            officer=_keystore_address(officer) if officer else None,
+            executors=[signer.address for signer in signers.executors],
+            officer=signers.officer.address if signers.officer else None,
         )
     except FiatRailsError as error:
         yield CheckResult("contracts", Level.FAIL, error.message, "run `fiatrails contracts deploy`")
         return
     yield _code(status)
+    yield _stablecoin(status)
     yield _implementation(status)
     yield from _paused(status)
     yield _roles(status)
@@ -251,6 +253,15 @@ def _code(status: deployments.DeploymentStatus) -> CheckResult:
         what = f"no code at the address of: {', '.join(missing)}"
         return CheckResult("contracts", Level.FAIL, what, "deploy, or correct FIATRAILS_DEPLOYMENTS")
     return CheckResult("contracts", Level.OK, f"{len(status.contracts)} contracts have code")
+
+
+def _stablecoin(status: deployments.DeploymentStatus) -> CheckResult:
+    try:
+        refuse_other_decimals(status.deployed.stablecoin, status.stablecoin_decimals)
+    except FiatRailsError as error:
+        what, _, next_step = error.message.partition("; ")
+        return CheckResult("stablecoin", Level.FAIL, what, next_step)
+    return CheckResult("stablecoin", Level.OK, f"{status.stablecoin_decimals} decimals")
 
 
 def _implementation(status: deployments.DeploymentStatus) -> CheckResult:
@@ -287,7 +298,7 @@ def check_signers(context: Context) -> Findings:
     yield _password_file(signers.password_file)
     officers = [signers.officer_keystore] if signers.officer_keystore else []
     for keystore in (*signers.keystores, *officers):
-        yield _balance(context, _keystore_address(keystore))
+        yield _account(context, keystore)
 
 
 def _password_file(path: Path | None) -> CheckResult:
@@ -311,9 +322,14 @@ def _balance(context: Context, address: str) -> CheckResult:
     return CheckResult("balance", Level.OK, f"{address} holds {ether:.2f}")
 
 
-def _keystore_address(path: Path) -> str:
-    address = str(json.loads(path.read_text(encoding="utf-8"))["address"])
-    return address if address.startswith("0x") else f"0x{address}"
+def _account(context: Context, keystore: Path) -> CheckResult:
+    """A keystore need not name its address (`cast wallet new` does not write it): then it has to open."""
+    try:
+        address = KeystoreSigner(keystore, context.config.signers.password_file).address
+    except FiatRailsError as error:
+        what, _, next_step = error.message.partition("; ")
+        return CheckResult("keystore", Level.FAIL, what, next_step or "make it anew, or correct SIGNER_KEYSTORE")
+    return _balance(context, address)
 
 
 # ---- surroundings

@@ -7,6 +7,7 @@ import typer
 from fiatrails.cli import (
     audit,
     backlog,
+    clients,
     contracts,
     dead_letters,
     intents,
@@ -40,6 +41,7 @@ app.add_typer(intents.app, name="intent")
 app.add_typer(payments.app, name="payments")
 app.add_typer(mpesa.app, name="mpesa")
 app.add_typer(users.app, name="user")
+app.add_typer(clients.app, name="client")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(backlog.app, name="backlog")
 app.add_typer(nonces.app, name="nonce")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fiatrails.cli import amounts, render, runtime
 from fiatrails.cli.exits import Failure
-from fiatrails.cli.runtime import Json
+from fiatrails.cli.runtime import Actor, Json, Yes
 from fiatrails.kernel.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -97,6 +98,33 @@ def stk_push(
         "amount": amounts.money(push.amount_minor, push.currency),
         "phone": amounts.masked_phone(push.details["phone"]),
     }
+    render.emit(json, whole, render.fields(whole))
+
+
+@app.command("register-urls")
+def register_urls(yes: Yes = False, actor: Actor = "", json: Json = False) -> None:
+    """Tell M-PESA where payments to the paybill are validated and confirmed (MPESA_CALLBACK_BASE_URL).
+
+    M-PESA then refuses payments while the API cannot be asked. In production a short code is registered once.
+
+    \b
+    Examples:
+      fiatrails mpesa register-urls
+    """
+    runtime.setup()
+    from fiatrails.kernel.clock import SystemClock
+    from fiatrails.kernel.conf import config
+    from fiatrails.providers.mpesa.daraja import Daraja
+    from fiatrails.providers.mpesa.registration import register_urls
+
+    mpesa = config().mpesa
+    runtime.confirm(f"Register {mpesa.callback_base_url} for short code {mpesa.shortcode}?", yes=yes)
+    client = Daraja(config(), clock=SystemClock())
+    try:
+        taken = register_urls(client=client, mpesa=mpesa, actor=actor, now=runtime.now())
+    finally:
+        client.close()
+    whole = asdict(taken)
     render.emit(json, whole, render.fields(whole))
 
 

@@ -19,16 +19,22 @@ _SETTINGS = "python:fiatrails.config.gunicorn"
 def worker() -> None:
     """Run a worker: every loop that moves money, until SIGTERM or Ctrl-C. Any number may run.
 
-    It finishes the step in hand; a killed one loses nothing, another takes over when its leases end.
+    It finishes the step in hand; a killed one loses nothing, another takes over when its leases end. With
+    METRICS_PORT it serves its own /metrics, on METRICS_HOST.
 
     \b
     Examples:
       fiatrails worker
+      METRICS_PORT=9100 fiatrails worker
     """
     runtime.setup(server=True)
     from fiatrails.kernel.clock import SystemClock
+    from fiatrails.kernel.conf import config
+    from fiatrails.operations.exposition import serve_metrics
     from fiatrails.operations.worker import run
 
+    if (port := config().metrics_port) is not None:
+        serve_metrics(host=config().metrics_host, port=port)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

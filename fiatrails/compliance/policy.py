@@ -27,7 +27,7 @@ class RegistryEntry(Protocol):
 
     @property
     def risk_score(self) -> int:
-        """0 to 255, higher is riskier."""
+        """0 to 100, higher is riskier."""
 
     @property
     def attestation_hash(self) -> str:

@@ -1,4 +1,4 @@
-"""`--since` on the command line: "1 hour ago", "2 days ago", or an ISO 8601 time."""
+"""Times on the command line: "1 hour ago", "in 7 days", or an ISO 8601 time."""
 
 from __future__ import annotations
 
@@ -35,6 +35,20 @@ def since(text: str, *, now: datetime) -> datetime:
     if moment > now:
         raise BadInput("since_in_future", "since lies in the future; times without an offset are UTC")
     return moment.astimezone(UTC)
+
+
+def moment(text: str, *, now: datetime) -> datetime:
+    """The moment `text` means: "now", "in 7 days" or "7 days" from now, "1 hour ago", or an ISO 8601 time. BadInput
+    when it is not understood."""
+    cleaned = text.strip().lower()
+    if cleaned == "now":
+        return now
+    before = _relative(cleaned.removeprefix("in "), now)
+    ahead = before if before is None or cleaned.endswith("ago") else now + (now - before)
+    found = ahead or _absolute(text.strip())
+    if found is None:
+        raise BadInput("malformed_time", 'use "now", "in 7 days", "1 hour ago" or a time such as 2025-11-01T12:34:56Z')
+    return found.astimezone(UTC)
 
 
 def _relative(text: str, now: datetime) -> datetime | None:

@@ -52,7 +52,8 @@ class Config:
     dispatch: str
     dlq_dir: Path | None
     nonce_override: int | None
-    worker_threads: int
+    metrics_host: str
+    metrics_port: int | None
     log_json: bool
 
 

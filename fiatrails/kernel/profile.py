@@ -18,9 +18,9 @@ class _Section(BaseModel):
 
 
 class Compliance(_Section):
-    """Risk score ceiling 0..255, as enforced on chain, and whether an attestation is required."""
+    """Risk score ceiling 0..100, as enforced on chain, and whether an attestation is required."""
 
-    max_risk_score: int = Field(83, ge=0, le=255)
+    max_risk_score: int = Field(83, ge=0, le=100)
     require_attestation: bool = True
     refund_non_compliant_after_s: int | None = Field(None, ge=60)
 

@@ -20,8 +20,10 @@ from typing import Any
 
 import httpx
 
+from fiatrails.chains.core.signer import KeystoreSigner
 from fiatrails.chains.evm.deployment import Deployment, deployment
 from fiatrails.chains.evm.inspection import ContractReader, checksum_address
+from fiatrails.chains.evm.stablecoin import DECIMALS, refuse_other_decimals
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 
 HISTORY_FILE = "deploy-history.log"
@@ -74,8 +76,12 @@ class DeployerKey:
 
     def address(self) -> str:
         """The account that the keystore holds."""
-        stored = json.loads(self.keystore.read_text())["address"]
-        return checksum_address(stored if stored.startswith("0x") else f"0x{stored}")
+        try:
+            return checksum_address(KeystoreSigner(self.keystore, self.password_file).address)
+        except Misconfigured as error:
+            raise Misconfigured(
+                error.code, f"{self.keystore} does not open; check --keystore and --password-file"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,17 @@ class DeploymentStatus:
     deployed: Deployment
     contracts: tuple[ContractStatus, ...]
     implementation_on_chain: str | None
+    stablecoin_decimals: int | None
     roles: tuple[RoleStatus, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every contract has code and every asked-for role is granted."""
-        return all(c.has_code for c in self.contracts) and all(r.granted for r in self.roles)
+        """Whether every contract has code, every asked-for role is granted, and the stablecoin counts as we do."""
+        return (
+            all(c.has_code for c in self.contracts)
+            and all(r.granted for r in self.roles)
+            and self.stablecoin_decimals == DECIMALS
+        )
 
 
 def load(path: Path, chain_id: int) -> Deployment:
@@ -150,7 +161,11 @@ def deploy(
     history_path: Path,
     now: datetime,
 ) -> Deployment:
-    """Deploy with forge, then record: first the history (append-only), then the address book."""
+    """Deploy with forge, then record: first the history (append-only), then the address book.
+
+    Misconfigured, with nothing deployed, for a stablecoin whose decimals are not ours.
+    """
+    _require_fitting_stablecoin(rpc_url, plan)
     with tempfile.TemporaryDirectory(prefix="deploy-", dir=_scratch_parent(toolchain)) as scratch:
         book_path = Path(scratch) / "book.json"
         _run_forge(rpc_url=rpc_url, plan=plan, key=key, toolchain=toolchain, book_path=book_path)
@@ -211,6 +226,7 @@ def status(
             deployed=deployed,
             contracts=contracts,
             implementation_on_chain=chain.implementation(deployed.manager),
+            stablecoin_decimals=chain.number(deployed.stablecoin, "decimals()"),
             roles=tuple(_role_statuses(chain, deployed, executors, officer)),
         )
 
@@ -268,6 +284,15 @@ def _run_forge(*, rpc_url: str, plan: Plan, key: DeployerKey, toolchain: Toolcha
     if done.returncode != 0 or not book_path.exists():
         said = (done.stderr or done.stdout).replace(rpc_url, "<rpc url>").strip()
         raise OutsideUnknown("deploy_failed", f"forge ended with {done.returncode}: {said[-1500:]}")
+
+
+def _require_fitting_stablecoin(rpc_url: str, plan: Plan) -> None:
+    """Escrows keep their stablecoin for ever, so it is looked at before there are any."""
+    if plan.stablecoin is None:
+        return
+    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
+        chain = ContractReader(client, rpc_url)
+        refuse_other_decimals(plan.stablecoin, chain.number(plan.stablecoin, "decimals()"))
 
 
 def _require_code(rpc_url: str, deployed: Deployment) -> None:

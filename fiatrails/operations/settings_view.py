@@ -58,7 +58,8 @@ def _deployment(current: Config) -> dict[str, object]:
         "redis": without_credentials(current.redis_url) if current.redis_url else NOT_SET,
         "dlqDir": _path(current.dlq_dir),
         "nonceOverride": current.nonce_override,
-        "workerThreads": current.worker_threads,
+        "metrics": f"{current.metrics_host}:{current.metrics_port}" if current.metrics_port else NOT_SET,
+        "trustedProxies": list(settings.TRUSTED_PROXIES),
         "logJson": current.log_json,
     }
 

@@ -78,7 +78,8 @@ def drain(*, clock: Clock, max_passes: int = 50) -> int:
     holder = f"{socket.gethostname()}:{os.getpid()}/celery"
     total = 0
     for _ in range(max_passes):
-        done = advance_pass(clock=clock) + lane_pass(clock=clock, holder=holder)
+        # Lanes first: the first pass of a deployment makes them, and nothing can be submitted without one.
+        done = lane_pass(clock=clock, holder=holder) + advance_pass(clock=clock)
         total += done
         if not done:
             break

@@ -22,13 +22,23 @@ _COLUMNS = {
 }  # fmt: skip
 
 # The rows come as one JSON text: psycopg writes arrays element by element in Python.
+_STEPS = """
+    INSERT INTO purchases_transition (intent_id, state, at, actor, detail)
+    SELECT intent_id, state, %(now)s, actor, detail
+      FROM json_to_recordset(%(steps)s::json) AS t(intent_id text, state text, actor text, detail text)
+"""
+# Both in one statement: a callback waits for every round trip.
 _UPDATE = f"""
-    UPDATE purchases_intent i
-       SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
-           lease_until = NULL, fence = i.fence + 1
-      FROM json_to_recordset(%(rows)s::json)
-        AS t(id bigint, fence bigint, {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
-     WHERE i.id = t.id AND i.fence = t.fence
+    WITH told AS ({_STEPS}), moved AS (
+        UPDATE purchases_intent i
+           SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
+               lease_until = NULL, fence = i.fence + 1
+          FROM json_to_recordset(%(rows)s::json)
+            AS t(id bigint, fence bigint, {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
+         WHERE i.id = t.id AND i.fence = t.fence
+        RETURNING i.id
+    )
+    SELECT count(*) FROM moved
 """  # noqa: S608 - the names above are constants
 
 
@@ -75,24 +85,22 @@ def persist(intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime) 
         return
     rows = [{name: getattr(intent, name) for name in ("id", "fence", *_COLUMNS)} for intent in intents]
     with connection.cursor() as cursor:
-        cursor.execute(_UPDATE, {"rows": _json(rows)})
-        if cursor.rowcount != len(intents):
-            raise StaleFence(f"{len(intents) - cursor.rowcount} of {len(intents)} intents")
-    record_steps(steps, now=now)
+        cursor.execute(_UPDATE, {"rows": _json(rows), "steps": _told(steps), "now": now})
+        (moved,) = cursor.fetchone()
+    if moved != len(intents):
+        raise StaleFence(f"{len(intents) - moved} of {len(intents)} intents")
 
 
 def record_steps(steps: Sequence[Step], *, now: datetime) -> None:
     """Appends to the timelines."""
     if not steps:
         return
-    rows = [{"intent_id": s.intent_id, "state": s.state, "actor": s.actor, "detail": s.detail} for s in steps]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO purchases_transition (intent_id, state, at, actor, detail)"
-            " SELECT intent_id, state, %(now)s, actor, detail FROM json_to_recordset(%(rows)s::json)"
-            " AS t(intent_id text, state text, actor text, detail text)",
-            {"now": now, "rows": _json(rows)},
-        )
+        cursor.execute(_STEPS, {"steps": _told(steps), "now": now})
+
+
+def _told(steps: Sequence[Step]) -> str:
+    return _json([{"intent_id": s.intent_id, "state": s.state, "actor": s.actor, "detail": s.detail} for s in steps])
 
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PAYMENTS = "tests/integration/purchases/test_payments.py"
+ADVANCE = "tests/integration/purchases/test_advance.py"
+OUTCOMES = "tests/integration/purchases/test_outcomes.py"
+REFUNDS = "tests/integration/purchases/test_refunds.py"
+REPLAY = "tests/integration/operations/test_replay.py"
 CHAINS = "tests/integration/chains"
 
 
@@ -75,7 +79,7 @@ BUGS = (
     PlantedBug(
         "a signature from the future is accepted",
         (Edit("fiatrails/kernel/signatures.py", "abs(now - claimed) > tolerance", "now - claimed > tolerance"),),
-        ("tests/unit/kernel/test_signatures.py",),
+        ("tests/unit/kernel/test_signatures.py::test_a_stale_time_is_refused_on_either_side",),
     ),
     PlantedBug(
         "a callback is answered before its transaction commits",
@@ -87,7 +91,7 @@ BUGS = (
                 "            answers = self._commit([item for item, _ in batch])",
             ),
         ),
-        ("tests/unit/engine/test_group_commit.py",),
+        ("tests/unit/engine/test_group_commit.py::test_nobody_is_answered_before_the_commit",),
     ),
     PlantedBug(
         "an outcome is marked as told before it is applied",
@@ -121,16 +125,16 @@ BUGS = (
         (
             Edit("fiatrails/chains/evm/lease.py", "            if cursor.rowcount != 1:\n", "            if False:\n"),
         ),
-        (f"{CHAINS}/test_crashes.py",),
+        (f"{CHAINS}/test_crashes.py::test_a_worker_that_lost_its_lane_signs_and_sends_nothing",),
     ),
     PlantedBug(
-        "an unknown answer to a send counts as refused, and receipts are not asked for twice",
+        "a nonce that is still free counts as used up, and a receipt of ours does not speak against it",
         (
             Edit("fiatrails/chains/evm/concluding.py", "        if any(receipt is not None for receipt in receipts):\n"
                  "            return False\n", ""),
             Edit("fiatrails/chains/evm/concluding.py", "slot.nonce < count and _absent", "_absent"),
         ),
-        (f"{CHAINS}/test_unsure_sends.py", f"{CHAINS}/test_refusals.py"),
+        (f"{CHAINS}/test_refusals.py::test_a_strangers_transaction_on_a_nonce_that_was_never_sent",),
     ),
     PlantedBug(
         "an order is taken without looking at its clearance",
@@ -141,6 +145,101 @@ BUGS = (
                 "        pass\n",
             ),
         ),
-        ("tests/integration/chains", "-k", "clearance"),
+        (f"{CHAINS}/test_reservation.py::test_only_a_clearance_of_exactly_this_order_opens_the_way",),
+    ),
+    PlantedBug(
+        "a worker that was overtaken still believes its answer",
+        (
+            Edit("fiatrails/engine/claim.py", "return [row for row in locked if row.fence == fences[row.pk]]",
+                 "return list(locked)"),
+        ),
+        (f"{ADVANCE}::test_a_worker_that_was_overtaken_writes_nothing",),
+    ),
+    PlantedBug(
+        "a clearance that was edited by hand is taken for one, and taken again",
+        (
+            Edit("fiatrails/compliance/clearing.py", "if _holds(clearance, now)}", "if clearance.expires_at > now}"),
+            Edit(
+                "fiatrails/chains/evm/reservation.py",
+                "        _require_cleared(order, contracts, now=now, key=clearance_key)\n",
+                "        pass\n",
+            ),
+        ),
+        (f"{ADVANCE}::test_an_edited_clearance_is_cleared_again_and_not_minted",),
+    ),
+    PlantedBug(
+        "an executed order is told to the ledger again, and the ledger does not know it by its key",
+        (
+            Edit(
+                "fiatrails/purchases/operations/outcomes.py",
+                "outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED",
+                "outcome.kind is OutcomeKind.EXECUTED",
+            ),
+            Edit("fiatrails/ledger/entries.py", 'key=f"mint:{intent_id}",',
+                 'key=f"mint:{intent_id}:{__import__(\'uuid\').uuid4()}",'),
+        ),
+        (f"{OUTCOMES}::test_executed_twice_posts_once",),
+    ),
+    PlantedBug(
+        "a dead letter that is closed is replayed, and closed, once more",
+        (
+            Edit("fiatrails/operations/replay.py", 'if item.state != "open":', "if False:"),
+            Edit("fiatrails/controls/dead_letters.py",
+                 "closed = DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(",
+                 "closed = DeadLetter.objects.filter(pk=letter.pk).update("),
+        ),
+        (f"{REPLAY}::test_a_closed_item_is_not_replayed_again",),
+    ),
+    PlantedBug(
+        "a payment is refunded while a transaction may still mint it",
+        (Edit("fiatrails/purchases/operations/refunds.py", "if live_intents([intent.intent_id]):", "if False:"),),
+        (f"{REFUNDS}::test_nothing_is_refunded_while_a_slot_may_mint_it",),
+    ),
+    PlantedBug(
+        "an intent whose money went back in part is minted in full",
+        (Edit("fiatrails/purchases/operations/decisions.py", "if refunds.went_back(intent):", "if False:"),),
+        (f"{REFUNDS}::test_what_went_back_in_part_cannot_be_accepted_for_the_whole",),
+    ),
+    PlantedBug(
+        "one refused clearance sinks the whole batch",
+        (
+            Edit(
+                "fiatrails/purchases/operations/advance.py",
+                "        _alone(rows, step, tools, error, operation=_OPERATIONS[state])\n",
+                "        _retry_later(rows, error, operation=_OPERATIONS[state], now=tools.clock.now())\n",
+            ),
+        ),
+        (f"{ADVANCE}::test_a_forged_clearance_does_not_sink_its_batch",),
+    ),
+    PlantedBug(
+        "a mode that holds the flow back uses up attempts",
+        (
+            Edit("fiatrails/purchases/operations/advance.py", "intent.attempts += 0 if held_back else 1",
+                 "intent.attempts += 1"),
+        ),
+        (f"{ADVANCE}::test_a_mode_holds_the_flow_back_without_costing_attempts",),
+    ),
+    PlantedBug(
+        "an order that expires keeps its part of the daily limit",
+        (
+            Edit("fiatrails/purchases/operations/advance.py", "        release_daily_limit(mine)\n", ""),
+        ),
+        (f"{ADVANCE}::test_an_unpaid_intent_expires_in_time_and_gives_its_daily_limit_back",),
+    ),
+    PlantedBug(
+        "a payer held over an outage is never looked up again",
+        (
+            Edit("fiatrails/purchases/operations/replay.py", "if state not in DRIVEN and not looked_up:",
+                 "if state not in DRIVEN:"),
+        ),
+        (f"{ADVANCE}::test_a_held_payer_survives_an_outage",),
+    ),
+    PlantedBug(
+        "a mint of what was refunded agrees with the books",
+        (
+            Edit("fiatrails/operations/invariants/checks.py",
+                 "elif intent.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
+        ),
+        ("tests/integration/operations/test_invariants.py::test_a_mint_of_what_was_refunded",),
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ Everything lives in a short directory of its own under the system's temporary di
 limited, and pytest's own directories are closed to the account that PostgreSQL runs as under root.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fiatrails.cli.local.anvil import Anvil
@@ -123,3 +125,19 @@ def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
         executor_keystore=keystores[EXECUTOR],
         officer_keystore=keystores[OFFICER],
     )
+
+
+def without_address(keystore: Path, target: Path) -> Path:
+    """The keystore as `cast wallet new` writes it: only who opens it learns the address."""
+    content = json.loads(keystore.read_text())
+    del content["address"]
+    target.write_text(json.dumps(content))
+    return target
+
+
+def set_stablecoin(rpc_url: str, address: str, decimals: int | None) -> None:
+    """Puts code at the address that answers every call with a number, or (None) with nothing."""
+    # PUSH1 number, PUSH1 0, MSTORE, PUSH1 32, PUSH1 0, RETURN; or STOP.
+    code = "0x00" if decimals is None else f"0x60{decimals:02x}60005260206000f3"
+    body = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setCode", "params": [address, code]}
+    assert "error" not in httpx.post(rpc_url, json=body).raise_for_status().json()

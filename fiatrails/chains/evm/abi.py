@@ -47,6 +47,8 @@ _GET_INTENT = _selector("getIntent(bytes32)")
 _UPDATE_USER = _selector("updateUser(address,uint8,bytes32,bool)")
 _GET_USER = _selector("getUser(address)")
 _IS_COMPLIANT = _selector("isCompliant(address)")
+# The calldata of decimals().
+DECIMALS = _selector("decimals()")
 
 # Reverts that concern a whole batch, whoever is in it: waiting helps, taking intents out does not.
 _SYSTEMIC = (
@@ -142,6 +144,11 @@ def decode_user(result: str) -> RegistryRecord:
 def decode_bool(result: str) -> bool:
     """Answer of a function that returns bool; ValueError when it is no such answer."""
     return bool(_decode(["bool"], result)[0])
+
+
+def decode_uint(result: str) -> int:
+    """Answer of a function that returns a number; ValueError when it is no such answer."""
+    return int(_decode(["uint256"], result)[0])
 
 
 def revert_name(error: RpcError) -> str:

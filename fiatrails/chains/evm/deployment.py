@@ -55,7 +55,7 @@ def deployment(path: Path, chain_id: int) -> Deployment:
     except OSError:
         raise Misconfigured(
             "deployments_missing",
-            f"{path} does not exist; deploy the contracts (`fiatrails deploy`) or set FIATRAILS_DEPLOYMENTS",
+            f"{path} does not exist; deploy the contracts (`fiatrails contracts deploy`) or set FIATRAILS_DEPLOYMENTS",
         ) from None
     return _read(path, chain_id, stamp)
 

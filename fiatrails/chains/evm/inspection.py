@@ -34,6 +34,11 @@ class ContractReader:
         answer = self._ask("eth_call", {"to": address, "data": f"0x{data.hex()}"}, "latest")
         return answer != "0x" and int(answer, 16) == 1
 
+    def number(self, address: str, signature: str) -> int | None:
+        """The answer of a view function that returns a number; None where nothing is answered."""
+        answer = self._ask("eth_call", {"to": address, "data": f"0x{keccak(text=signature)[:4].hex()}"}, "latest")
+        return int(answer, 16) if answer not in ("0x", "") else None
+
     def has_role(self, contract: str, role: str, account: str) -> bool:
         """Whether AccessControl grants the role, named as in the contract's source, to the account."""
         arguments = keccak(text=role) + _word(account)

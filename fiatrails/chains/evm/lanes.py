@@ -31,6 +31,7 @@ from fiatrails.chains.evm.repair import (
     show,
 )
 from fiatrails.chains.evm.reservation import EXECUTOR, OFFICER
+from fiatrails.chains.evm.stablecoin import require_fitting_decimals
 from fiatrails.chains.evm.tracking import track
 from fiatrails.chains.evm.work import Desk, TickReport, look, open_slots
 from fiatrails.controls import audit
@@ -137,8 +138,11 @@ def ensure_lanes(*, signers: Signers, pool: RpcPool, now: datetime) -> None:
     NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (law 2).
 
     NONCE_OVERRIDE above an existing lane's next nonce is honoured too: no-ops take the nonces in between. It never
-    lowers one. Misconfigured when it is set with several executors; OutsideUnknown without an answer of the chain.
+    lowers one. Misconfigured when it is set with several executors, or when the stablecoin counts otherwise than we do;
+    OutsideUnknown without an answer of the chain.
     """
+    if signers.executors:
+        require_fitting_decimals(pool=pool)
     chain_id, override = profile().chain_id, config().nonce_override
     _refuse_vague_override(override, signers)
     with connection.cursor() as cursor:

@@ -20,7 +20,8 @@ from fiatrails.kernel.errors import BadInput, Misconfigured, NotFound, OutsideUn
 
 # One batch of JSON-RPC: the head, then two calls for each user.
 MAX_USERS_PER_READ = 49
-_HIGHEST_SCORE = 255
+# Source: contracts/src/UserRegistryBase.sol, which reverts above it.
+_HIGHEST_SCORE = 100
 
 _LANE = "SELECT id, next_nonce FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1 FOR UPDATE"
 _INSERT = """
@@ -79,7 +80,7 @@ def enqueue_update(address: str, risk_score: int, attestation_hash: str, verifie
     user = parse_address(address)
     word = parse_word(attestation_hash, field="attestationHash")
     if not 0 <= risk_score <= _HIGHEST_SCORE:
-        raise BadInput("risk_score_out_of_range", "risk score must lie between 0 and 255")
+        raise BadInput("risk_score_out_of_range", f"risk score must lie between 0 and {_HIGHEST_SCORE}")
     contracts = _contracts()
     data = abi.update_user(user, risk_score, word, verified)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -141,6 +141,8 @@ def _wrong_mints(seen: list[history.MintSeen]) -> Iterator[Finding]:
             wrong.append(f"{mint.intent_id}: minted {mint.amount} to {mint.user}")
         elif intent.fiat_paid != intent.fiat_expected:
             wrong.append(f"{mint.intent_id}: minted without its payment")
+        elif intent.state in (State.REFUNDING, State.REFUNDED):
+            wrong.append(f"{mint.intent_id}: minted and {intent.state}")
     if wrong:
         yield Finding("every mint is the one that was paid for", tuple(wrong[:SHOWN]))
 

@@ -143,7 +143,7 @@ def _reserve(rows: Sequence[Intent], tools: Tools) -> None:
                 move(intent, State.PAID, now=now, due_at=now)
                 steps.append(Step(intent.intent_id, intent.state, WORKER, "clearance expired"))
             else:
-                intent.due_at = now + SLOT_WAIT
+                _look_again(intent, now + SLOT_WAIT)
         persist(mine, steps, now=now)
         notify()
 
@@ -171,9 +171,14 @@ def _review_held(rows: Sequence[Intent], tools: Tools) -> None:
             elif _refund_due(intent, now):
                 steps.append(refunds.begin(intent, actor="policy", reason="not compliant in time", now=now))
             else:
-                intent.due_at = now + HELD_RECHECK
+                _look_again(intent, now + HELD_RECHECK)
         persist(mine, steps, now=now)
         notify()
+
+
+def _look_again(intent: Intent, at: datetime) -> None:
+    """It was looked at and nothing has changed: failures before that do not add up with those of another day."""
+    intent.due_at, intent.attempts, intent.last_error = at, 0, ""
 
 
 def _refund_due(intent: Intent, now: datetime) -> bool:

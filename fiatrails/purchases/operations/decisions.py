@@ -14,6 +14,7 @@ from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
 from fiatrails.purchases.models import Intent
+from fiatrails.purchases.operations import refunds
 from fiatrails.purchases.operations.intents import get_intent, release_daily_limit
 from fiatrails.purchases.states import Hold, State
 from fiatrails.purchases.store import Step, move, persist
@@ -31,6 +32,8 @@ def accept(*, intent_id: str, actor: str, reason: str, now: datetime) -> Intent:
         intent = Intent.objects.select_for_update().get(intent_id=intent_id)
         if intent.state != State.HELD:
             raise Conflict("not_held", f"only a held intent can be accepted; this one is {intent.state}")
+        if refunds.went_back(intent):
+            raise Conflict("partly_refunded", "some of the money went back to the payer already; refund the rest")
         _settle_difference(intent, now)
         held_for = intent.hold
         move(intent, State.PAID, now=now, due_at=now, reason=reason)

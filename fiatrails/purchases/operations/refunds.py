@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import models, transaction
@@ -14,7 +16,7 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
-from fiatrails.ledger.posting import post
+from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_reversal
 from fiatrails.purchases.models import Intent
@@ -102,6 +104,11 @@ def follow(intent: Intent, *, now: datetime) -> Step | None:
     return None
 
 
+def went_back(intent: Intent) -> bool:
+    """True when the provider has sent some of the intent's money back: it can no longer be minted."""
+    return _requests(intent).filter(state=RequestState.SUCCEEDED).exists()
+
+
 def _requests(intent: Intent) -> models.QuerySet[ProviderRequest]:
     latest = ProviderRequest.objects.filter(intent_id=intent.intent_id, kind=RequestKind.REVERSAL)
     return ProviderRequest.objects.filter(pk__in=latest.order_by("event_id", "-id").distinct("event_id").values("pk"))
@@ -119,7 +126,8 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
                 money=Money(event.currency, event.amount_minor),
             )
             for event in events
-        ],
+        ]
+        + _undo_adjustment(intent, events),
         now=now,
     )
     InboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(state=EventState.REFUNDED)
@@ -127,3 +135,16 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
     release_daily_limit([intent])
     transaction.on_commit(mint_intents.labels(status="refunded").inc)
     return Step(intent.intent_id, intent.state, "provider", detail)
+
+
+def _undo_adjustment(intent: Intent, events: Sequence[InboxEvent]) -> list[EntryDraft]:
+    """What was paid goes back, so what an operator had settled when accepting another amount is settled no more."""
+    paid = sum(event.amount_minor for event in events)
+    difference = paid - intent.fiat_paid
+    if difference == 0:
+        return []
+    intent.fiat_paid = paid
+    build = entries.overpayment_to_suspense if difference > 0 else entries.shortfall_written_off
+    made = build(intent_id=intent.intent_id, money=Money(intent.fiat_currency, abs(difference)))
+    postings = tuple(replace(line, amount=-line.amount) for line in made.postings)
+    return [replace(made, key=f"adjustment:undone:{intent.intent_id}", postings=postings)]

@@ -41,7 +41,9 @@ def rearm(*, intent_id: str, actor: str, now: datetime) -> Rearmed:
         step = refunds.begin(intent, actor=actor, reason=intent.reason, now=now)
         persist([intent], [step], now=now)
         return Rearmed(True, "the refund starts again; a payment has one live reversal, so it is returned once")
-    if state not in DRIVEN:
+    # A payer held for compliance is looked up again and again, by a worker; an outage may have ended that.
+    looked_up = state is State.HELD and intent.hold == Hold.NOT_COMPLIANT
+    if state not in DRIVEN and not looked_up:
         return Rearmed(False, f"the intent is {state.value}: accept or refund it instead")
     intent.due_at, intent.attempts, intent.last_error = now, 0, ""
     persist([intent], [Step(intent.intent_id, state.value, actor, "replayed")], now=now)

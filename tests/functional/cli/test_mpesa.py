@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from django.conf import settings
+from pydantic import SecretStr
 
+from fiatrails.controls.models import AuditRecord
+from fiatrails.kernel.clock import SystemClock
+from fiatrails.kernel.conf import Config
+from fiatrails.kernel.errors import Conflict, FiatRailsError, OutsideUnknown
 from fiatrails.providers.core.models import ProviderRequest
+from fiatrails.providers.mpesa.daraja import Daraja
+from fiatrails.providers.mpesa.registration import register_urls
 from tests.functional.cli.conftest import Make, Run
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
@@ -87,3 +97,59 @@ def test_a_prompt_is_queued_for_the_worker(run: Run, make_intent: Make) -> None:
     assert run("mpesa", "stk-push", "A-1", "--phone", "0712345678").code == 4
     assert run("mpesa", "stk-push", "A-1", "--phone", "12").code == 2
     assert run("mpesa", "stk-push", "A-2", "--phone", "0712345678").code == 3
+
+
+@pytest.fixture
+def daraja_access(configure: Callable[..., Config]) -> None:
+    """Credentials that the sandbox takes, and where it shall call."""
+    configure(
+        mpesa=replace(
+            settings.FIATRAILS.mpesa, consumer_key="sandbox-consumer-key",
+            consumer_secret=SecretStr("sandbox-consumer-secret"), shortcode="600999",
+            callback_token=SecretStr("t0ken" * 8), callback_base_url="http://127.0.0.1:9/callbacks/till",
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("sandbox", "daraja_access")
+def test_the_paybills_addresses_are_registered_and_audited(run: Run) -> None:
+    outcome = run("mpesa", "register-urls", "--yes", "--actor", "amina", "--json")
+    assert outcome.code == 0, outcome.err
+    base = "http://127.0.0.1:9/callbacks/till/<MPESA_CALLBACK_TOKEN>/c2b"
+    assert (outcome.document["confirmation"], outcome.document["validation"]) == (
+        f"{base}/confirmation", f"{base}/validation",
+    )  # fmt: skip
+    assert "t0ken" not in outcome.out + outcome.err
+    record = AuditRecord.objects.get()
+    assert (record.actor, record.action, record.subject) == ("amina", "mpesa.register_urls", "600999")
+
+
+@pytest.mark.usefixtures("daraja_access")
+def test_addresses_that_nobody_took_are_not_audited(run: Run, mpesa_at: Callable[[str], None]) -> None:
+    mpesa_at("http://127.0.0.1:9")
+    assert run("mpesa", "register-urls", "--yes").code == 5
+    assert not AuditRecord.objects.exists()
+
+
+@pytest.mark.usefixtures("daraja_access")
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "words"),
+    [
+        (500, "500.003.1001", Conflict, "already"),
+        (400, "400.002.02", Conflict, "refused"),
+        (502, "", OutsideUnknown, "again"),
+    ],
+)
+def test_what_mpesa_says_of_the_addresses(
+    mpesa_at: Callable[[str], None], status: int, code: str, expected: type[FiatRailsError], words: str
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/oauth"):
+            return httpx.Response(200, json={"access_token": "a", "expires_in": "3599"})
+        return httpx.Response(status, json={"errorCode": code, "errorMessage": "words"})
+
+    mpesa_at("http://127.0.0.1:9")
+    client = Daraja(settings.FIATRAILS, clock=SystemClock(), transport=httpx.MockTransport(answer))
+    with pytest.raises(expected, match=words):
+        register_urls(client=client, mpesa=settings.FIATRAILS.mpesa, actor="amina", now=SystemClock().now())
+    assert not AuditRecord.objects.exists()

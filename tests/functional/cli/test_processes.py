@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
@@ -23,7 +27,18 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 def clean() -> dict[str, str]:
     """An environment that names no deployment."""
-    ours = ("FIATRAILS_", "DJANGO_", "DATABASE_", "RPC_", "MPESA_", "HMAC_", "SIGNER_", "OFFICER_", "PROMETHEUS_")
+    ours = (
+        "FIATRAILS_",
+        "DJANGO_",
+        "DATABASE_",
+        "RPC_",
+        "MPESA_",
+        "HMAC_",
+        "SIGNER_",
+        "OFFICER_",
+        "PROMETHEUS_",
+        "METRICS_",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
@@ -129,6 +144,49 @@ def test_a_worker_ends_when_it_is_told_to(
     events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert events[-1]["event"] == "worker.stopped"
     assert SECRET not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_worker_serves_its_own_metrics(
+    stack: dict[str, str], deployed_chain: DeployedChain, tmp_path: Path, shared: bool
+) -> None:
+    port = free_port()
+    env = {**stack, **deployed_chain.environment, "METRICS_PORT": str(port)}
+    if shared:
+        (tmp_path / "counters").mkdir()
+        env["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "counters")
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([FIATRAILS, "worker"], env=env, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        wait_for_http(f"http://127.0.0.1:{port}/metrics", process)
+        asked = counted(port, "eth_call", process)
+        assert asked > 0
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert 'fiatrails_mint_intents_total{status="executed"} 0.0' in text
+        assert 'fiatrails_compliance_checks_total{result="cleared"} 0.0' in text
+        assert "fiatrails_dlq_depth" not in text
+    finally:
+        assert stop(process) == 0
+    assert "worker.stopped" in (tmp_path / "log").read_text()
+
+
+def counted(port: int, method: str, process: subprocess.Popen[bytes]) -> float:
+    """How many calls of the method had an answer, once there was one."""
+    pattern = re.compile(rf'fiatrails_rpc_requests_total{{method="{method}",status="ok"}} (\S+)')
+    for _ in range(300):
+        found = pattern.search(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+        if found is not None and float(found[1]) > 0:
+            return float(found[1])
+        assert process.poll() is None
+        time.sleep(0.1)
+    raise AssertionError(f"no {method} was counted")
+
+
+def test_a_port_that_is_taken_is_named(stack: dict[str, str], deployed_chain: DeployedChain) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        env = {**stack, **deployed_chain.environment, "METRICS_PORT": str(taken.getsockname()[1])}
+        done = fiatrails("worker", env=env)
+    assert (done.returncode, "METRICS_PORT" in done.stderr) == (6, True)
 
 
 def wait_for_line(log: Path, text: str, process: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, PAYER, de
 from fiatrails.cli.local.ports import free_port
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 from fiatrails.operations import deployments
-from tests.kit.services import KEYSTORE_PASSWORD, DeployedChain
+from tests.kit.services import KEYSTORE_PASSWORD, DeployedChain, set_stablecoin, without_address
 
 
 def test_every_contract_has_code_and_every_role_is_granted(deployed_chain: DeployedChain) -> None:
@@ -103,3 +104,39 @@ def test_writers_at_the_same_time_lose_no_entry(deployed_chain: DeployedChain, t
 def test_a_chain_that_was_never_deployed_says_what_to_do(deployed_chain: DeployedChain) -> None:
     with pytest.raises(Misconfigured, match="deploy"):
         deployments.load(deployed_chain.deployments_path, 1)
+
+
+def test_the_deployers_keystore_need_not_name_its_address(deployed_chain: DeployedChain, tmp_path: Path) -> None:
+    nameless = without_address(deployed_chain.deployer_keystore, tmp_path / "nameless.json")
+    key = deployments.DeployerKey(nameless, deployed_chain.password_file)
+    assert key.address().lower() == dev_address(DEPLOYER).lower()
+    (tmp_path / "wrong").write_text("wrong")
+    with pytest.raises(Misconfigured, match="--password-file"):
+        deployments.DeployerKey(nameless, tmp_path / "wrong").address()
+
+
+@pytest.mark.parametrize("decimals", [6, None])
+def test_a_stablecoin_with_other_decimals_is_refused_before_anything_is_deployed(
+    deployed_chain: DeployedChain, tmp_path: Path, decimals: int | None
+) -> None:
+    coin = "0x" + "6d" * 20
+    set_stablecoin(deployed_chain.anvil.url, coin, decimals)
+    with pytest.raises(Misconfigured, match="18 decimals"):
+        deployments.deploy(
+            rpc_url=deployed_chain.anvil.url,
+            plan=deployments.Plan(stablecoin=coin),
+            key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
+            toolchain=deployments.Toolchain(tmp_path, tmp_path / "no-forge"),
+            deployments_path=tmp_path / "deployments.json",
+            history_path=tmp_path / deployments.HISTORY_FILE,
+            now=datetime(2026, 11, 1, tzinfo=UTC),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deployment_with_other_decimals_is_incomplete(deployed_chain: DeployedChain) -> None:
+    coin = "0x" + "6e" * 20
+    set_stablecoin(deployed_chain.anvil.url, coin, 6)
+    other = replace(deployed_chain.deployment, stablecoin=coin)
+    status = deployments.status(rpc_url=deployed_chain.anvil.url, deployed=other)
+    assert (status.stablecoin_decimals, status.is_complete) == (6, False)

@@ -1,5 +1,6 @@
 """The doctor finds what is wrong and says what to do; on a healthy deployment it finds nothing."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from fiatrails.cli import doctor
 from fiatrails.cli.doctor import CheckResult, Level, run_checks
 from fiatrails.cli.local.ports import free_port
 from fiatrails.kernel.conf import Config
-from tests.kit.services import DeployedChain
+from tests.kit.services import DeployedChain, set_stablecoin, without_address
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,7 @@ def diagnose(settings: Config, *, now: datetime | None = None) -> dict[str, Chec
 def test_a_healthy_deployment_has_nothing_to_complain_about(healthy: Config) -> None:
     found = diagnose(healthy)
     assert [r for r in found.values() if r.level not in (Level.OK, Level.SKIP)] == []
-    assert {"database durability", "migrations", "contracts", "roles", "balance", "rpc 1"} <= set(found)
+    assert {"database durability", "migrations", "contracts", "roles", "balance", "rpc 1", "stablecoin"} <= set(found)
 
 
 def test_every_failure_says_what_to_do(healthy: Config, configure: Callable[..., Config], tmp_path: Path) -> None:
@@ -76,3 +77,30 @@ def test_a_check_that_breaks_stops_no_other(healthy: Config) -> None:
 
     found = run_checks(healthy, now=datetime.now(UTC), checks=[check_nothing, doctor.check_configuration])
     assert [r.level for r in found] == [Level.FAIL, Level.OK]
+
+
+def test_keystores_need_not_name_their_address(
+    healthy: Config, on_chain: DeployedChain, configure: Callable[..., Config], tmp_path: Path
+) -> None:
+    executor = without_address(on_chain.executor_keystore, tmp_path / "executor.json")
+    officer = without_address(on_chain.officer_keystore, tmp_path / "officer.json")
+    nameless = replace(healthy.signers, keystores=(executor,), officer_keystore=officer)
+    found = diagnose(configure(signers=nameless))
+    assert [r for r in found.values() if r.level not in (Level.OK, Level.SKIP)] == []
+    (tmp_path / "wrong").write_text("wrong")
+    (tmp_path / "wrong").chmod(0o600)
+    locked = diagnose(configure(signers=replace(nameless, password_file=tmp_path / "wrong")))
+    assert locked["keystore"].level is Level.FAIL
+    assert "SIGNER_KEYSTORE_PASSWORD_FILE" in locked["keystore"].next_step
+
+
+def test_a_stablecoin_with_other_decimals_fails(
+    healthy: Config, on_chain: DeployedChain, configure: Callable[..., Config], tmp_path: Path
+) -> None:
+    coin = "0x" + "6f" * 20
+    set_stablecoin(on_chain.anvil.url, coin, 6)
+    books = json.loads(on_chain.deployments_path.read_text())
+    books["31337"]["contracts"]["USDStablecoin"] = coin
+    (tmp_path / "deployments.json").write_text(json.dumps(books))
+    found = diagnose(configure(deployments_path=tmp_path / "deployments.json"))["stablecoin"]
+    assert (found.level, "6 decimals" in found.message, "--stablecoin" in found.next_step) == (Level.FAIL, True, True)

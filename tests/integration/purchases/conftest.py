@@ -15,6 +15,9 @@ from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations.intents import NewIntent, create_intent
+from fiatrails.purchases.operations.payments import record_payments
+from tests.conftest import SteppedClock
+from tests.integration.purchases.stage import Registry, Stage
 
 USER = "0x" + "a1" * 20
 TOKEN = 10**18
@@ -50,6 +53,26 @@ def make_intent() -> Callable[..., Intent]:
         return create_intent(request=request, client=client, now=now)
 
     return make
+
+
+@pytest.fixture
+def pay_for(make_intent: Callable[..., Intent], clock: SteppedClock) -> Callable[..., Intent]:
+    """Makes an intent of ten tokens and pays it, exactly unless `kes` says otherwise."""
+
+    def make(tx_ref: str, *, kes: int = 10, receipt: str | None = None, user: str = USER) -> Intent:
+        intent = make_intent(tx_ref, now=clock.now(), user=user)
+        record_payments([paid(tx_ref, kes, receipt=receipt or f"R{tx_ref}")], now=clock.now())
+        return Intent.objects.get(pk=intent.pk)
+
+    return make
+
+
+@pytest.fixture
+def stage(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A worker whose registry is the test's."""
+    registry = Registry()
+    monkeypatch.setattr("fiatrails.compliance.clearing.look_up", registry.look_up)
+    return Stage(clock, registry)
 
 
 def paid(

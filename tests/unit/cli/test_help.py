@@ -25,7 +25,8 @@ EXPECTED = {
     "payments list", "payments refund", "mpesa simulate", "mpesa stk-push", "user show", "user attest", "user risk",
     "dlq list", "dlq show", "dlq replay", "dlq discard", "backlog process", "nonce show", "nonce repair",
     "ledger verify", "ledger trial-balance", "ledger equation", "ledger reconcile", "mode show", "mode set",
-    "contracts deploy", "contracts status",
+    "contracts deploy", "contracts status", "client list", "client create", "client add-secret", "client end-secret",
+    "mpesa register-urls",
 }  # fmt: skip
 
 

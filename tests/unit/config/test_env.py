@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from fiatrails.config.env import Environment, database_settings, load_config
+from fiatrails.config.env import (
+    Environment,
+    database_settings,
+    load_config,
+    secret_key_fallbacks,
+    trusted_proxies,
+)
 from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.profile import Profile
 
 GOOD = "0f" * 32
 PRODUCTION = {
@@ -70,3 +78,36 @@ def test_a_database_url_is_taken_apart() -> None:
     )  # fmt: skip
     with pytest.raises(Misconfigured):
         database_settings("mysql://x")
+
+
+def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,,2001:db8::/32")
+    assert trusted_proxies(Environment()) == ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")
+    monkeypatch.setenv("TRUSTED_PROXIES", "")
+    assert trusted_proxies(Environment()) == ()
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1/8", "proxy.local", "2"])
+def test_a_proxy_that_is_no_network_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    with pytest.raises(Misconfigured, match="TRUSTED_PROXIES"):
+        trusted_proxies(Environment())
+
+
+def test_former_secret_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_KEY_FALLBACKS", f"{GOOD}, {'1e' * 32}")
+    assert secret_key_fallbacks(Environment()) == [GOOD, "1e" * 32]
+    assert GOOD not in repr(Environment())
+
+
+def test_an_empty_metrics_port_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_PORT", "")
+    assert load_config(Environment()).metrics_port is None
+    monkeypatch.setenv("METRICS_PORT", "9100")
+    assert (load_config(Environment()).metrics_host, load_config(Environment()).metrics_port) == ("127.0.0.1", 9100)
+
+
+def test_a_risk_score_beyond_the_contracts_is_refused() -> None:
+    assert Profile.model_validate({"compliance": {"maxRiskScore": 100}}).compliance.max_risk_score == 100
+    with pytest.raises(ValidationError, match="maxRiskScore"):
+        Profile.model_validate({"compliance": {"maxRiskScore": 101}})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.controls.since import since
+from fiatrails.controls.since import moment, since
 from fiatrails.kernel.errors import BadInput
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -71,3 +71,25 @@ def test_any_iso_time_is_read_back_exactly(seconds_back: int, offset_minutes: in
 def test_any_text_is_answered_or_refused(text: str) -> None:
     with suppress(BadInput):
         assert since(text, now=NOW) <= NOW
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", NOW),
+        ("in 7 days", NOW + timedelta(days=7)),
+        ("90m", NOW + timedelta(minutes=90)),
+        ("an hour", NOW + timedelta(hours=1)),
+        ("1 hour ago", NOW - timedelta(hours=1)),
+        ("2031-01-02T03:04:05Z", datetime(2031, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2031-01-02", datetime(2031, 1, 2, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_lies_before_or_ahead(text: str, expected: datetime) -> None:
+    assert moment(text, now=NOW) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "in", "in 999999 weeks", "2031-13-01", "7"])
+def test_a_moment_that_is_not_understood_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        moment(text, now=NOW)

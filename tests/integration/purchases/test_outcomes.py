@@ -1,0 +1,219 @@
+"""What the chain reported of an order, applied to the intent and the ledger; the submitter's reports are the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.evm.models import SlotIntent
+from fiatrails.controls.models import DeadLetter
+from fiatrails.ledger.balances import trial_balance
+from fiatrails.ledger.models import Entry
+from fiatrails.ledger.verify import equation
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.operations import decisions
+from fiatrails.purchases.operations.outcomes import collect_outcomes
+from tests.integration.purchases import stage as acts
+from tests.integration.purchases.conftest import TOKEN
+from tests.integration.purchases.stage import Stage, fresh, lane, letters, timeline
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Make = Callable[..., Intent]
+Tell = Callable[..., int]
+HASH = "0x" + "77" * 32
+
+
+@pytest.fixture
+def submitted(pay_for: Make, stage: Stage) -> Make:
+    """An intent whose order owns a nonce."""
+
+    def make(tx_ref: str = "TX-1") -> Intent:
+        if not Intent.objects.exists():
+            lane(stage.clock)
+        intent = pay_for(tx_ref)
+        stage.settle()
+        assert fresh(intent).state == "submitting"
+        return fresh(intent)
+
+    return make
+
+
+@pytest.fixture
+def tell(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Tell:
+    """Has the submitter report outcomes, all in one batch."""
+
+    def report(*outcomes: Outcome) -> int:
+        monkeypatch.setattr("fiatrails.purchases.operations.outcomes.take", lambda limit, *, now: list(outcomes))
+        return collect_outcomes(now=stage.clock.now())
+
+    return report
+
+
+def news(intent: Intent, kind: OutcomeKind, *, code: str = "", block: int | None = 5) -> Outcome:
+    on_chain = kind in (OutcomeKind.MINED, OutcomeKind.EXECUTED)
+    return Outcome(intent.intent_id, kind, HASH if on_chain else None, block if on_chain else None, code)
+
+
+def test_mined_then_executed_posts_the_mint(submitted: Make, tell: Tell, stage: Stage) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.MINED))
+    found = fresh(intent)
+    assert (found.state, found.tx_hash, found.block_number) == ("mined", HASH, 5)
+    assert equation("KES").minted == 0
+    tell(news(intent, OutcomeKind.EXECUTED))
+    found = fresh(intent)
+    assert (found.state, found.executed_at) == ("executed", stage.clock.now())
+    assert (equation("KES").minted, equation("KES").pending) == (1000, 0)
+    assert {a.code: a.balance for a in trial_balance()}["token_supply:KES.token"] == -10 * TOKEN
+    assert timeline(intent)[-3:] == ["submitting", "mined", "executed"]
+    acts.require_clean_books()
+
+
+def test_a_reorganisation_takes_mined_back(submitted: Make, tell: Tell) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.MINED))
+    tell(news(intent, OutcomeKind.UNMINED))
+    found = fresh(intent)
+    assert (found.state, found.tx_hash, found.block_number, found.due_at) == ("submitting", None, None, None)
+    tell(news(intent, OutcomeKind.MINED, block=6))
+    assert (fresh(intent).state, fresh(intent).block_number) == ("mined", 6)
+
+
+def test_executed_without_a_word_of_mined_is_executed(submitted: Make, tell: Tell) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.EXECUTED))
+    assert (fresh(intent).state, fresh(intent).tx_hash) == ("executed", HASH)
+    acts.require_clean_books()
+
+
+def test_executed_twice_posts_once(submitted: Make, tell: Tell) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.EXECUTED), news(intent, OutcomeKind.EXECUTED))
+    tell(news(intent, OutcomeKind.EXECUTED))
+    assert Entry.objects.filter(kind="mint").count() == 1
+    assert (equation("KES").minted, timeline(intent).count("executed")) == (1000, 1)
+    acts.require_clean_books()
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.MINED, OutcomeKind.UNMINED, OutcomeKind.RELEASED])
+def test_late_news_of_what_is_executed_changes_nothing(submitted: Make, tell: Tell, kind: OutcomeKind) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.EXECUTED))
+    tell(news(intent, kind))
+    assert (fresh(intent).state, fresh(intent).tx_hash, fresh(intent).releases) == ("executed", HASH, 0)
+    acts.require_clean_books()
+
+
+def test_a_payer_who_lost_compliance_on_the_way_is_asked_about_again(submitted: Make, tell: Tell, stage: Stage) -> None:
+    intent = submitted()
+    stage.registry.refused.add(intent.user)
+    tell(news(intent, OutcomeKind.RELEASED, code="not_compliant"))
+    found = fresh(intent)
+    assert (found.state, found.due_at, found.releases) == ("paid", stage.clock.now(), 1)
+    stage.step()
+    assert (fresh(intent).state, fresh(intent).hold) == ("held", "not_compliant")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused", "escrow_pending", "escrow_refunded",
+        "escrow_failed",
+    ],
+)  # fmt: skip
+def test_what_a_repetition_cannot_change_waits_for_a_person(
+    submitted: Make, tell: Tell, stage: Stage, code: str
+) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.RELEASED, code=code))
+    found = fresh(intent)
+    assert (found.state, found.hold, found.due_at) == ("held", "chain_refused", None)
+    assert code in found.reason
+    assert stage.step(days=3) == 0
+    acts.require_clean_books()
+    SlotIntent.objects.update(state="released")
+    decisions.accept(intent_id=intent.intent_id, actor="ops", reason="limit raised", now=stage.clock.now())
+    stage.step()
+    assert (fresh(intent).state, SlotIntent.objects.count()) == ("submitting", 2)
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "reverted", "paused", ""])
+def test_what_may_pass_is_ordered_again_alone_after_a_pause(
+    submitted: Make, tell: Tell, stage: Stage, code: str
+) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.MINED))
+    tell(news(intent, OutcomeKind.RELEASED, code=code))
+    found = fresh(intent)
+    assert (found.state, found.alone, found.releases, found.tx_hash) == ("paid", True, 1, None)
+    assert found.due_at is not None
+    assert found.due_at >= stage.clock.now() + timedelta(seconds=1)
+    assert stage.step(milliseconds=900) == 0
+    SlotIntent.objects.update(state="released")
+    stage.step(seconds=60)
+    assert (fresh(intent).state, SlotIntent.objects.count()) == ("submitting", 2)
+
+
+def test_an_order_that_the_chain_keeps_skipping_is_held_in_the_end(submitted: Make, tell: Tell, stage: Stage) -> None:
+    intent = submitted()
+    for round_ in range(1, 9):
+        tell(news(intent, OutcomeKind.RELEASED, code="rate_limited"))
+        assert fresh(intent).releases == round_
+        if round_ < 8:
+            assert fresh(intent).state == "paid"
+            Intent.objects.filter(pk=intent.pk).update(state="submitting", due_at=None)
+    assert (fresh(intent).state, fresh(intent).hold) == ("held", "chain_refused")
+
+
+def test_other_terms_than_ordered_raise_a_dead_letter_once(submitted: Make, tell: Tell) -> None:
+    intent = submitted()
+    tell(news(intent, OutcomeKind.MINED, code="terms_differ"))
+    tell(news(intent, OutcomeKind.EXECUTED, code="terms_differ"))
+    assert letters() == [("mintTermsDiffer", intent.intent_id)]
+    letter = DeadLetter.objects.get()
+    assert (letter.error_class, letter.payload["txHash"]) == ("permanent", HASH)
+    assert fresh(intent).state == "executed"
+
+
+def test_news_of_an_unknown_intent_is_logged_and_its_neighbours_are_applied(
+    submitted: Make, tell: Tell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    intent = submitted()
+    stranger = Outcome("0x" + "99" * 32, OutcomeKind.EXECUTED, HASH, 5, "")
+    assert tell(stranger, news(intent, OutcomeKind.EXECUTED)) == 2
+    assert fresh(intent).state == "executed"
+    assert "outcome.unknown_intent" in capsys.readouterr().out
+    acts.require_clean_books()
+
+
+def test_a_batch_is_applied_together_or_not_at_all(submitted: Make, tell: Tell, monkeypatch: Any) -> None:
+    first, second = submitted("TX-1"), submitted("TX-2")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the ledger is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("fiatrails.purchases.operations.outcomes.post", refuse)
+        with pytest.raises(RuntimeError):
+            tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
+    assert {fresh(first).state, fresh(second).state} == {"submitting"}
+    tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
+    assert equation("KES").minted == 2000
+    acts.require_clean_books()
+
+
+def test_nothing_to_tell_is_no_work(tell: Tell) -> None:
+    assert tell() == 0
+
+
+def test_what_the_submitter_stored_is_told_once(submitted: Make, stage: Stage) -> None:
+    """With the real `take`: mined and executed in two steps, then silence."""
+    intent = submitted()
+    SlotIntent.objects.update(state="executed", tx_hash=HASH, block_number=5, report_due=True)
+    assert [collect_outcomes(now=stage.clock.now()) for _ in range(3)] == [1, 1, 0]
+    assert timeline(intent)[-2:] == ["mined", "executed"]
+    acts.require_clean_books()
