@@ -24,6 +24,9 @@ AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {
     "callbackConflict": "compare the stored bytes, then discard it with a reason",
     "surplusPayment": "return the money with `fiatrails payments refund`, then discard it with a reason",
+    "refundByPolicy": "pay it back and record it with `fiatrails intent refund --external-reference`",
+    "mintUnexpected": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
+    "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }
 

@@ -26,7 +26,7 @@ from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
-from fiatrails.kernel.errors import FiatRailsError, OutsideUnknown, StaleFence, Unavailable
+from fiatrails.kernel.errors import FiatRailsError, OutsideUnknown, StaleFence, Unavailable, Unprocessable
 from fiatrails.kernel.metrics import mint_intents, retry_attempts
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations import refunds
@@ -169,11 +169,21 @@ def _review_held(rows: Sequence[Intent], tools: Tools) -> None:
                 move(intent, State.PAID, now=now, due_at=now)
                 steps.append(Step(intent.intent_id, intent.state, "compliance", "now compliant"))
             elif _refund_due(intent, now):
-                steps.append(refunds.begin(intent, actor="policy", reason="not compliant in time", now=now))
+                steps += _refund_by_policy(intent, now)
             else:
                 _look_again(intent, now + HELD_RECHECK)
         persist(mine, steps, now=now)
         notify()
+
+
+def _refund_by_policy(intent: Intent, now: datetime) -> list[Step]:
+    """A payment without a receipt cannot be reversed through the provider: it stays held, for an operator."""
+    try:
+        return [refunds.begin(intent, actor="policy", reason="not compliant in time", now=now)]
+    except Unprocessable as refusal:
+        intent.due_at, intent.last_error = None, refusal.message
+        _bury(intent, "refundByPolicy", now, error_class="permanent")
+        return []
 
 
 def _look_again(intent: Intent, at: datetime) -> None:
@@ -215,10 +225,10 @@ def _retry_later(rows: Sequence[Intent], error: FiatRailsError, *, operation: st
         persist(mine, [], now=now)
 
 
-def _bury(intent: Intent, operation: str, now: datetime) -> None:
+def _bury(intent: Intent, operation: str, now: datetime, *, error_class: str = "temporary") -> None:
     dead_letters.bury(
         operation=operation, intent_id=intent.intent_id, attempts=intent.attempts, last_error=intent.last_error,
-        error_class="temporary", payload={"txRef": intent.tx_ref, "state": intent.state}, now=now,
+        error_class=error_class, payload={"txRef": intent.tx_ref, "state": intent.state}, now=now,
     )  # fmt: skip
 
 

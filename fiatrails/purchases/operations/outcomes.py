@@ -30,6 +30,8 @@ _PERMANENT = {
 }  # fmt: skip
 # The escrow minted for this id, but to another user or another amount than was ordered.
 TERMS_DIFFER = "terms_differ"
+# Where a final mint may be reported; anything else means that the database was restored or edited.
+_EXPECTING = {State.SUBMITTING, State.MINED, State.EXECUTED}
 
 
 def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
@@ -49,11 +51,14 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
                 log.error("outcome.unknown_intent", intent_id=outcome.intent_id, kind=outcome.kind.value)
                 continue
             before = intent.state
+            if outcome.kind is OutcomeKind.EXECUTED and before not in _EXPECTING:
+                _alarm(intent, outcome, "mintUnexpected", f"minted while the intent was {before}", now)
+                continue
             _apply(intent, outcome, now)
             if intent.state != before:
                 steps.append(Step(intent.intent_id, intent.state, "chain", _detail(outcome)))
             if outcome.code == TERMS_DIFFER:
-                _alarm(intent, outcome, now)
+                _alarm(intent, outcome, "mintTermsDiffer", "minted on other terms than were ordered", now)
             if outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED:
                 drafts.append(_mint_entry(intent))
         persist(list(intents.values()), steps, now=now)
@@ -63,10 +68,11 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
     return len(outcomes)
 
 
-def _alarm(intent: Intent, outcome: Outcome, now: datetime) -> None:
-    error = f"the chain minted other terms than were ordered, in {outcome.tx_hash}; compare and decide"
+def _alarm(intent: Intent, outcome: Outcome, operation: str, what: str, now: datetime) -> None:
+    """What the chain did is a fact that the rows cannot follow by themselves: a person decides, nothing else waits."""
     dead_letters.bury(
-        operation="mintTermsDiffer", intent_id=intent.intent_id, attempts=1, last_error=error,
+        operation=operation, intent_id=intent.intent_id, attempts=1,
+        last_error=f"{what}, in {outcome.tx_hash}; compare and decide",
         error_class="permanent", payload={"txRef": intent.tx_ref, "txHash": outcome.tx_hash}, now=now,
     )  # fmt: skip
 

@@ -105,7 +105,7 @@ def test_an_item_of_no_intent_is_closed(clock: SteppedClock) -> None:
 
 
 def test_an_item_that_needs_a_decision_gives_advice_and_stays_open(clock: SteppedClock) -> None:
-    for operation, words in (("surplusPayment", "payments refund"), ("mintTermsDiffer", "needs a decision")):
+    for operation, words in (("surplusPayment", "payments refund"), ("mintTermsDiffer", "ledger reconcile")):
         item = bury("event:1", clock, operation=operation, error_class="permanent")
         result = replay.replay_item(item_id=item, actor="ops", now=clock.now())
         assert (result.restarted, result.closed, state_of(item)) == (False, False, "open")

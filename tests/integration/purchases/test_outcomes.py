@@ -217,3 +217,16 @@ def test_what_the_submitter_stored_is_told_once(submitted: Make, stage: Stage) -
     assert [collect_outcomes(now=stage.clock.now()) for _ in range(3)] == [1, 1, 0]
     assert timeline(intent)[-2:] == ["mined", "executed"]
     acts.require_clean_books()
+
+
+def test_a_mint_that_no_row_expects_raises_an_alarm_and_stops_nobody(
+    submitted: Make, pay_for: Make, tell: Tell
+) -> None:
+    """After a restored backup the chain may be ahead of the rows; the neighbours of that intent go on."""
+    waiting = submitted()
+    unexpected = pay_for("TX-AHEAD")
+    Intent.objects.filter(pk=unexpected.pk).update(state="paid")
+    tell(news(unexpected, OutcomeKind.EXECUTED), news(waiting, OutcomeKind.EXECUTED))
+    assert fresh(unexpected).state == "paid"
+    assert fresh(waiting).state == "executed"
+    assert letters() == [("mintUnexpected", unexpected.intent_id)]
