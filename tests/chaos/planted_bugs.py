@@ -48,7 +48,7 @@ BUGS = (
                 "[[f'{r}{__import__(\"os\").urandom(8).hex()}' for r in tx_refs]]",
             ),
         ),
-        (f"{PAYMENTS}::test_a_payment_and_its_intent_at_once_always_meet",),
+        (f"{PAYMENTS}::test_a_payment_waits_for_the_intent_that_is_being_made",),
     ),
     PlantedBug(
         "a stale worker may write",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from fiatrails.controls import dead_letters
 from fiatrails.ledger.verify import equation, verify
@@ -107,6 +108,46 @@ def test_a_payment_and_its_intent_at_once_always_meet(make_intent: Make, clock: 
     require_books_to_balance()
 
 
+def wait_until_blocked(work: Future[None]) -> None:
+    """Returns when another session waits for an advisory lock, or when `work` ended without ever waiting."""
+    deadline = time.monotonic() + 10
+    while not work.done() and time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            if cursor.fetchone()[0]:
+                return
+
+
+def test_a_payment_waits_for_the_intent_that_is_being_made(make_intent: Make, clock: SteppedClock) -> None:
+    def pay() -> None:
+        record_payments([paid("TX-1", 10)], now=clock.now())
+        connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            intent = make_intent("TX-1", now=clock.now())
+            paying = threads.submit(pay)
+            wait_until_blocked(paying)
+            assert not paying.done(), "the payment did not wait, and saw no intent"
+        paying.result(10)
+    assert state_of(intent) == "paid"
+
+
+def test_an_intent_waits_for_the_payment_that_is_being_stored(make_intent: Make, clock: SteppedClock) -> None:
+    def make() -> None:
+        make_intent("TX-1", now=clock.now())
+        connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            record_payments([paid("TX-1", 10)], now=clock.now())
+            making = threads.submit(make)
+            wait_until_blocked(making)
+            assert not making.done(), "the intent did not wait, and saw no payment"
+        making.result(10)
+    assert Intent.objects.get(tx_ref="TX-1").state == "paid"
+
+
 @pytest.mark.parametrize("kes", [9, 11])
 def test_a_wrong_amount_holds_the_intent_and_keeps_the_money(make_intent: Make, clock: SteppedClock, kes: int) -> None:
     intent = make_intent("TX-1", now=clock.now())
@@ -173,8 +214,6 @@ def test_money_for_an_expired_intent_is_held(make_intent: Make, clock: SteppedCl
 
 
 def test_a_worker_with_an_older_copy_can_write_nothing(make_intent: Make, clock: SteppedClock) -> None:
-    from django.db import transaction
-
     from fiatrails.kernel.errors import StaleFence
     from fiatrails.purchases.store import persist
 
