@@ -14,7 +14,7 @@ EXPONENTS = {
     "KES": 2, "UGX": 0, "TZS": 2, "RWF": 0, "NGN": 2, "GHS": 2, "ZAR": 2, "ETB": 2, "USD": 2, "EUR": 2, "GBP": 2,
 }  # fmt: skip
 MAX_MINOR = 10**15
-_DECIMAL = re.compile(r"(?P<whole>0|[1-9][0-9]{0,14})(?:\.(?P<fraction>[0-9]{1,18}))?", re.ASCII)
+_DECIMAL = re.compile(r"(?P<whole>0|[1-9][0-9]{0,15})(?:\.(?P<fraction>[0-9]{1,18}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

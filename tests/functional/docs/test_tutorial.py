@@ -19,7 +19,7 @@ from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.rail import BIN, ROOT, Rail
-from tests.kit.services import DeployedChain
+from tests.kit.services import AnvilFactory, deploy_to
 from tests.unit.docs.pages import PAGES, Block, blocks, name_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -56,12 +56,14 @@ def pattern(output: list[str]) -> str:
 
 
 @pytest.fixture
-def rail(services_dir: Path, postgres: EmbeddedPostgres, deployed_chain: DeployedChain) -> Iterator[Rail]:
-    """A rail with the M-PESA simulator, as `make up` starts it."""
-    rail = Rail(services_dir / "tutorial", postgres, deployed_chain, "tutorial")
+def rail(services_dir: Path, postgres: EmbeddedPostgres, anvil_factory: AnvilFactory) -> Iterator[Rail]:
+    """A rail with the M-PESA simulator and a chain of its own, as `make up` starts it."""
     port = free_port()
+    name = f"tutorial_{port}"
+    chain = deploy_to(anvil_factory(block_time=1.0), directory=services_dir / f"{name}_chain")
+    rail = Rail(services_dir / name, postgres, chain, name)
     url = f"http://127.0.0.1:{port}"
-    arguments = ["--port", str(port), "--callback-url", rail.url, "--state-dir", str(services_dir / "tutorial-mpesa")]
+    arguments = ["--port", str(port), "--callback-url", rail.url, "--state-dir", str(services_dir / f"{name}_mpesa")]
     secrets = {
         "MPESA_SANDBOX_GATEWAY_SECRET": rail.gateway_secret,
         "MPESA_SANDBOX_INITIATOR_PASSWORD": INITIATOR_PASSWORD,

@@ -24,7 +24,8 @@ class Node:
             self.headers[number] = Header(number, f"{branch}{number}<{parent[:24]}", parent)
 
     def rewrite(self, depth: int, blocks: int, branch: str) -> None:
-        for number in range(len(self.headers) - depth, len(self.headers)):
+        # The first block is never rewritten.
+        for number in range(max(1, len(self.headers) - depth), len(self.headers)):
             del self.headers[number]
         self.grow(blocks, branch)
 
