@@ -65,7 +65,9 @@ def _floor(rail: Rail) -> load.Load:
         BIN / "gunicorn", "benchmarks.floor:application", "--bind", f"127.0.0.1:{port}", "--workers", "2",
         "--worker-class", "gthread", "--threads", "32", "--keep-alive", "30",
     ]  # fmt: skip
-    server = ManagedProcess("floor", command, log_path=rail.directory / "floor.log", env=rail.environment, cwd=ROOT)
+    server = ManagedProcess(
+        "floor", command, log_path=rail.directory / f"floor-{port}.log", env=rail.environment, cwd=ROOT
+    )
     requests = [callback_request(f"floor-{number}", port=port) for number in range(REQUESTS)]
     with server:
         server.wait_ready(lambda: "Booting worker" in server.log_tail(), timeout_seconds=20)
