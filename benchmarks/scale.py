@@ -51,25 +51,26 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
     """Ratios big/empty of claim, intake and status query (goal 1.5), and the worker's memory over the run."""
     with site.rail(**WORKERS) as rail:
         [user] = compliant_users(rail.chain, 1)
-        rail.start_api()
+        api = rail.start_api()
         worker = rail.start_worker()
         rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM chains_lane")), seconds=30, what="with a lane")
         rail.order_and_pay(["warm-1", "warm-2"], [user])
         rail.wait_executed(2, seconds=60)
-        rss_before = _rss(worker.pid)
+        rss_before, api_before = _rss(worker.pid), _api_rss(api.pid)
         empty = _all(rail, "empty", user)
         started = time.perf_counter()
         _fill(rail)
         filled = time.perf_counter() - started
         big = _all(rail, "big", user)
-        rss_after = _rss(worker.pid)
+        rss_after, api_after = _rss(worker.pid), _api_rss(api.pid)
     ratios = {name: [b / e for b, e in zip(big[name], empty[name], strict=True)] for name in empty}
     notes = [
         f"history of {SETTLED} intents written in {filled:.0f} s; " + "; ".join(
             f"{name}: {statistics.median(empty[name]):.3g} ms empty, {statistics.median(big[name]):.3g} ms full"
             for name in empty
         ),
-        f"worker resident memory {rss_before:.0f} MB before, {rss_after:.0f} MB after",
+        f"resident memory: worker {rss_before:.0f} MB before, {rss_after:.0f} MB after; "
+        f"largest API worker {api_before:.0f} MB before, {api_after:.0f} MB after",
     ]  # fmt: skip
     return [
         figure("scale.claim_ratio", ratios["claim"], "x", GOAL),
@@ -124,6 +125,11 @@ def _fill(rail: Rail) -> None:
         connection.execute("SET session_replication_role = replica")
         for statement in _HISTORY:
             connection.execute(statement, {"n": SETTLED} if "%(n)s" in statement else None)
+
+
+def _api_rss(pid: int | None) -> float:
+    """The largest of gunicorn's workers."""
+    return max(_rss(child.pid) for child in psutil.Process(pid).children())
 
 
 def _rss(pid: int | None) -> float:
