@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -117,14 +118,24 @@ class _Rows:
 
     def _refresh(self, now: datetime) -> None:
         try:
-            rows = list(Mode.objects.filter(active=True).values_list("name", "expires_at"))
-            self._expiries = {ModeName(name): expires_at for name, expires_at in rows if name in set(ModeName)}
+            self._read()
         except Error:
-            # With the database down the last known modes stay in force, and it is not asked again for a
-            # second.
             if connection.in_atomic_block:
                 raise
+            # A connection that a restarted server broke is no database that is down: asked once more on a new one,
+            # or a mode that was switched off meanwhile would stay in force here.
+            connection.close()
+            self._read_if_up()
         self._read_at = now
+
+    def _read_if_up(self) -> None:
+        """With the database down the last known modes stay in force, and it is not asked again for a second."""
+        with suppress(Error):
+            self._read()
+
+    def _read(self) -> None:
+        rows = list(Mode.objects.filter(active=True).values_list("name", "expires_at"))
+        self._expiries = {ModeName(name): expires_at for name, expires_at in rows if name in set(ModeName)}
 
 
 _rows = _Rows()
