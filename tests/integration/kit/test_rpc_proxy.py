@@ -1,19 +1,17 @@
 """The RPC proxy as a real process, in front of a real anvil."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.kit.ports import free_port
-from tests.kit.processes import ROOT, python_module, stop, wait_for_http
+from tests.kit.processes import python_module
+from tests.kit.services import AnvilFactory
 
 # The first two accounts that every anvil has.
 PAYER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -56,19 +54,9 @@ def call(method: str, *params: Any, number: int = 1) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def anvil_url() -> Iterator[str]:
-    installed = ROOT / "contracts" / "node_modules" / ".bin" / "anvil"
-    program = str(installed) if installed.exists() else shutil.which("anvil")
-    if program is None:
-        pytest.skip("anvil is not installed")
-    port = free_port()
-    command = [program, "--port", str(port), "--silent", "--no-mining"]
-    process = subprocess.Popen(command, cwd=Path(program).parent)
-    try:
-        wait_for_http(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
+def anvil_url(anvil_factory: AnvilFactory) -> str:
+    """A node that mines only when asked; a missing anvil is a failure, not a reason to look away."""
+    return anvil_factory(block_time=None).url
 
 
 @pytest.fixture(scope="module")

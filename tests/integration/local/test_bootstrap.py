@@ -145,12 +145,10 @@ def test_the_repository_names_no_registry() -> None:
         assert "://" not in path.read_text(), path
 
 
-@pytest.mark.skipif(not (PROJECT_ROOT / ".tools" / "stamps").exists(), reason="set up by other means")
-def test_the_second_run_takes_less_than_a_second() -> None:
-    def seconds() -> float:
-        started = time.monotonic()
-        subprocess.run([sys.executable, str(SCRIPT)], check=True, capture_output=True)
-        return time.monotonic() - started
+def test_the_second_run_finds_nothing_to_do() -> None:
+    def steps() -> list[str]:
+        done = subprocess.run([sys.executable, str(SCRIPT)], check=True, capture_output=True, text=True)
+        return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("[")]
 
-    seconds()
-    assert seconds() < 1.0
+    steps()
+    assert steps() == []
