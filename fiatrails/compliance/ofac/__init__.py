@@ -1,1 +1,1 @@
-"""Sanctions lists of OFAC: reading them, and screening names and wallets against them. Pure: no database, no network."""
+"""Sanctions lists of OFAC: reading them, and screening names and wallets against them. No database, no network."""

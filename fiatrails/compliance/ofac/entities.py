@@ -1,4 +1,4 @@
-"""What a sanctions list says, whatever file format it came in. Values only; `formats` makes them, `matching` reads them."""
+"""What a sanctions list says, whatever file format it came in. Values: `formats` makes them, `matching` reads."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class DateRange:
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A passport, tax or registration number, a vessel's IMO number, an e-mail address, ... `country` is ISO 3166 alpha-2,
-    or empty when none is stated or known."""
+    """A passport, tax or registration number, a vessel's IMO number, an e-mail address. `country` is ISO alpha-2, or
+    empty when none is stated or known."""
 
     kind: str
     number: str
@@ -63,8 +63,8 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class ListedEntity:
-    """One entry of a list. `uid` is "SOURCE:NUMBER" and may change when OFAC re-lists; `countries` are ISO alpha-2 codes
-    of nationality, citizenship and addresses; `remarks` whole, with what the comments file continues."""
+    """One entry of a list. `uid` is "SOURCE:NUMBER" and may change when OFAC re-lists; `countries` are the ISO alpha-2
+    codes of nationality, citizenship and addresses; `remarks` whole, with what the comments file continues."""
 
     uid: str
     type: EntityType
