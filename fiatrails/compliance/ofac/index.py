@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
-from math import log
+from math import inf, log
 
 from fiatrails.compliance.ofac.entities import EntityType, ListedEntity, NameKind
+from fiatrails.compliance.ofac.scoring import best_case
 from fiatrails.compliance.ofac.sounds import fold, frame, likeness
 from fiatrails.compliance.ofac.text import Name, parse
 
-# A name is compared when its words that were found weigh this share of the lighter name.
-ENOUGH = 0.45
 MAX_CANDIDATES = 64
+# An alignment may match words that the index did not find to be neighbours: candidates get that much (log-odds) credit.
+SLACK = 2.0
 # Words borne by more names than this bring no candidates of their own while a rarer word of the query does.
 COMMON = 400
 _CACHED_WORDS = 20_000
@@ -29,6 +30,7 @@ class IndexedName:
     """One name of one entity. `total` is the weight of its words in nats."""
 
     entity: int
+    type: EntityType
     kind: NameKind
     name: Name
     total: float
@@ -46,7 +48,7 @@ class NameIndex:
         ]
         self._bearers = _bearers(parsed)
         self.names = tuple(
-            IndexedName(number, kind, name, sum(map(self.weigh, name.tokens)))
+            IndexedName(number, self.entities[number].type, kind, name, sum(map(self.weigh, name.tokens)))
             for number, kind, name in parsed
             if name.tokens
         )
@@ -57,18 +59,22 @@ class NameIndex:
         """How much the word says, in nats: the rarer among listed entities, the more."""
         return weigh(word, self._bearers.get(fold(word), 0))
 
-    def candidates(self, query: Name) -> list[int]:
-        """Numbers of the names that may be the query's, the likeliest first; at most `MAX_CANDIDATES`."""
-        found = self._gather(query.tokens)
+    def candidates(self, query: Name) -> list[tuple[int, float]]:
+        """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
+        first, at most `MAX_CANDIDATES`."""
         total = sum(map(self.weigh, query.tokens))
-        names = self.names
-        close = [
-            (-weight, number) for number, weight in found.items() if weight >= ENOUGH * min(total, names[number].total)
-        ]
-        if len(close) > MAX_CANDIDATES:
-            close.sort(key=lambda item: (item[0] / max(total, names[item[1]].total), item[1]))
-            del close[MAX_CANDIDATES:]
-        return [number for _, number in close]
+        bounds = ((self._bound(number, weight, total), number) for number, weight in self._gather(query.tokens).items())
+        close = [(-bound, number) for bound, number in bounds if bound >= -SLACK]
+        close.sort()
+        return [(number, -bound) for bound, number in close[:MAX_CANDIDATES]]
+
+    def _bound(self, number: int, weight: float, total: float) -> float:
+        """The best case, if the words that found this candidate are all that match. What was found by words written
+        together is compared in any case."""
+        if weight == inf:
+            return weight
+        listed = self.names[number]
+        return best_case(min(weight, total, listed.total), total, listed.total, listed.type)
 
     def _gather(self, words: Sequence[str]) -> dict[int, float]:
         """Weight found, by name."""
@@ -82,7 +88,7 @@ class NameIndex:
                         found[number] += weight
         for joined in self._joined_words(words):
             for number in joined:
-                found[number] = max(found[number], self.names[number].total)
+                found[number] = inf
         return found
 
     def _finds(self, word: str) -> tuple[int, list[tuple[list[int], float]]]:

@@ -19,6 +19,7 @@ REVIEW = 0.5
 IDENTICAL = 0.95
 _NATS = 10.0
 _MOST_NATS = 30.0
+_ALL = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,21 @@ def score(alignment: Alignment, type: EntityType, *, east_asian: bool = False) -
     logit = sum(feature.added for feature in features)
     value = 1.0 / (1.0 + exp(-max(-50.0, min(50.0, logit))))
     return Score(max(value, IDENTICAL) if is_identical(alignment) else value, logit, features)
+
+
+def best_case(matched: float, query_total: float, listed_total: float, type: EntityType) -> float:
+    """The most log-odds that two names can reach of which this much may match: cheap, so that most
+    candidates need no alignment. What is all there may be identical, which is enough by itself."""
+    weights = PERSON if type is EntityType.PERSON else THING
+    longer, shorter = max(query_total, listed_total), min(query_total, listed_total)
+    coverage, rarity = matched / longer, min(matched, _MOST_NATS) / _NATS
+    if coverage > _ALL:
+        return _MOST_NATS
+    return (
+        weights.base + weights.coverage * coverage**2 + weights.rarity * rarity + weights.weakest
+        + weights.rare_and_covered * rarity * coverage + weights.conflict * (shorter - matched) / shorter
+        + max(weights.several, 0.0)
+    )  # fmt: skip
 
 
 def is_identical(alignment: Alignment) -> bool:

@@ -145,7 +145,7 @@ def match_names(
     carry the name of that number."""
     best: dict[int, Match] = {}
     index = against.index
-    for number in index.candidates(name):
+    for number, _ in index.candidates(name):
         if number == without:
             continue
         listed = index.names[number]

@@ -39,6 +39,8 @@ _EAST_ASIAN = re.compile("[\u3400-\u9fff\uac00-\ud7a3]+")
 _LATIN_MARKS = frozenset(map(chr, range(0x0300, 0x0370)))
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _DIGITS = frozenset("123456789")
+# abdulaziz and abdelaziz, and not abdullah.
+_JOINED_SERVANT = re.compile(r"^abd[aeou]+[lr](?!l?ah?$)([a-z]{3,})$")
 _LEET = str.maketrans("0123456789", "oizeasgtbg")
 
 
@@ -198,6 +200,6 @@ def _join_servants(words: list[str]) -> list[str]:
             at += 2 if words[at + 1] in ARTICLES and at + 2 < len(words) else 1
             result.append(f"abd{words[at]}")
         else:
-            result.append(word)
+            result.append(_JOINED_SERVANT.sub(r"abd\1", word))
         at += 1
     return result
