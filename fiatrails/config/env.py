@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fiatrails.kernel.conf import Config, MpesaConfig, SignerConfig
+from fiatrails.kernel.conf import Config, GeoConfig, MpesaConfig, ScreeningConfig, SignerConfig
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.kernel.profile import Profile
 
@@ -71,6 +71,12 @@ class Environment(BaseSettings):
     nonce_override: int | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    geo_restriction_enabled: bool = False
+    geo_allowed_countries: str = ""
+    geoip_database: Path | None = None
+    ofac_screening_enabled: bool = False
+    ofac_list_urls: str = ""
+    ofac_list_files: str = ""
 
 
 def load_profile(path: Path | None, env: Environment) -> Profile:
@@ -83,6 +89,8 @@ def load_profile(path: Path | None, env: Environment) -> Profile:
             raw["rpcUrls"] = [url.strip() for url in env.rpc_url.split(",") if url.strip()]
         if env.chain_id is not None:
             raw["chainId"] = env.chain_id
+        if _listed(env.geo_allowed_countries) and isinstance(raw.setdefault("geo", {}), dict):
+            raw["geo"]["allowedCountries"] = _listed(env.geo_allowed_countries)
         return Profile.model_validate(raw)
     except OSError as error:
         raise Misconfigured(
@@ -118,6 +126,12 @@ def load_config(env: Environment) -> Config:
         metrics_host=env.metrics_host,
         metrics_port=env.metrics_port,
         log_json=env.fiatrails_log_json,
+        geo=GeoConfig(restricted=env.geo_restriction_enabled, database=env.geoip_database),
+        screening=ScreeningConfig(
+            enabled=env.ofac_screening_enabled,
+            list_urls=tuple(_listed(env.ofac_list_urls)),
+            list_files=tuple(_listed(env.ofac_list_files)),
+        ),
     )
 
 

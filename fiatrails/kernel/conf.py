@@ -38,6 +38,25 @@ class SignerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GeoConfig:
+    """`restricted`: only the profile's allowed countries are served. `database`: a MaxMind-format file; None: the data
+    that ships with geoip2fast."""
+
+    restricted: bool = False
+    database: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScreeningConfig:
+    """`enabled`: nobody is minted for before being screened against the sanctions lists. The lists are fetched from
+    `list_urls` (nowhere without one), and only `list_files` of them when any are named."""
+
+    enabled: bool = False
+    list_urls: tuple[str, ...] = ()
+    list_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that the environment and the deployment profile decide."""
 
@@ -55,6 +74,13 @@ class Config:
     metrics_host: str
     metrics_port: int | None
     log_json: bool
+    geo: GeoConfig = GeoConfig()
+    screening: ScreeningConfig = ScreeningConfig()
+
+    @property
+    def live(self) -> bool:
+        """Whether real money may be behind it: anywhere but `local` and `test`."""
+        return self.env not in ("local", "test")
 
 
 def config() -> Config:

@@ -36,6 +36,11 @@ compliance_checks = Counter("fiatrails_compliance_checks_total", "Compliance dec
 hmac_verifications = Counter(
     "fiatrails_hmac_verifications_total", "Signature checks by key and result", ["key", "result"]
 )
+geo_refusals = Counter("fiatrails_geo_refusals_total", "Requests refused for where they come from", ["code"])
+velocity_refusals = Counter(
+    "fiatrails_velocity_refusals_total", "Intents beyond a velocity limit, by scope and what became of them",
+    ["scope", "action"],
+)  # fmt: skip
 
 # Each intent is counted once, when it ends, so that executed over all of them is the success rate.
 INTENT_STATUSES = ("executed", "refunded", "failed")
@@ -43,6 +48,8 @@ OPERATIONS = (
     "expireIntent", "checkCompliance", "executeMint", "refundPayment", "compliance_update", "provider_call",
     "broadcast", "bump",
 )  # fmt: skip
+GEO_CODES = ("country_denied", "country_not_allowed", "country_unknown", "address_invalid")
+VELOCITY_SCOPES = ("payer", "phone", "wallet", "card", "country")
 
 
 def _initialise() -> None:
@@ -63,6 +70,11 @@ def _initialise() -> None:
     for key in ("current", "new"):
         hmac_verifications.labels(key, "valid")
     hmac_verifications.labels("none", "invalid")
+    for code in GEO_CODES:
+        geo_refusals.labels(code)
+    for scope in VELOCITY_SCOPES:
+        for action in ("hold", "refuse"):
+            velocity_refusals.labels(scope, action)
 
 
 _initialise()

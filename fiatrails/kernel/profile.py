@@ -5,11 +5,13 @@ Source of the names: the operator's runbook (`compliance.maxRiskScore`, `require
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from fiatrails.kernel.countries import require_alpha2
 from fiatrails.kernel.money import EXPONENTS
 
 
@@ -90,6 +92,54 @@ class Country(_Section):
         return value
 
 
+class Screening(_Section):
+    """`max_list_age_s`: seconds since a sanctions list was last seen at its source, beyond which nobody is cleared."""
+
+    max_list_age_s: int = Field(172_800, ge=3_600)
+
+
+class Geo(_Section):
+    """ISO alpha-2 codes. `allowed_countries` counts with GEO_RESTRICTION_ENABLED; `denied_countries` always, and
+    before it. `exemptions` are networks whose requests are not asked for a country (servers of API clients, say)."""
+
+    allowed_countries: tuple[str, ...] = Field(("US",), min_length=1)
+    denied_countries: tuple[str, ...] = ()
+    unknown_country: Literal["block", "allow"] = "block"
+    exemptions: tuple[str, ...] = ()
+
+    @field_validator("allowed_countries", "denied_countries")
+    @classmethod
+    def _countries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return require_alpha2(value)
+
+    @field_validator("exemptions")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(network)) for network in value)
+
+
+class VelocityRule(_Section):
+    """At most `max_count` mints, or `max_amount` minor units of `currency`, for one subject within any `window_s`
+    seconds. With a currency the rule sees payments in that currency only. Beyond it the intent is held or refused."""
+
+    scope: Literal["payer", "phone", "wallet", "card", "country"]
+    window_s: int = Field(ge=1, le=400 * 86_400)
+    max_count: int | None = Field(None, ge=1)
+    max_amount: int | None = Field(None, ge=1, lt=10**38)
+    currency: str | None = None
+    action: Literal["hold", "refuse"] = "hold"
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> VelocityRule:
+        if self.max_count is None and self.max_amount is None:
+            raise ValueError("a velocity rule needs maxCount or maxAmount, or both")
+        if self.max_amount is not None and self.currency is None:
+            raise ValueError("maxAmount needs currency: amounts of different currencies are not added up")
+        if self.currency is not None and self.currency not in EXPONENTS:
+            raise ValueError(f"currency {self.currency!r} is not supported")
+        return self
+
+
 class Profile(_Section):
     """A whole deployment."""
 
@@ -102,6 +152,9 @@ class Profile(_Section):
     retry: Retry = Retry()  # type: ignore[call-arg]
     timeouts: Timeouts = Timeouts()  # type: ignore[call-arg]
     evm: Evm = Evm()  # type: ignore[call-arg]
+    geo: Geo = Geo()  # type: ignore[call-arg]
+    screening: Screening = Screening()  # type: ignore[call-arg]
+    velocity: tuple[VelocityRule, ...] = Field((), max_length=32)
     hmac_salt: str = ""
 
     def country(self, code: str) -> Country | None:

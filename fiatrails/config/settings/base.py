@@ -40,7 +40,7 @@ INSTALLED_APPS = [
     "fiatrails.purchases",
     "fiatrails.api",
 ]
-MIDDLEWARE = ["fiatrails.api.middleware.RequestContext"]
+MIDDLEWARE = ["fiatrails.api.middleware.RequestContext", "fiatrails.api.geo.GeoRestriction"]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DATABASES = {"default": database_settings(ENVIRONMENT.database_url.get_secret_value())}
 

@@ -61,7 +61,7 @@ def test_numbers_with_a_fraction_stay_exact() -> None:
         (("10.0.0.0/8",), "1.2.3.4, 203.0.113.9, 10.0.0.7", "203.0.113.9"),
         (("192.0.2.0/24",), "1.2.3.4", "10.0.0.1"),
         (("10.0.0.0/8",), "", "10.0.0.1"),
-        (("10.0.0.0/8",), "nonsense", "nonsense"),
+        (("10.0.0.0/8",), "nonsense", "unreadable"),
     ],
 )
 def test_a_forwarded_address_counts_only_behind_our_own_proxies(

@@ -1,0 +1,1 @@
+"""Where a request or a payer is, and whether this deployment serves that country."""

@@ -1,0 +1,34 @@
+"""The rule of countries with this process's configuration and data."""
+
+from __future__ import annotations
+
+from fiatrails.compliance.geo.addresses import Address
+from fiatrails.compliance.geo.countries import CountryOf, country_source
+from fiatrails.compliance.geo.policy import GeoRules, GeoVerdict, decide_for_payer, rules_of
+from fiatrails.kernel.conf import config
+
+
+def rules_in_force() -> GeoRules | None:
+    """What this process restricts; None: nothing."""
+    current = config()
+    return rules_of(current.profile.geo, restricted=current.geo.restricted)
+
+
+def source_in_force() -> CountryOf:
+    """Where this process looks countries up; read at the first call. Misconfigured when it cannot be read."""
+    return country_source(config().geo.database)
+
+
+def judge_payer(*, payer_ip: str | None, kyc_country: str | None, claimed_country: str | None = None) -> GeoVerdict:
+    """`policy.decide_for_payer` under the rules in force; while nothing is restricted, no data is loaded."""
+    return decide_for_payer(
+        payer_ip=payer_ip, kyc_country=kyc_country, claimed_country=claimed_country, countries=_InForce(),
+        rules=rules_in_force(),
+    )  # fmt: skip
+
+
+class _InForce:
+    """The source in force, loaded when it is asked."""
+
+    def code_of(self, address: Address) -> str:
+        return source_in_force().code_of(address)
