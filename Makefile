@@ -74,7 +74,7 @@ contracts-test: setup ## Contract tests; fails when a gas figure left its commit
 	@cd contracts && FORGE_SNAPSHOT_CHECK=true $(FORGE) test --offline --isolate --match-path 'test/gas/*'
 
 .PHONY: bench
-bench: setup ## Measure and write benchmarks/latest.json; NAME=intake|mint|scale|start for one group
+bench: setup ## Measure and write benchmarks/latest.json; NAME=intake|mint|scale|screen|start for one group
 	@$(BIN)/python -m benchmarks $(NAME)
 
 .PHONY: fmt

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import intake, mint, scale, start
+from benchmarks import intake, mint, scale, screen, start
 from benchmarks.figures import keep, show
 from benchmarks.site import site
 
+ALONE = {"screen": screen.measure, "start": start.measure}
 SITED = {"intake": intake.measure, "mint": mint.measure, "scale": scale.measure}
 
 
 def main() -> int:
     """Runs the groups asked for, printing and keeping each group's figures as soon as they are there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("group", nargs="?", default="", choices=["", *SITED, "start"])
+    parser.add_argument("group", nargs="?", default="", choices=["", *SITED, *ALONE])
     wanted = parser.parse_args().group
     for name, measure in SITED.items():
         if wanted in ("", name):
@@ -24,11 +25,12 @@ def main() -> int:
                 figures, notes = measure(servers)
             show(figures, notes)
             keep(figures)
-    if wanted in ("", "start"):
-        print("start ...", flush=True)
-        figures, notes = start.measure()
-        show(figures, notes)
-        keep(figures)
+    for name, alone in ALONE.items():
+        if wanted in ("", name):
+            print(f"{name} ...", flush=True)
+            figures, notes = alone()
+            show(figures, notes)
+            keep(figures)
     return 0
 
 

@@ -10,14 +10,18 @@ from fiatrails.cli import (
     clients,
     contracts,
     dead_letters,
+    evaluation,
     intents,
     ledger,
     lifecycle,
+    lists,
     modes,
     mpesa,
     nonces,
+    payers,
     payments,
     processes,
+    screening,
     settings,
     smoke,
     users,
@@ -45,6 +49,12 @@ app.add_typer(clients.app, name="client")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(backlog.app, name="backlog")
 app.add_typer(nonces.app, name="nonce")
+app.add_typer(payers.app, name="payer")
+screening.app.command("evaluate")(evaluation.evaluate)
+screening.app.command("hold-out")(evaluation.hold_out)
+screening.app.command("alerts")(evaluation.alerts)
+app.add_typer(screening.app, name="screen")
+app.add_typer(lists.app, name="lists")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(audit.app, name="audit")
 app.add_typer(modes.app, name="mode")

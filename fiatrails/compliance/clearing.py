@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 import structlog
 
@@ -14,6 +15,11 @@ from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance, read_users
 from fiatrails.compliance.models import Decision
 from fiatrails.compliance.policy import Verdict, judge, policy_version
+from fiatrails.compliance.sanctions import checks
+from fiatrails.compliance.sanctions.checks import Check
+from fiatrails.compliance.velocity import store as velocity
+from fiatrails.compliance.velocity.rules import Usage
+from fiatrails.compliance.velocity.rules import Verdict as LimitVerdict
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Forbidden
 from fiatrails.kernel.metrics import compliance_checks
@@ -23,11 +29,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom and what is to be cleared: `amount` in token base units."""
+    """Whom and what is to be cleared: `amount` in token base units; `usage` is what velocity limits count, None where
+    there are none."""
 
     intent_id: str
     user: str
     amount: int
+    usage: Usage | None = None
 
 
 def look_up(subjects: Sequence[Subject], *, pool: RpcPool) -> dict[str, UserCompliance]:
@@ -36,21 +44,56 @@ def look_up(subjects: Sequence[Subject], *, pool: RpcPool) -> dict[str, UserComp
     return read_users(sorted({subject.user for subject in subjects}), pool=pool)
 
 
-def decide(subjects: Sequence[Subject], entries: dict[str, UserCompliance], *, now: datetime) -> dict[str, Verdict]:
+def screen_payers(subjects: Sequence[Subject], *, now: datetime) -> dict[str, Check]:
+    """What the sanctions lists say, by user; outside any transaction. Empty when screening is off."""
+    return checks.check([subject.user for subject in subjects], now=now)
+
+
+def decide(
+    subjects: Sequence[Subject],
+    entries: dict[str, UserCompliance],
+    *,
+    now: datetime,
+    screened: Mapping[str, Check] = MappingProxyType({}),
+) -> dict[str, Verdict]:
     """Judges and records every subject, in the caller's transaction; verdicts by intent id."""
-    rules = config().profile.compliance
-    verdicts = {subject.intent_id: judge(entries[subject.user], rules) for subject in subjects}
-    Decision.objects.bulk_create([_row(s, entries[s.user], verdicts[s.intent_id], now) for s in subjects])
+    verdicts = {s.intent_id: _judge(entries[s.user], _check_of(s, screened)) for s in subjects}
+    usages = [s.usage for s in subjects if s.usage is not None and verdicts[s.intent_id].cleared]
+    verdicts |= _beyond_limits(velocity.admit(usages, config().profile.velocity, now=now))
+    Decision.objects.bulk_create(
+        [_row(s, entries[s.user], _check_of(s, screened), verdicts[s.intent_id], now) for s in subjects]
+    )
     for verdict in verdicts.values():
         compliance_checks.labels(result="cleared" if verdict.cleared else "refused").inc()
     return verdicts
 
 
-def _row(subject: Subject, entry: UserCompliance, verdict: Verdict, now: datetime) -> Decision:
+def _check_of(subject: Subject, screened: Mapping[str, Check]) -> Check | None:
+    """None when screening is off. While it is on, a payer without a check is refused: fail closed."""
+    return (screened.get(subject.user) or checks.not_screened()) if checks.enabled() else None
+
+
+def _judge(entry: UserCompliance, check: Check | None) -> Verdict:
+    """The lists first: what is listed must be said, whatever else is wrong."""
+    if check is not None and not check.verdict.cleared:
+        return check.verdict
+    return judge(entry, config().profile.compliance)
+
+
+def _beyond_limits(limits: Mapping[str, LimitVerdict]) -> dict[str, Verdict]:
+    return {
+        intent_id: Verdict(False, limit.code, limit.reason, refund=limit.action == "refuse")
+        for intent_id, limit in limits.items()
+        if not limit.admitted
+    }
+
+
+def _row(subject: Subject, entry: UserCompliance, check: Check | None, verdict: Verdict, now: datetime) -> Decision:
     policy = policy_version(config().profile.compliance)
+    inputs = asdict(entry) | ({"screening": check.inputs} if check is not None else {})
     row = Decision(
         intent_id=subject.intent_id, user=subject.user, amount=Decimal(subject.amount), cleared=verdict.cleared,
-        code=verdict.code, reason=verdict.reason, policy=policy, inputs=asdict(entry), decided_at=now,
+        code=verdict.code, reason=verdict.reason, policy=policy, inputs=inputs, decided_at=now,
     )  # fmt: skip
     if verdict.cleared:
         row.expires_at = now + timedelta(seconds=config().profile.timeouts.clearance_s)
@@ -94,6 +137,21 @@ def clearance_key() -> bytes:
     return config().clearance_key.get_secret_value().encode()
 
 
-def would_clear(entry: UserCompliance) -> bool:
-    """Whether the user would be cleared now; decides and records nothing."""
-    return judge(entry, config().profile.compliance).cleared
+def would_clear(
+    subject: Subject, entry: UserCompliance, *, now: datetime, screened: Mapping[str, Check] = MappingProxyType({})
+) -> bool:
+    """Whether the user would be cleared now; decides, counts and records nothing."""
+    if not _judge(entry, _check_of(subject, screened)).cleared:
+        return False
+    usages = [subject.usage] if subject.usage is not None else []
+    return all(limit.admitted for limit in velocity.would_admit(usages, config().profile.velocity, now=now).values())
+
+
+def is_velocity(verdict: Verdict) -> bool:
+    """Whether a velocity limit is why."""
+    return verdict.code.startswith("velocity_")
+
+
+def is_sanctions(verdict: Verdict) -> bool:
+    """Whether the sanctions lists are why: such money goes nowhere before a person has decided."""
+    return verdict.code in checks.CODES

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from django.db import models
 
+from fiatrails.compliance.lists.models import ListFetch, ListFile, ListVersion
+from fiatrails.compliance.sanctions.models import Payer, Release
+from fiatrails.compliance.velocity.models import VelocityUsage
+
+__all__ = ["Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "VelocityUsage"]
+
 
 class Decision(models.Model):
     """One decision about one intent; append-only. `inputs` is all that the decision depended on, so it can be

@@ -36,11 +36,13 @@ class RegistryEntry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`code` is stable (metrics, filters); `reason` is for people."""
+    """`code` is stable (metrics, filters); `reason` is for people. `refund`: the rule that refused wants the money to
+    go back at once, rather than wait for a person."""
 
     cleared: bool
     code: str
     reason: str
+    refund: bool = False
 
 
 def judge(entry: RegistryEntry, rules: Compliance) -> Verdict:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fiatrails.compliance.lists.refresh import run_job as refresh_lists
+from fiatrails.compliance.velocity import store as velocity
 from fiatrails.controls import dead_letters
 from fiatrails.engine import heartbeat, periodic
 from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
+from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases.operations.confirmations import alarm_unmatched
@@ -18,6 +21,7 @@ def jobs() -> list[Job]:
         Job("dlq.mirror", 60, lambda _: _mirror()),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(now=clock.now())} alarmed"),
         Job("ledger.verify", 3600, _verify_ledger),
+        Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("engine.forget", 86_400, _forget),
         *periodic.registered(),
     ]
@@ -40,4 +44,6 @@ def _verify_ledger(clock: Clock) -> str:
 
 def _forget(clock: Clock) -> str:
     now = clock.now()
+    while velocity.prune(profile().velocity, now=now) == velocity.PRUNED_AT_ONCE:
+        pass
     return f"{heartbeat.forget_old(now=now)} heartbeats, {periodic.forget_old(now=now)} runs"

@@ -27,6 +27,8 @@ _ADVICE = {
     "refundByPolicy": "pay it back and record it with `fiatrails intent refund --external-reference`",
     "mintUnexpected": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
+    "refreshLists": "run `fiatrails lists refresh`; it closes itself when one works",
+    "screenPayers": "run `fiatrails lists status`; held payers are looked at again by themselves, then discard it",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }
 

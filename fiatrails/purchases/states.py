@@ -29,6 +29,8 @@ class Hold(StrEnum):
 
     AMOUNT_MISMATCH = "amount_mismatch"
     NOT_COMPLIANT = "not_compliant"
+    SANCTIONS = "sanctions"
+    VELOCITY = "velocity"
     LATE_PAYMENT = "late_payment"
     CHAIN_REFUSED = "chain_refused"
     REFUND_FAILED = "refund_failed"

@@ -6,6 +6,7 @@ from typing import Any
 
 from fiatrails.api.bodies import MAX_BODY_BYTES
 from fiatrails.api.v1.listing import STATUSES
+from fiatrails.kernel.countries import ALPHA2
 
 Schema = dict[str, Any]
 
@@ -31,6 +32,20 @@ def _object(properties: Schema, *, required: list[str] | None = None, **more: An
 
 
 SCHEMAS: Schema = {
+    "Payer": _object(
+        {
+            "name": {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\x00]*\S[^\x00]*$"},
+            "type": {"type": "string", "enum": ["person", "organization"]},
+            "birthDate": {"type": "string", "format": "date", "examples": ["1991-04-02"]},
+            "countries": {"type": "array", "maxItems": 10, "items": {"type": "string", "enum": sorted(ALPHA2)}},
+            "ids": {
+                "type": "array", "maxItems": 10,
+                "items": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^\x00]*\S[^\x00]*$"},
+            },
+        },
+        required=["name"],
+        description="Who stands behind the wallet; screened against the sanctions lists before anything is minted",
+    ),
     "NewMintIntent": _object(
         {
             "user": _ADDRESS,
@@ -49,6 +64,7 @@ SCHEMAS: Schema = {
                 ),
                 "description": "What has to be paid; without it one token costs one unit of the country's currency",
             },
+            "payer": {"$ref": "#/components/schemas/Payer"},
         },
         required=["user", "amount", "countryCode", "txRef"],
         description="Unknown fields are ignored; a repeated one is refused.",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+from fiatrails.compliance.ofac.entities import EntityType
+from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.clock import isoformat
 from fiatrails.kernel.errors import BadInput
@@ -18,6 +20,7 @@ from fiatrails.purchases.states import public_status
 
 _COUNTRY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def read_new_intent(body: Mapping[str, Any]) -> NewIntent:
@@ -30,6 +33,7 @@ def read_new_intent(body: Mapping[str, Any]) -> NewIntent:
         country_code=_matching(body.get("countryCode"), _COUNTRY, "countryCode must be 3 capital letters, such as KES"),
         tx_ref=parse_tx_ref(body.get("txRef")),
         price=None if fiat is None else _price(fiat),
+        payer=read_payer(body.get("payer")),
     )
 
 
@@ -38,6 +42,48 @@ def _price(fiat: object) -> Money:
         raise BadInput("malformed_fiat_amount", 'fiatAmount must be {"currency": "KES", "value": "1500.00"}')
     currency = _matching(fiat.get("currency"), _CURRENCY, "fiatAmount.currency must be 3 capital letters, such as KES")
     return parse_money(fiat["value"], currency)
+
+
+def read_payer(value: object) -> Identity | None:
+    """Who stands behind the wallet; None when nothing is said. BadInput names the field."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise BadInput("malformed_payer", 'payer must be {"name": "Jane Wanjiku"}, with type, birthDate, ...')
+    return Identity(
+        name=value["name"],
+        type=_payer_type(value.get("type")),
+        born=_birth_date(value.get("birthDate")),
+        countries=_strings(value.get("countries"), 'payer.countries must be a list such as ["KE"]'),
+        identifiers=_strings(value.get("ids"), "payer.ids must be a list of numbers as strings"),
+    )
+
+
+def _payer_type(value: object) -> EntityType | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in (EntityType.PERSON, EntityType.ORGANIZATION):
+        raise BadInput("malformed_payer", "payer.type must be person or organization")
+    return EntityType(value)
+
+
+def _birth_date(value: object) -> date | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise BadInput("malformed_payer", "payer.birthDate must be a day such as 1991-04-02")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise BadInput("malformed_payer", "payer.birthDate is no day of the calendar") from None
+
+
+def _strings(value: object, message: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadInput("malformed_payer", message)
+    return tuple(value)
 
 
 def _matching(value: object, pattern: re.Pattern[str], message: str) -> str:

@@ -33,6 +33,7 @@ def known_beforehand(state: StateDir, *, ports: Mapping[str, int], stored: Mappi
         "RPC_URL": local_url(ports, "anvil"),
         "CHAIN_ID": str(LOCAL_CHAIN_ID),
         "PORT": str(ports["api"]),
+        "OFAC_SCREENING_ENABLED": "true",
         "SIGNER_KEYSTORE": str(state.keystore("executor")),
         "OFFICER_KEYSTORE": str(state.keystore("officer")),
         "SIGNER_KEYSTORE_PASSWORD_FILE": str(state.password_file),

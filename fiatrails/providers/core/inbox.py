@@ -82,6 +82,12 @@ def record(drafts: Sequence[Draft], *, now: datetime) -> list[Receipted]:
     return [answer for answer in answers if answer is not None]
 
 
+def phones_of(intent_ids: Sequence[str]) -> dict[str, str]:
+    """The phone that first paid each intent, where the provider told it."""
+    events = InboxEvent.objects.filter(intent_id__in=intent_ids).exclude(phone="").order_by("-id")
+    return {str(intent_id): phone for intent_id, phone in events.values_list("intent_id", "phone")}
+
+
 def _insert(drafts: Sequence[Draft], now: datetime) -> list[tuple[int, str, str, bytes]]:
     rows = json.dumps([_row(draft) for draft in drafts])
     with connection.cursor() as cursor:

@@ -19,6 +19,8 @@ from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.reservation import reserve
 from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
+from fiatrails.compliance.policy import Verdict
+from fiatrails.compliance.velocity.rules import Usage
 from fiatrails.controls import dead_letters
 from fiatrails.controls.modes import Flow, check
 from fiatrails.engine.claim import claim, still_mine
@@ -28,6 +30,8 @@ from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import FiatRailsError, OutsideUnknown, StaleFence, Unavailable, Unprocessable
 from fiatrails.kernel.metrics import mint_intents, retry_attempts
+from fiatrails.kernel.money import Money
+from fiatrails.providers.core.inbox import phones_of
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations import refunds
 from fiatrails.purchases.operations.intents import release_daily_limit
@@ -102,26 +106,51 @@ def _expire(rows: Sequence[Intent], tools: Tools) -> None:
 def _clear(rows: Sequence[Intent], tools: Tools) -> None:
     """Paid -> cleared or held. The registry is asked once for the whole batch."""
     check(Flow.CLEAR, now=tools.clock.now())
-    subjects = {row.intent_id: _subject(row) for row in rows}
+    subjects = _subjects(rows)
     entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
+    screened = clearing.screen_payers(list(subjects.values()), now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
-        verdicts = clearing.decide([subjects[i.intent_id] for i in mine], entries, now=now)
+        verdicts = clearing.decide([subjects[i.intent_id] for i in mine], entries, now=now, screened=screened)
         steps = []
         for intent in mine:
             verdict = verdicts[intent.intent_id]
             if verdict.cleared:
                 move(intent, State.CLEARED, now=now, due_at=now)
             else:
-                hold(intent, Hold.NOT_COMPLIANT, now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)
+                hold(intent, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)
             steps.append(Step(intent.intent_id, intent.state, "compliance", verdict.reason))
+            if verdict.refund:
+                steps += _refund_by_policy(intent, now, reason=verdict.reason)
         persist(mine, steps, now=now)
         notify()
 
 
-def _subject(intent: Intent) -> Subject:
-    return Subject(intent.intent_id, intent.user, int(intent.amount))
+def _hold_for(verdict: Verdict) -> Hold:
+    if clearing.is_sanctions(verdict):
+        return Hold.SANCTIONS
+    return Hold.VELOCITY if clearing.is_velocity(verdict) else Hold.NOT_COMPLIANT
+
+
+def _subjects(rows: Sequence[Intent]) -> dict[str, Subject]:
+    """By intent id. Phones are only looked up where a velocity rule may count them."""
+    limited = bool(profile().velocity)
+    phones = phones_of([row.intent_id for row in rows]) if limited else {}
+    return {
+        row.intent_id: Subject(
+            row.intent_id, row.user, int(row.amount), _usage(row, phones.get(row.intent_id)) if limited else None
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def _usage(intent: Intent, phone: str | None) -> Usage:
+    """A payer is known by the wallet; cards come with card payments."""
+    return Usage(
+        intent.intent_id, Money(intent.fiat_currency, intent.fiat_paid), payer=intent.user, wallet=intent.user,
+        phone=phone, country=intent.country_code,
+    )  # fmt: skip
 
 
 def _reserve(rows: Sequence[Intent], tools: Tools) -> None:
@@ -158,14 +187,15 @@ def _order(intent: Intent, valid: dict[str, Clearance]) -> MintOrder:
 def _review_held(rows: Sequence[Intent], tools: Tools) -> None:
     """Payers held for compliance are looked up again: KYC may have been completed. After the policy's time, refund."""
     check(Flow.CLEAR, now=tools.clock.now())
-    subjects = {row.intent_id: _subject(row) for row in rows}
+    subjects = _subjects(rows)
     entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
+    screened = clearing.screen_payers(list(subjects.values()), now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
         steps: list[Step] = []
         for intent in mine:
-            if clearing.would_clear(entries[intent.user]):
+            if clearing.would_clear(subjects[intent.intent_id], entries[intent.user], now=now, screened=screened):
                 move(intent, State.PAID, now=now, due_at=now)
                 steps.append(Step(intent.intent_id, intent.state, "compliance", "now compliant"))
             elif _refund_due(intent, now):
@@ -176,10 +206,10 @@ def _review_held(rows: Sequence[Intent], tools: Tools) -> None:
         notify()
 
 
-def _refund_by_policy(intent: Intent, now: datetime) -> list[Step]:
+def _refund_by_policy(intent: Intent, now: datetime, *, reason: str = "not compliant in time") -> list[Step]:
     """A payment without a receipt cannot be reversed through the provider: it stays held, for an operator."""
     try:
-        return [refunds.begin(intent, actor="policy", reason="not compliant in time", now=now)]
+        return [refunds.begin(intent, actor="policy", reason=reason, now=now)]
     except Unprocessable as refusal:
         intent.due_at, intent.last_error = None, refusal.message
         _bury(intent, "refundByPolicy", now, error_class="permanent")
@@ -192,7 +222,10 @@ def _look_again(intent: Intent, at: datetime) -> None:
 
 
 def _refund_due(intent: Intent, now: datetime) -> bool:
+    """Money of a payer who may be listed goes back to nobody by itself."""
     after = profile().compliance.refund_non_compliant_after_s
+    if intent.hold == Hold.SANCTIONS:
+        return False
     return after is not None and intent.held_at is not None and now >= intent.held_at + timedelta(seconds=after)
 
 

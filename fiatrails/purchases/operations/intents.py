@@ -12,6 +12,8 @@ from django.db.models import F
 from fiatrails.chains.evm.deployment import deployment
 from fiatrails.chains.evm.identifiers import intent_id as derive_intent_id
 from fiatrails.chains.evm.identifiers import tx_ref_hash
+from fiatrails.compliance.sanctions import payers
+from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.controls.modes import Flow, check
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, NotFound, Unprocessable
@@ -25,13 +27,15 @@ from fiatrails.purchases.store import Step, record_steps
 
 @dataclass(frozen=True, slots=True)
 class NewIntent:
-    """What a client asks for. `price` None: one token costs one unit of the country's currency."""
+    """What a client asks for. `price` None: one token costs one unit of the country's currency. `payer`: who stands
+    behind the wallet, as far as the client says."""
 
     user: str
     amount: int
     country_code: str
     tx_ref: str
     price: Money | None = None
+    payer: Identity | None = None
 
 
 def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
@@ -49,6 +53,8 @@ def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
             raise _tx_ref_used(existing, client)
         _use_daily_limit(intent, now)
         intent.save(force_insert=True)
+        if request.payer is not None:
+            payers.record(request.payer, user=intent.user, actor=client, now=now)
         record_steps([Step(intent.intent_id, intent.state, client)], now=now)
         matching.apply_waiting(intent, now=now)
     return Intent.objects.get(pk=intent.pk)

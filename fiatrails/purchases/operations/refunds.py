@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 
 from fiatrails.chains.evm.queries import live_intents
+from fiatrails.compliance.velocity import store as velocity
 from fiatrails.controls import audit, dead_letters
 from fiatrails.controls.modes import Flow, check
 from fiatrails.engine.wakeup import notify
@@ -52,10 +53,22 @@ def refund(*, intent_id: str, actor: str, reason: str, now: datetime, external_r
 def begin(intent: Intent, *, actor: str, reason: str, now: datetime) -> Step:
     """Opens one reversal per payment of a locked intent and moves it to REFUNDING, in memory and rows."""
     _require_refundable(intent)
+    _require_not_listed(intent)
     for event in _payments(intent):
         open_reversal(event=event, reason=reason, now=now)
     move(intent, State.REFUNDING, now=now, due_at=now, reason=reason)
     return Step(intent.intent_id, intent.state, actor, reason)
+
+
+def _require_not_listed(intent: Intent) -> None:
+    """Returning money to a listed person is dealing with it. What was decided and done outside the rail can be recorded
+    with an external reference."""
+    if intent.hold == Hold.SANCTIONS:
+        raise Conflict(
+            "sanctions_hold",
+            "the payer may be a listed person; `fiatrails screen release` when it is a namesake, or record with an"
+            " external reference what was done with the money",
+        )
 
 
 def _require_refundable(intent: Intent) -> None:
@@ -133,6 +146,7 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
     InboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(state=EventState.REFUNDED)
     move(intent, State.REFUNDED, now=now, due_at=None, reason=detail)
     release_daily_limit([intent])
+    velocity.release([intent.intent_id], now=now)
     transaction.on_commit(mint_intents.labels(status="refunded").inc)
     return Step(intent.intent_id, intent.state, "provider", detail)
 

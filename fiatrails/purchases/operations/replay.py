@@ -42,7 +42,7 @@ def rearm(*, intent_id: str, actor: str, now: datetime) -> Rearmed:
         persist([intent], [step], now=now)
         return Rearmed(True, "the refund starts again; a payment has one live reversal, so it is returned once")
     # A payer held for compliance is looked up again and again, by a worker; an outage may have ended that.
-    looked_up = state is State.HELD and intent.hold == Hold.NOT_COMPLIANT
+    looked_up = state is State.HELD and intent.hold in (Hold.NOT_COMPLIANT, Hold.SANCTIONS, Hold.VELOCITY)
     if state not in DRIVEN and not looked_up:
         return Rearmed(False, f"the intent is {state.value}: accept or refund it instead")
     intent.due_at, intent.attempts, intent.last_error = now, 0, ""

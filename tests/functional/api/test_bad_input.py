@@ -63,6 +63,27 @@ INTENT_BODIES: dict[str, tuple[bytes, int, str]] = {
     "fiat of unknown currency": (
         json.dumps(new_intent(fiatAmount={"currency": "XXX", "value": "5"})).encode(), 400, "unknown_currency",
     ),
+    "payer is a string": (json.dumps(new_intent(payer="Jane")).encode(), 400, "malformed_payer"),
+    "payer has no name": (json.dumps(new_intent(payer={"type": "person"})).encode(), 400, "malformed_payer"),
+    "payer's name is blank": (json.dumps(new_intent(payer={"name": " "})).encode(), 400, "malformed_payer_name"),
+    "payer's name with NUL": (json.dumps(new_intent(payer={"name": "a\0"})).encode(), 400, "malformed_payer_name"),
+    "payer's name too long": (json.dumps(new_intent(payer={"name": "x" * 501})).encode(), 400, "malformed_payer_name"),
+    "payer is a ship": (json.dumps(new_intent(payer={"name": "A", "type": "vessel"})).encode(), 400, "malformed_payer"),
+    "payer born on no day": (
+        json.dumps(new_intent(payer={"name": "A", "birthDate": "1991-02-30"})).encode(), 400, "malformed_payer",
+    ),
+    "payer born tomorrow": (
+        json.dumps(new_intent(payer={"name": "A", "birthDate": "2999-01-01"})).encode(), 400, "malformed_birth_date",
+    ),
+    "payer of no country": (
+        json.dumps(new_intent(payer={"name": "A", "countries": ["XX"]})).encode(), 400, "malformed_country",
+    ),
+    "payer's ids not in a list": (
+        json.dumps(new_intent(payer={"name": "A", "ids": "123"})).encode(), 400, "malformed_payer",
+    ),
+    "payer's surrogate": (
+        json.dumps(new_intent(payer={"name": "A\ud800"})).encode(), 400, "malformed_payer_name",
+    ),
     "fiat too precise": (
         json.dumps(new_intent(fiatAmount={"currency": "KES", "value": "5.001"})).encode(), 400, "amount_too_precise",
     ),

@@ -26,7 +26,9 @@ EXPECTED = {
     "dlq list", "dlq show", "dlq replay", "dlq discard", "backlog process", "nonce show", "nonce repair",
     "ledger verify", "ledger trial-balance", "ledger equation", "ledger reconcile", "mode show", "mode set",
     "contracts deploy", "contracts status", "client list", "client create", "client add-secret", "client end-secret",
-    "mpesa register-urls",
+    "mpesa register-urls", "lists load", "lists refresh", "lists status", "lists history", "lists delta",
+    "screen name", "screen wallet", "screen file", "screen release", "screen approve", "screen releases",
+    "screen evaluate", "screen hold-out", "screen alerts", "payer record", "payer show",
 }  # fmt: skip
 
 

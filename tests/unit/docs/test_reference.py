@@ -126,8 +126,9 @@ def test_the_profile_states_the_defaults_of_the_code() -> None:
     for key, cell in said.items():
         value: Any = defaults
         for part in key.split("."):
-            value = value[part.removesuffix("[]")]
-            value = value[0] if part.endswith("[]") else value
+            # Of a list that is empty by default nothing has a default.
+            value = value.get(part.removesuffix("[]"))
+            value = (value[0] if value else {}) if part.endswith("[]") else value
         plain = cell.strip("`")
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         if cell in words:
