@@ -10,6 +10,7 @@ from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from structlog.testing import capture_logs
 
@@ -20,6 +21,7 @@ from fiatrails.compliance.lists.refresh import Source, configured, refresh, run_
 from fiatrails.compliance.lists.store import Loaded
 from fiatrails.controls import dead_letters
 from fiatrails.controls.models import DeadLetter
+from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import BadInput, Conflict, FiatRailsError, Misconfigured, Unavailable
 from tests.conftest import SteppedClock
 from tests.unit.compliance.list_files import alt, csv, people
@@ -315,7 +317,13 @@ def test_where_no_place_is_configured_the_job_is_off(source: Source, clock: Step
     assert dead_letters.depth() == 0
 
 
-def test_the_source_by_default_is_ofac_over_https() -> None:
+def test_where_no_money_is_nothing_is_fetched_by_default() -> None:
+    assert configured().base_urls == ()
+
+
+def test_where_money_is_the_source_by_default_is_ofac_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = replace(settings.FIATRAILS, env="production", screening=ScreeningConfig(enabled=True))
+    monkeypatch.setattr(settings, "FIATRAILS", live)
     source = configured()
     source.require_usable()
     assert all(url.startswith("https://") for url in source.base_urls)
