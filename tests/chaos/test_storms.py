@@ -19,7 +19,7 @@ from fiatrails.cli.local.keystores import DEPLOYER, dev_address
 from tests.chaos.conftest import RailFactory
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
-from tests.kit.rail import BIN, ROOT, compliant_users, rpc
+from tests.kit.rail import BIN, ROOT, compliant_users, reorganise_once, rpc
 from tests.kit.services import DeployedChain
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -96,10 +96,7 @@ def test_reorganisations_under_load_neither_double_nor_lose(
     def shake() -> None:
         nonlocal changed
         while not done.wait(2.5):
-            before = rpc(own_chain, "eth_getBlockByNumber", "latest", False)
-            rpc(own_chain, "anvil_reorg", 1, [])
-            after = rpc(own_chain, "eth_getBlockByNumber", before["number"], False)
-            changed += after is None or after["hash"] != before["hash"]
+            changed += reorganise_once(own_chain)
 
     shaker = threading.Thread(target=shake)
     shaker.start()

@@ -251,6 +251,24 @@ def rpc(chain: DeployedChain, method: str, *params: object) -> Any:
     return answer["result"]
 
 
+def reorganise_once(chain: DeployedChain) -> bool:
+    """Replaces the latest block; whether that took something back.
+
+    No block is mined by the clock meanwhile: anvil may otherwise put that block on top of the one that it just threw
+    away (one reorganisation in 400 with blocks of 50 ms), and then serves for ever a chain that does not link.
+    """
+    rpc(chain, "evm_setIntervalMining", 0)
+    try:
+        rpc(chain, "evm_mine")  # waits for the block that may be in the making
+        before = rpc(chain, "eth_getBlockByNumber", "latest", False)
+        rpc(chain, "anvil_reorg", 1, [])
+        after = rpc(chain, "eth_getBlockByNumber", before["number"], False)
+    finally:
+        rpc(chain, "evm_setIntervalMining", 1)
+    assert after["parentHash"] == before["parentHash"], "anvil serves a chain that does not link"
+    return bool(after["hash"] != before["hash"])
+
+
 def compliant_users(chain: DeployedChain, count: int) -> list[str]:
     """Registers fresh users as compliant, as the compliance officer would."""
     registry = chain.deployment.registry

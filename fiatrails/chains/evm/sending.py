@@ -138,7 +138,9 @@ def resend(desk: Desk, view: View, slots: Sequence[SlotRow]) -> None:
     waiting = [slot for slot in slots if slot.state is SlotState.PUBLISHED and slot.nonce >= view.nonce]
     if not waiting:
         return
-    if not is_gapped(view, slots) and _is_stuck(desk, view, waiting[0]):
+    # A price helps only the nonce that the chain waits for: below another one may be a block whose loss is not noticed
+    # yet, and every bump in vain makes the next one dearer.
+    if waiting[0].nonce == view.nonce and _is_stuck(desk, view, waiting[0]):
         _bump(desk, view, waiting)
         return
     due = [slot for slot in waiting if _is_due(desk, slot)][:RESEND_PER_TICK]

@@ -77,6 +77,10 @@ def track(desk: Desk, view: View, slots: Sequence[SlotRow]) -> Chain:
         return Chain({})
     known = window.load(desk.lease.chain_id, floor)
     chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetcher(desk.pool, numbers))
+    if chain is known and view.head.number >= floor and not known.holds(view.head.number, view.head.hash):
+        # Once is a node that changed its mind while it was asked. Pass after pass it is a node whose blocks contradict
+        # each other: nothing is believed, so nothing becomes final, and whoever looks at the lane must see why.
+        desk.report.held = f"unlinked: block {view.head.number} does not link to the blocks below it"
     orphans = [slot for slot in included if _is_orphan(slot, known, chain)]
     seen = [s for s in sightings if chain.holds(s.receipt.block_number, s.receipt.block_hash)]
     if orphans or seen or chain is not known:

@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call, RpcError
 from tests.integration.chains.conftest import Rail
+
+
+class ContradictingNode(RpcPool):
+    """A node whose head names a parent that it does not have, as anvil does after a race of its own."""
+
+    def batch(self, calls: Sequence[Call]) -> list[Any | RpcError]:
+        """The answers, the head's parent forged."""
+        answers = super().batch(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            if call.method == "eth_getBlockByNumber" and call.params[0] == "latest":
+                answer["parentHash"] = "0x" + "ee" * 32
+        return answers
+
+
+@pytest.fixture
+def contradicting(rail: Rail) -> Iterator[Callable[[], None]]:
+    """Turns the rail's node into one that contradicts itself; once more makes it sound again."""
+    sound = rail.pool
+    liar = ContradictingNode([rail.chain.anvil.url], timeout_s=3)
+
+    def turn() -> None:
+        rail.pool = sound if rail.pool is liar else liar
+
+    yield turn
+    rail.pool = sound
+    liar.close()
 
 
 def _mined(rail: Rail, count: int = 3) -> list[str]:
@@ -109,5 +142,39 @@ def test_a_shorter_chain_takes_back_what_was_above_it(rail: Rail) -> None:
     rail.mine()  # another block at the height of the first inclusion, and nothing yet at that of the second
     rail.tick()
     assert [slot[2] for slot in rail.slots()] == ["published", "published"]
+    rail.finish()
+    assert set(rail.mints(first + second).values()) == {1}
+
+
+def test_a_node_whose_blocks_contradict_each_other_makes_nothing_final_and_the_lane_says_so(
+    rail: Rail, contradicting: Callable[[], None]
+) -> None:
+    accepted = _mined(rail)
+    contradicting()
+    rail.mine(5)
+    assert rail.tick().held.startswith("unlinked")
+    assert set(rail.states().values()) == {"mined"}
+    assert "unlinked" in rail.sql("SELECT held FROM chains_lane WHERE id = %s", rail.lane_id)[0][0]
+    contradicting()
+    rail.finish()
+    assert set(rail.mints(accepted).values()) == {1}
+    assert rail.sql("SELECT held FROM chains_lane WHERE id = %s", rail.lane_id) == [("",)]
+
+
+def test_no_price_is_raised_for_a_nonce_that_waits_behind_a_loss_not_noticed_yet(
+    rail: Rail, contradicting: Callable[[], None], adjust_evm: Callable[..., None]
+) -> None:
+    adjust_evm(bump_after_blocks=2)
+    first = _mined(rail)
+    second = rail.reserve([rail.order(5)])
+    rail.tick()
+    rail.rpc("anvil_dropAllTransactions")
+    contradicting()
+    _reorganise(rail, 1)
+    for _ in range(4):
+        rail.mine()
+        assert rail.tick().bumped == 0
+    assert len(rail.attempts()) == 2
+    contradicting()
     rail.finish()
     assert set(rail.mints(first + second).values()) == {1}
