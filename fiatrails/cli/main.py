@@ -7,6 +7,7 @@ import typer
 from fiatrails.cli import (
     audit,
     backlog,
+    cases,
     clients,
     contracts,
     dead_letters,
@@ -54,6 +55,7 @@ screening.app.command("evaluate")(evaluation.evaluate)
 screening.app.command("hold-out")(evaluation.hold_out)
 screening.app.command("alerts")(evaluation.alerts)
 app.add_typer(screening.app, name="screen")
+app.add_typer(cases.app, name="case")
 app.add_typer(lists.app, name="lists")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(audit.app, name="audit")

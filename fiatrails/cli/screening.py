@@ -121,8 +121,9 @@ def release(
     entity = next((entity for entity in ready().index.entities if entity.uid == uid), None)
     if entity is None:
         raise NotFound("entity_not_found", f"no entity {uid} on the lists in force; the hold's reason names it")
+    target = releases.Target.of(entity)
     asked = releases.request(
-        user=parse_address(user, field="user"), entity=entity, reason=reason, actor=actor, now=runtime.now()
+        user=parse_address(user, field="user"), target=target, reason=reason, actor=actor, now=runtime.now()
     )
     render.emit(json, _release(asked), render.fields(_release(asked)))
 
@@ -145,6 +146,53 @@ def approve(
 
     done = releases.approve(release_id=number, actor=actor, now=runtime.now())
     render.emit(json, _release(done), render.fields(_release(done)))
+
+
+@app.command("revoke")
+def revoke(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `fiatrails screen releases` shows it.")],
+    *,
+    reason: Reason,
+    actor: Actor = "",
+    json: Json = False,
+) -> None:
+    """Take a release back, or refuse one that was asked for: the payer is screened without it, its case open again.
+
+    \b
+    Examples:
+      fiatrails screen revoke 7 --reason "the passport was forged"
+    """
+    runtime.setup()
+    from fiatrails.compliance.sanctions import releases
+
+    done = releases.revoke(release_id=number, actor=actor, reason=reason, now=runtime.now())
+    render.emit(json, _release(done), render.fields(_release(done)))
+
+
+@app.command("rescreen")
+def rescreen(
+    again: Annotated[bool, typer.Option("--again", help="Also when neither lists nor algorithm have changed.")] = False,
+    json: Json = False,
+) -> None:
+    """Screen every known payer against the lists in force. Workers do so by themselves whenever a list changes.
+
+    \b
+    Examples:
+      fiatrails screen rescreen
+      fiatrails screen rescreen --again
+    """
+    runtime.setup()
+    from fiatrails.compliance.sanctions import rescreening
+    from fiatrails.kernel.clock import SystemClock, isoformat
+
+    with progress.bar("screening", total=rescreening.count_known()) as advance:
+        run = rescreening.run_to_end(SystemClock(), again=again, progress=advance)
+    whole = {
+        "screened": run.screened, "opened": run.opened, "closed": run.closed, "list": run.digest,
+        "algorithm": run.algorithm, "startedAt": isoformat(run.started_at),
+        "finishedAt": isoformat(run.finished_at) if run.finished_at else None,
+    }  # fmt: skip
+    render.emit(json, whole, render.fields(whole))
 
 
 @app.command("releases")
@@ -235,4 +283,5 @@ def _release(release: Release) -> dict[str, Any]:
     return {
         "number": release.id, "user": release.user, "entity": release.entity_uid, "name": release.entity_name,
         "reason": release.reason, "requestedBy": release.requested_by, "approvedBy": release.approved_by,
+        "revokedBy": release.revoked_by,
     }  # fmt: skip

@@ -73,6 +73,8 @@ def attest(
     """
     runtime.setup()
     known = _read(address)
+    if not revoke:
+        _require_no_case(known.address)
     word = _attestation(known.address, attestation_hash, document) if not revoke else known.attestation_hash
     score = risk_score if risk_score is not None else known.risk_score if known.is_registered else DEFAULT_SCORE
     _update(known, score, word, not revoke, actor=actor, no_wait=no_wait, timeout=timeout, json=json)
@@ -116,6 +118,14 @@ def _read(address: str) -> UserCompliance:
 
     user = parse_address(address, field="ADDRESS")
     return read_users([user], pool=default_pool())[user]
+
+
+def _require_no_case(address: str) -> None:
+    """What screening took away on chain comes back with the decision, not around it."""
+    from fiatrails.compliance.sanctions import cases
+
+    for case in cases.standing([address]).get(address, ()):
+        raise Conflict("case_stands", f"case {case.id} stands against this user; decide it with `fiatrails case` first")
 
 
 def _attestation(address: str, word: str | None, document: Path | None) -> str:

@@ -15,7 +15,7 @@ from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance, read_users
 from fiatrails.compliance.models import Decision
 from fiatrails.compliance.policy import Verdict, judge, policy_version
-from fiatrails.compliance.sanctions import checks
+from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.velocity import store as velocity
 from fiatrails.compliance.velocity.rules import Usage
@@ -63,9 +63,18 @@ def decide(
     Decision.objects.bulk_create(
         [_row(s, entries[s.user], _check_of(s, screened), verdicts[s.intent_id], now) for s in subjects]
     )
+    _open_cases(subjects, screened, now)
     for verdict in verdicts.values():
         compliance_checks.labels(result="cleared" if verdict.cleared else "refused").inc()
     return verdicts
+
+
+def _open_cases(subjects: Sequence[Subject], screened: Mapping[str, Check], now: datetime) -> None:
+    """In order of the users, because each is locked until the transaction ends."""
+    for subject in sorted(subjects, key=lambda subject: subject.user):
+        check = _check_of(subject, screened)
+        if check is not None and check.findings:
+            cases.open_for(subject.user, check.findings, origin="payment", intent_id=subject.intent_id, now=now)
 
 
 def _check_of(subject: Subject, screened: Mapping[str, Check]) -> Check | None:
@@ -110,10 +119,16 @@ def _issue(subject: Subject, issued_at: datetime, expires_at: datetime, policy: 
 
 def clearances(intent_ids: Sequence[str], *, now: datetime) -> dict[str, Clearance]:
     """The clearances in force, by intent id. Absent: an intent whose last decision is a refusal, has expired, or does
-    not carry our seal (the row was edited, or the key was replaced); it has to be cleared again."""
+    not carry our seal (the row was edited, or the key was replaced), or whose payer a rescreening found since; it has
+    to be cleared again."""
     latest = Decision.objects.filter(intent_id__in=intent_ids).order_by("intent_id", "-id").distinct("intent_id")
     cleared = {row.intent_id: _clearance(row) for row in latest if row.cleared and row.expires_at is not None}
-    return {intent_id: clearance for intent_id, clearance in cleared.items() if _holds(clearance, now)}
+    suspected = cases.standing(clearance.recipient for clearance in cleared.values()) if checks.enabled() else {}
+    return {
+        intent_id: clearance
+        for intent_id, clearance in cleared.items()
+        if clearance.recipient not in suspected and _holds(clearance, now)
+    }
 
 
 def _clearance(row: Decision) -> Clearance:

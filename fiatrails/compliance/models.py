@@ -5,10 +5,13 @@ from __future__ import annotations
 from django.db import models
 
 from fiatrails.compliance.lists.models import ListFetch, ListFile, ListVersion
-from fiatrails.compliance.sanctions.models import Payer, Release
+from fiatrails.compliance.sanctions.models import Case, Payer, Release, Rescreening, Suspension
 from fiatrails.compliance.velocity.models import VelocityUsage
 
-__all__ = ["Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "VelocityUsage"]
+__all__ = [
+    "Case", "Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "Rescreening", "Suspension",
+    "VelocityUsage",
+]  # fmt: skip
 
 
 class Decision(models.Model):
@@ -29,4 +32,8 @@ class Decision(models.Model):
 
     class Meta:
         db_table = "compliance_decision"
-        indexes = [models.Index(fields=["intent_id", "-id"], name="decision_intent")]
+        indexes = [
+            models.Index(fields=["intent_id", "-id"], name="decision_intent"),
+            # Whom a rescreening has to look at.
+            models.Index(fields=["user"], name="decision_user"),
+        ]

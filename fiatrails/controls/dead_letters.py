@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, NotFound
 
 __all__ = [
-    "ErrorGroup", "Item", "bury", "depth", "discard", "list_open", "mark_replayed", "resolve", "show",
+    "ErrorGroup", "Item", "bury", "close_alarm", "depth", "discard", "list_open", "mark_replayed", "resolve", "show",
     "since", "synchronise_mirror",
 ]  # fmt: skip
 
@@ -74,6 +75,15 @@ def bury(
     item_id = _item_id(pk)
     _mirror_after_commit(item_id)
     return item_id
+
+
+def close_alarm(operation: str, intent_id: str, *, reason: str, actor: str, now: datetime) -> None:
+    """Resolves the open dead letter of this work, if there is one: what it told of has passed."""
+    letter = DeadLetter.objects.filter(operation=operation, intent_id=intent_id, state=State.OPEN).first()
+    if letter is not None:
+        # Somebody may close it at this very moment.
+        with contextlib.suppress(Conflict):
+            resolve(str(letter.pk), reason=reason, actor=actor, now=now)
 
 
 def list_open(

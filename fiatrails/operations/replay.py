@@ -29,6 +29,7 @@ _ADVICE = {
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "refreshLists": "run `fiatrails lists refresh`; it closes itself when one works",
     "screenPayers": "run `fiatrails lists status`; held payers are looked at again by themselves, then discard it",
+    "suspendPayer": "see `fiatrails user show` and the officer's lane; it is tried again by itself and closes itself",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }
 

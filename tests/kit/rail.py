@@ -144,9 +144,12 @@ class Rail:
 
     # -- the client's side -------------------------------------------------------------------------------------
 
-    def create_intent(self, tx_ref: str, *, user: str, tokens: int = 10, secret: str | None = None) -> httpx.Response:
+    def create_intent(
+        self, tx_ref: str, *, user: str, tokens: int = 10, secret: str | None = None, payer: object = None
+    ) -> httpx.Response:
         """POST /api/v1/mint-intents, signed."""
-        body = json.dumps({"user": user, "amount": str(tokens * TOKEN), "countryCode": "KES", "txRef": tx_ref}).encode()
+        order = {"user": user, "amount": str(tokens * TOKEN), "countryCode": "KES", "txRef": tx_ref}
+        body = json.dumps(order | ({"payer": payer} if payer else {})).encode()
         headers = {
             "Content-Type": "application/json",
             "X-Idempotency-Key": hashlib.sha256(tx_ref.encode()).hexdigest(),

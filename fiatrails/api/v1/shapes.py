@@ -20,6 +20,7 @@ from fiatrails.purchases.states import public_status
 
 _COUNTRY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_PAYER_FIELDS = frozenset({"name", "type", "birthDate", "countries", "ids"})
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -50,6 +51,12 @@ def read_payer(value: object) -> Identity | None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise BadInput("malformed_payer", 'payer must be {"name": "Jane Wanjiku"}, with type, birthDate, ...')
+    unknown = sorted(set(value) - _PAYER_FIELDS)
+    if unknown:
+        # A date of birth under another name would be lost, and an ordinary namesake held for it.
+        raise BadInput(
+            "malformed_payer", f"payer.{unknown[0][:40]} is unknown; payer has {', '.join(sorted(_PAYER_FIELDS))}"
+        )
     return Identity(
         name=value["name"],
         type=_payer_type(value.get("type")),

@@ -89,7 +89,7 @@ def refresh(
         _alarm(source, error, now=now)
         raise
     _remember(fetched, _sums(source.name), now)
-    _all_clear(source, actor=actor, now=now)
+    dead_letters.close_alarm("refreshLists", source.name, reason="the list was refreshed", actor=actor, now=now)
     log.info("lists.refreshed", source=source.name, version=loaded.version_id, unchanged=loaded.unchanged)
     return loaded
 
@@ -183,17 +183,6 @@ def _alarm(source: Source, error: FiatRailsError, *, now: datetime) -> None:
         last_error=error.message, error_class="temporary" if isinstance(error, Unavailable) else "permanent",
         payload={"code": error.code}, now=now,
     )  # fmt: skip
-
-
-def _all_clear(source: Source, *, actor: str, now: datetime) -> None:
-    """A refresh that worked closes the alarm of those that did not."""
-    letter = _open_alarm(source)
-    if letter is None:
-        return
-    try:
-        dead_letters.resolve(str(letter.pk), reason="the list was refreshed", actor=actor, now=now)
-    except Conflict:
-        log.info("lists.alarm_closed_already", source=source.name)
 
 
 def _open_alarm(source: Source) -> DeadLetter | None:

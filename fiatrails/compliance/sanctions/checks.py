@@ -17,7 +17,10 @@ from fiatrails.compliance.ofac.explain import headline, reason
 from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.ofac.screening import Band, Hit, Party, Screening, ScreeningList, screen
 from fiatrails.compliance.policy import Verdict
-from fiatrails.compliance.sanctions import payers, releases
+from fiatrails.compliance.sanctions import cases, payers, releases
+from fiatrails.compliance.sanctions.cases import Finding
+from fiatrails.compliance.sanctions.models import Case
+from fiatrails.compliance.sanctions.states import CaseState
 from fiatrails.controls import dead_letters
 from fiatrails.kernel.conf import config
 
@@ -33,10 +36,12 @@ _made: tuple[tuple[int, ...], ScreeningList] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`verdict`, and all that it was decided on: party, lists, algorithm, hits; JSON."""
+    """`verdict`, and all that it was decided on: party, lists, algorithm, hits; JSON. `findings` are the hits that
+    nobody released: what cases are opened for."""
 
     verdict: Verdict
     inputs: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
 
 
 def enabled() -> bool:
@@ -55,11 +60,18 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
         _alarm(found, now)
         refusal = Check(Verdict(False, UNUSABLE, found.reason), _lists(found.lists))
         return dict.fromkeys(users, refusal)
-    against = ready(found.lists)
+    checks = against_lists(users, found.lists)
+    standing = cases.standing(users)
+    return {user: _undecided(found, standing.get(user, ())) for user, found in checks.items()}
+
+
+def against_lists(users: Sequence[str], lists: ActiveLists) -> dict[str, Check]:
+    """What these lists say of everybody whom the wallets are said to belong to; outside a transaction."""
+    against = ready(lists)
     identities = payers.known(users)
-    released = releases.approved(users)
+    released = cases.released(users)
     return {
-        user: _check(payers.parties(user, identities[user]), against, released.get(user, frozenset()), found.lists)
+        user: _check(payers.parties(user, identities[user]), against, released.get(user, frozenset()), lists)
         for user in identities
     }
 
@@ -78,24 +90,52 @@ def not_screened() -> Check:
     return Check(Verdict(False, NOT_SCREENED, "the payer was not screened; this is a fault, report it"), {})
 
 
+def _undecided(check: Check, standing: Sequence[Case]) -> Check:
+    """Nobody is cleared whose case stands, also when the lists have changed meanwhile."""
+    if not standing or not check.verdict.cleared:
+        return check
+    case = standing[0]
+    why = f"case {case.id} is {case.state}: {case.reason}; see `fiatrails case show {case.id}`"
+    return replace(check, verdict=Verdict(False, LISTED if case.state == CaseState.CONFIRMED else REVIEW, why))
+
+
 def _check(
     parties: Sequence[Party], against: ScreeningList, released: frozenset[str], lists: ActiveLists
 ) -> Check:  # fmt: skip
     """The worst of what is found for any of them."""
     results = [screen(party, against) for party in parties]
-    left = [_standing(result, released) for result in results]
+    left = [_standing(party, result, released) for party, result in zip(parties, results, strict=True)]
     worst = max(left, key=lambda result: list(Band).index(result.band))
     asked = [
         {**_inputs(party), "hits": [_hit(hit) for hit in result.hits]}
         for party, result in zip(parties, results, strict=True)
     ]
-    return Check(_verdict(worst), {**_lists(lists), "parties": asked})
+    inputs = _lists(lists)
+    findings = [
+        finding
+        for party, result, told in zip(parties, left, asked, strict=True)
+        for finding in _findings(party, result, {**inputs, "parties": [told]})
+    ]
+    return Check(_verdict(worst), {**inputs, "parties": asked}, tuple(findings))
 
 
-def _standing(result: Screening, released: frozenset[str]) -> Screening:
+def _findings(party: Party, result: Screening, evidence: dict[str, Any]) -> list[Finding]:
+    found = [
+        Finding(releases.fingerprint(hit.entity), hit.entity.uid, hit.entity.name, hit.band, reason(hit), evidence)
+        for hit in result.hits
+        if hit.band is not Band.CLEAR
+    ]
+    if result.problem:
+        entity = releases.unscreenable(party.name, result.problem)
+        found.append(Finding(entity, "", "a name that cannot be screened", Band.REVIEW, result.problem, evidence))
+    return found
+
+
+def _standing(party: Party, result: Screening, released: frozenset[str]) -> Screening:
     """What is left of it once the hits that were released are taken away."""
     hits = tuple(hit for hit in result.hits if releases.fingerprint(hit.entity) not in released)
-    return replace(result, band=_highest(hits, result.problem), hits=hits)
+    problem = "" if releases.unscreenable(party.name, result.problem) in released else result.problem
+    return replace(result, band=_highest(hits, problem), hits=hits, problem=problem)
 
 
 def _highest(hits: tuple[Hit, ...], problem: str) -> Band:

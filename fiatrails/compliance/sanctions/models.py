@@ -1,4 +1,4 @@
-"""Who a payer is said to be, and which hits two people found to be somebody else."""
+"""Who a payer is said to be, what was found of them, and what people decided about it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import F, Q
+
+from fiatrails.compliance.sanctions.states import STANDING, CaseState
 
 
 class Payer(models.Model):
@@ -30,7 +32,8 @@ class Payer(models.Model):
 
 class Release(models.Model):
     """Somebody says that a wallet's owner is not this listed entity, and somebody else agrees. `entity` is the entity's
-    fingerprint and not its number, which OFAC may change; what changes the entity itself ends the release."""
+    fingerprint and not its number, which OFAC may change; what changes the entity itself ends the release. One person
+    may take it back, because that lets no money go."""
 
     user = models.CharField(max_length=42)
     entity = models.CharField(max_length=64)
@@ -41,14 +44,103 @@ class Release(models.Model):
     requested_by = models.CharField(max_length=64)
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=64, default="", blank=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=64, default="", blank=True)
 
     class Meta:
         app_label = "compliance"
         db_table = "compliance_release"
         constraints = [
-            models.UniqueConstraint(fields=["user", "entity"], name="release_once"),
+            models.UniqueConstraint(fields=["user", "entity"], condition=Q(revoked_at=None), name="release_once"),
             models.CheckConstraint(condition=~Q(approved_by=F("requested_by")), name="release_by_two"),
         ]
+
+    if TYPE_CHECKING:
+        id: int
+
+
+class Case(models.Model):
+    """A hit that a person has to decide: a wallet's owner may be this listed entity. Opened by the gate or by a
+    rescreening, at most one standing for each pair. `evidence` is what it was found on (party, lists, algorithm,
+    features); `note` the reason of the last move. Never removed."""
+
+    user = models.CharField(max_length=42)
+    entity = models.CharField(max_length=64)
+    entity_uid = models.CharField(max_length=64, default="", blank=True)
+    entity_name = models.TextField()
+    band = models.CharField(max_length=8)
+    reason = models.TextField()
+    evidence = models.JSONField()
+    origin = models.CharField(max_length=16)
+    intent_id = models.CharField(max_length=66, default="", blank=True)
+    state = models.CharField(max_length=20, choices=[(state.value, state.value) for state in CaseState])
+    opened_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    moved_by = models.CharField(max_length=64)
+    note = models.TextField(default="", blank=True)
+
+    class Meta:
+        app_label = "compliance"
+        db_table = "compliance_case"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "entity"], condition=Q(state__in=[state.value for state in STANDING]),
+                name="case_stands_once",
+            ),
+        ]  # fmt: skip
+        indexes = [models.Index(fields=["state", "id"], name="case_queue")]
+
+    if TYPE_CHECKING:
+        id: int
+
+
+class Suspension(models.Model):
+    """A wallet whose on-chain compliance is taken away while a case stands, and given back afterwards. `wanted` is
+    where it has to go (`suspended`, `restored`), `settled_at` when it was there. `slot_id` is the registry update under
+    way; `risk_score` and `attestation_hash` are what the registry said before, absent when there was nothing to take
+    away."""
+
+    user = models.CharField(max_length=42)
+    wanted = models.CharField(max_length=16)
+    settled_at = models.DateTimeField(null=True)
+    slot_id = models.BigIntegerField(null=True)
+    risk_score = models.PositiveSmallIntegerField(null=True)
+    attestation_hash = models.CharField(max_length=66, default="", blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField()
+    opened_at = models.DateTimeField()
+
+    class Meta:
+        app_label = "compliance"
+        db_table = "compliance_suspension"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=~Q(wanted="restored", settled_at__isnull=False), name="suspension_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], condition=Q(settled_at=None), name="suspension_due")]
+
+    if TYPE_CHECKING:
+        id: int
+
+
+class Rescreening(models.Model):
+    """Everybody known, screened once more because lists or algorithm changed. Goes on after a crash behind `cursor`,
+    the last wallet that was looked at."""
+
+    lists = models.JSONField()
+    digest = models.CharField(max_length=64)
+    algorithm = models.CharField(max_length=32)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    cursor = models.CharField(max_length=42, default="", blank=True)
+    screened = models.PositiveIntegerField(default=0)
+    opened = models.PositiveIntegerField(default=0)
+    closed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        app_label = "compliance"
+        db_table = "compliance_rescreening"
 
     if TYPE_CHECKING:
         id: int

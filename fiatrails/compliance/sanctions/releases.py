@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
 from fiatrails.compliance.ofac.entities import ListedEntity
 from fiatrails.compliance.ofac.text import split
-from fiatrails.compliance.sanctions.models import Release
+from fiatrails.compliance.sanctions import cases
+from fiatrails.compliance.sanctions.models import Case, Release
+from fiatrails.compliance.sanctions.states import CaseState
 from fiatrails.controls import audit
-from fiatrails.kernel.errors import Conflict, Forbidden, NotFound
+from fiatrails.kernel.errors import BadInput, Conflict, Forbidden, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a payer is released from: the entity's fingerprint, and its number and name at that time."""
+
+    entity: str
+    uid: str
+    name: str
+
+    @classmethod
+    def of(cls, entity: ListedEntity) -> Target:
+        """A listed entity."""
+        return cls(fingerprint(entity), entity.uid, entity.name)
 
 
 def fingerprint(entity: ListedEntity) -> str:
@@ -27,53 +42,116 @@ def fingerprint(entity: ListedEntity) -> str:
         sorted(f"{identifier.kind}:{identifier.number}" for identifier in entity.identifiers),
         sorted(wallet.address for wallet in entity.wallets),
     ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return _digest(facts)
 
 
-def request(*, user: str, entity: ListedEntity, reason: str, actor: str, now: datetime) -> Release:
-    """Says that the owner of a wallet is not this entity. Nothing is released until somebody else approves."""
+def unscreenable(name: str, problem: str) -> str:
+    """What a name that cannot be screened is released by; 64 hex."""
+    return _digest(["unscreenable", problem, name])
+
+
+def request(*, user: str, target: Target, reason: str, actor: str, now: datetime) -> Release:
+    """Says that the owner of a wallet is not this listed entity. Nothing is released until somebody else approves.
+    Conflict when it was asked for already."""
+    if not reason.strip():
+        raise BadInput("reason_missing", "say why; the reason is kept with the release")
     try:
         with transaction.atomic():
             release = Release.objects.create(
-                user=user, entity=fingerprint(entity), entity_uid=entity.uid, entity_name=entity.name, reason=reason,
+                user=user, entity=target.entity, entity_uid=target.uid, entity_name=target.name, reason=reason,
                 requested_at=now, requested_by=actor,
             )  # fmt: skip
+            cases.follow_release(
+                user=user, entity=target.entity, target=CaseState.RELEASE_REQUESTED, actor=actor, note=reason, now=now
+            )
             _audit(release, "screening.release_requested", actor, now)
     except IntegrityError:
-        raise Conflict("release_exists", f"a release of {user} from {entity.uid} was asked for already") from None
+        raise Conflict("release_exists", f"a release of {user} from {target.name} was asked for already") from None
     return release
 
 
+def request_for_case(*, case_id: int, reason: str, actor: str, now: datetime) -> Release:
+    """`request` for what a case is about. Conflict when it is decided."""
+    case = cases.get(case_id)
+    if case.state not in (CaseState.OPEN, CaseState.CONFIRMED):
+        raise Conflict("case_state", f"case {case.id} is {case.state}; no release can be asked for")
+    target = Target(case.entity, case.entity_uid, case.entity_name)
+    return request(user=case.user, target=target, reason=reason, actor=actor, now=now)
+
+
 def approve(*, release_id: int, actor: str, now: datetime) -> Release:
-    """Puts a release in force. Forbidden for who asked for it: four eyes."""
+    """Puts a release in force and ends its case. Forbidden for who asked for it: four eyes."""
     with transaction.atomic():
-        release = Release.objects.select_for_update().filter(pk=release_id).first()
-        if release is None:
-            raise NotFound("release_not_found", "no such release; `fiatrails screen releases` lists them")
+        release = _open(release_id)
+        cases.lock(release.user)
         if release.approved_at is not None:
             raise Conflict("release_approved", f"approved by {release.approved_by} already")
         if release.requested_by == actor:
             raise Forbidden("same_person", "who asked for a release cannot approve it; somebody else has to")
         release.approved_at, release.approved_by = now, actor
         release.save(update_fields=["approved_at", "approved_by"])
+        cases.follow_release(
+            user=release.user, entity=release.entity, target=CaseState.RELEASED, actor=actor, note=release.reason,
+            now=now,
+        )  # fmt: skip
         _audit(release, "screening.release_approved", actor, now)
     return release
 
 
-def approved(users: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Fingerprints of the entities that each user was released from."""
-    rows = Release.objects.filter(user__in=set(users), approved_at__isnull=False).values_list("user", "entity")
-    found: dict[str, set[str]] = defaultdict(set)
-    for user, entity in rows:
-        found[user].add(entity)
-    return {user: frozenset(entities) for user, entities in found.items()}
+def revoke(*, release_id: int, actor: str, reason: str, now: datetime) -> Release:
+    """Takes a release back, or refuses one that was asked for. One person suffices: it lets no money go. The payer is
+    screened without it from now on, and the case that it ended, or that waited for it, is open again."""
+    if not reason.strip():
+        raise BadInput("reason_missing", "say why; the reason is kept in the audit log")
+    with transaction.atomic():
+        release = _open(release_id)
+        release.revoked_at, release.revoked_by = now, actor
+        release.save(update_fields=["revoked_at", "revoked_by"])
+        cases.reopen(user=release.user, entity=release.entity, actor=actor, note=reason, now=now)
+        _audit(release, "screening.release_revoked", actor, now, why=reason)
+    return release
+
+
+def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
+    """The payer is the listed one: the case is confirmed, and a release that waited for a second person is refused."""
+    with transaction.atomic():
+        case = cases.confirm(case_id=case_id, actor=actor, reason=reason, now=now)
+        waiting = Release.objects.select_for_update().filter(
+            user=case.user, entity=case.entity, approved_at=None, revoked_at=None
+        )
+        for release in waiting:
+            release.revoked_at, release.revoked_by = now, actor
+            release.save(update_fields=["revoked_at", "revoked_by"])
+            _audit(release, "screening.release_revoked", actor, now, why=reason)
+    return case
+
+
+def waiting_for(case: Case) -> Release:
+    """The release that the case waits for. Conflict when nobody asked for one."""
+    found = Release.objects.filter(user=case.user, entity=case.entity, approved_at=None, revoked_at=None).first()
+    if found is None:
+        raise Conflict("no_release", f"nobody asked for a release; `fiatrails case release {case.id}` does")
+    return found
 
 
 def listed() -> list[Release]:
-    """All of them, the open ones first."""
-    return list(Release.objects.order_by("approved_at", "id"))
+    """All that were not taken back, the open ones first."""
+    return list(Release.objects.filter(revoked_at=None).order_by("approved_at", "id"))
 
 
-def _audit(release: Release, action: str, actor: str, now: datetime) -> None:
-    details = {"entity": release.entity_uid, "name": release.entity_name, "reason": release.reason}
+def _open(release_id: int) -> Release:
+    release = Release.objects.select_for_update().filter(pk=release_id).first()
+    if release is None:
+        raise NotFound("release_not_found", "no such release; `fiatrails screen releases` lists them")
+    if release.revoked_at is not None:
+        raise Conflict("release_revoked", f"taken back by {release.revoked_by} already")
+    return release
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _audit(release: Release, action: str, actor: str, now: datetime, *, why: str = "") -> None:
+    details = {"entity": release.entity_uid, "name": release.entity_name, "reason": why or release.reason}
     audit.record(actor=actor, action=action, subject=release.user, details=details, now=now)

@@ -68,6 +68,9 @@ INTENT_BODIES: dict[str, tuple[bytes, int, str]] = {
     "payer's name is blank": (json.dumps(new_intent(payer={"name": " "})).encode(), 400, "malformed_payer_name"),
     "payer's name with NUL": (json.dumps(new_intent(payer={"name": "a\0"})).encode(), 400, "malformed_payer_name"),
     "payer's name too long": (json.dumps(new_intent(payer={"name": "x" * 501})).encode(), 400, "malformed_payer_name"),
+    "payer's birth under another name": (
+        json.dumps(new_intent(payer={"name": "A", "bornOn": "1991-04-02"})).encode(), 400, "malformed_payer",
+    ),
     "payer is a ship": (json.dumps(new_intent(payer={"name": "A", "type": "vessel"})).encode(), 400, "malformed_payer"),
     "payer born on no day": (
         json.dumps(new_intent(payer={"name": "A", "birthDate": "1991-02-30"})).encode(), 400, "malformed_payer",

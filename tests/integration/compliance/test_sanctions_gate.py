@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 
 import pytest
-from django.conf import settings
 from django.db import DatabaseError, connection
 
 from fiatrails.chains.evm.registry import UserCompliance
@@ -15,60 +12,26 @@ from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
 from fiatrails.compliance.lists import current, store
 from fiatrails.compliance.models import Decision, Payer
-from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.formats import read_list
-from fiatrails.compliance.policy import Verdict
 from fiatrails.compliance.sanctions import checks, payers, releases
 from fiatrails.controls import dead_letters
-from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import BadInput, Conflict, Forbidden
 from tests.conftest import SteppedClock
-
-pytestmark = pytest.mark.django_db(transaction=True)
-USER = "0x" + "a1" * 20
-LISTED_WALLET = "0x098b716b8aaf21512996dc57eb0615e2383e2f96"
-INTENT = "0x" + "11" * 32
-PERSON = EntityType.PERSON
-SDN = (
-    b'36,"YAN, Xiaobing","individual","SDNTK",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 25 Mar 1977; citizen China."\r\n'
-    b'37,"LAZARUS GROUP",-0- ,"DPRK3",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"Digital Currency Address - ETH '
-    b'0x098B716B8Aaf21512996dC57EB0615e2383E2f96."\r\n\x1a'
+from tests.integration.compliance.sanctions_kit import (
+    FILES,
+    INTENT,
+    LISTED_WALLET,
+    SDN,
+    USER,
+    decide,
+    in_production,
+    load,
+    screening_is_on,
+    tell,
 )
-FILES = {"sdn.csv": SDN}
 
-
-@pytest.fixture(autouse=True)
-def screening_is_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    on = replace(settings.FIATRAILS, screening=ScreeningConfig(enabled=True))
-    monkeypatch.setattr(settings, "FIATRAILS", on)
-    forget()
-    yield
-    forget()
-
-
-def forget() -> None:
-    current.forget_cached()
-    checks._made = None
-
-
-def in_production(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "FIATRAILS", replace(settings.FIATRAILS, env="production"))
-
-
-def load(clock: SteppedClock, files: dict[str, bytes] = FILES) -> None:
-    store.load(files, published=date(2026, 10, 20), actor="test", now=clock.now(), allow_shrink=True, reason="a test")
-
-
-def tell(name: str, clock: SteppedClock, *, user: str = USER, born: date | None = None) -> None:
-    identity = payers.Identity(name=name, type=PERSON, born=born)
-    payers.record(identity, user=user, actor="client", now=clock.now())
-
-
-def decide(clock: SteppedClock, *, user: str = USER) -> Verdict:
-    subject = Subject(INTENT, user, 10**18)
-    entry = UserCompliance(user, 10, "0x" + "ab" * 32, 1, True, True, True, 7)
-    screened = clearing.screen_payers([subject], now=clock.now())
-    return clearing.decide([subject], {user: entry}, now=clock.now(), screened=screened)[INTENT]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("screening_is_on")]
+__all__ = ["screening_is_on"]
 
 
 def test_a_listed_name_is_held_with_a_reason_a_person_can_read(clock: SteppedClock) -> None:
@@ -158,7 +121,9 @@ def test_a_release_takes_two_people_and_outlives_a_new_number(clock: SteppedCloc
     load(clock)
     tell("Xiaobing Yan", clock)
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, entity=entity, reason="passport seen", actor="ann", now=clock.now())
+    asked = releases.request(
+        user=USER, target=releases.Target.of(entity), reason="passport seen", actor="ann", now=clock.now()
+    )
     assert not decide(clock).cleared
     with pytest.raises(Forbidden, match="somebody else"):
         releases.approve(release_id=asked.id, actor="ann", now=clock.now())
@@ -172,9 +137,9 @@ def test_a_release_takes_two_people_and_outlives_a_new_number(clock: SteppedCloc
 
 def test_a_release_is_asked_for_once_and_approved_once(clock: SteppedClock) -> None:
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, entity=entity, reason="seen", actor="ann", now=clock.now())
+    asked = releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="ann", now=clock.now())
     with pytest.raises(Conflict, match="already"):
-        releases.request(user=USER, entity=entity, reason="seen", actor="cleo", now=clock.now())
+        releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="cleo", now=clock.now())
     releases.approve(release_id=asked.id, actor="ben", now=clock.now())
     with pytest.raises(Conflict, match="already"):
         releases.approve(release_id=asked.id, actor="dan", now=clock.now())
@@ -183,7 +148,7 @@ def test_a_release_is_asked_for_once_and_approved_once(clock: SteppedClock) -> N
 def test_the_database_keeps_payers_and_approved_releases(clock: SteppedClock) -> None:
     tell("Jane Wanjiku", clock)
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, entity=entity, reason="seen", actor="ann", now=clock.now())
+    asked = releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="ann", now=clock.now())
     for statement in (
         "UPDATE compliance_payer SET name = 'x'",
         "DELETE FROM compliance_payer",

@@ -28,6 +28,7 @@ EXPECTED = {
     "contracts deploy", "contracts status", "client list", "client create", "client add-secret", "client end-secret",
     "mpesa register-urls", "lists load", "lists refresh", "lists status", "lists history", "lists delta",
     "screen name", "screen wallet", "screen file", "screen release", "screen approve", "screen releases",
+    "screen revoke", "screen rescreen", "case list", "case show", "case release", "case approve", "case confirm",
     "screen evaluate", "screen hold-out", "screen alerts", "payer record", "payer show",
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import pytest
 from pydantic import BaseModel
 
+from fiatrails.compliance.sanctions.states import MOVES
 from fiatrails.config.env import SAFARICOM_SOURCES, Environment
 from fiatrails.kernel import metrics
 from fiatrails.kernel.profile import Profile
@@ -157,6 +158,9 @@ def test_every_state_and_move_is_documented() -> None:
     assert {row[0].strip("`") for row in holds} == {hold.value for hold in Hold}
     assert {row[0].strip("`") for row in payments} == set(EventState.values)
     assert {row[0].strip("`") for row in requests} == set(RequestState.values)
+    cases = next(table for table in tables(page) if table[0][0] == "`open`")
+    said = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2])) for row in cases}
+    assert said == {state.value: {target.value for target in targets} for state, targets in MOVES.items()}
 
 
 def test_every_account_family_is_documented_with_its_kind() -> None:
