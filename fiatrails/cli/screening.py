@@ -182,11 +182,12 @@ def rescreen(
       fiatrails screen rescreen --again
     """
     runtime.setup()
+    from fiatrails.chains.core.pool import default_pool
     from fiatrails.compliance.sanctions import rescreening
     from fiatrails.kernel.clock import SystemClock, isoformat
 
     with progress.bar("screening", total=rescreening.count_known()) as advance:
-        run = rescreening.run_to_end(SystemClock(), again=again, progress=advance)
+        run = rescreening.run_to_end(SystemClock(), pool=default_pool(), again=again, progress=advance)
     whole = {
         "screened": run.screened, "opened": run.opened, "closed": run.closed, "list": run.digest,
         "algorithm": run.algorithm, "startedAt": isoformat(run.started_at),

@@ -44,9 +44,10 @@ def look_up(subjects: Sequence[Subject], *, pool: RpcPool) -> dict[str, UserComp
     return read_users(sorted({subject.user for subject in subjects}), pool=pool)
 
 
-def screen_payers(subjects: Sequence[Subject], *, now: datetime) -> dict[str, Check]:
-    """What the sanctions lists say, by user; outside any transaction. Empty when screening is off."""
-    return checks.check([subject.user for subject in subjects], now=now)
+def screen_payers(subjects: Sequence[Subject], *, pool: RpcPool, now: datetime) -> dict[str, Check]:
+    """What the sanctions lists say, by user; outside any transaction. Empty when screening is off. OutsideUnknown when
+    the profile names an on-chain oracle that does not answer."""
+    return checks.check([subject.user for subject in subjects], pool=pool, now=now)
 
 
 def decide(

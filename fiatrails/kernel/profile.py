@@ -93,9 +93,11 @@ class Country(_Section):
 
 
 class Screening(_Section):
-    """`max_list_age_s`: seconds since a sanctions list was last seen at its source, beyond which nobody is cleared."""
+    """`max_list_age_s`: seconds since a sanctions list was last seen at its source, beyond which nobody is cleared.
+    `oracle`: address of a contract with `isSanctioned(address)` that is asked about each wallet too."""
 
     max_list_age_s: int = Field(172_800, ge=3_600)
+    oracle: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
 
 
 class Geo(_Section):

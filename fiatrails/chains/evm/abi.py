@@ -47,6 +47,7 @@ _GET_INTENT = _selector("getIntent(bytes32)")
 _UPDATE_USER = _selector("updateUser(address,uint8,bytes32,bool)")
 _GET_USER = _selector("getUser(address)")
 _IS_COMPLIANT = _selector("isCompliant(address)")
+_IS_SANCTIONED = _selector("isSanctioned(address)")
 # The calldata of decimals().
 DECIMALS = _selector("decimals()")
 
@@ -133,6 +134,11 @@ def get_user(address: str) -> bytes:
 def is_compliant(address: str) -> bytes:
     """Calldata of isCompliant(address)."""
     return _IS_COMPLIANT + encode(["address"], [address])
+
+
+def is_sanctioned(address: str) -> bytes:
+    """Calldata of isSanctioned(address), as on-chain sanctions oracles have it."""
+    return _IS_SANCTIONED + encode(["address"], [address])
 
 
 def decode_user(result: str) -> RegistryRecord:

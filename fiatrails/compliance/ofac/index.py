@@ -122,14 +122,11 @@ class NameIndex:
     def _build(self) -> None:
         self._postings: dict[str, list[int]] = defaultdict(list)
         self._together: dict[str, list[int]] = defaultdict(list)
-        self.acronyms: dict[str, list[int]] = defaultdict(list)
         for number, entry in enumerate(self.names):
             for word in dict.fromkeys(entry.name.tokens):
                 self._postings[word].append(number)
             for joined in _together(entry.name.tokens):
                 self._together[joined].append(number)
-            if len(entry.name.initials) >= 3 and self.entities[entry.entity].type is EntityType.ORGANIZATION:
-                self.acronyms[entry.name.initials].append(number)
         self._by_fold = _grouped(self._postings, lambda word: (fold(word),))
         self._by_frame = _grouped(self._postings, _frames)
         self._by_deletion = _grouped(self._postings, lambda word: _deletions(fold(word)))

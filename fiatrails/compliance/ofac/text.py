@@ -53,7 +53,6 @@ class Name:
     tokens: tuple[str, ...]
     minor: tuple[str, ...] = ()
     forms: tuple[str, ...] = ()
-    initials: str = ""
     east_asian: bool = False
     problem: str = ""
 
@@ -109,7 +108,6 @@ def _romanise_character(character: str) -> str:
 
 def _classify(text: str, words: list[str], type: EntityType | None) -> Name:
     words = _join_servants(_numbers(words))
-    initials = "".join(word[0] for word in words if word not in PARTICLES)
     if type is EntityType.VESSEL and len(words) > 1 and words[0] in VESSEL_PREFIXES:
         words = words[1:]
     kept, forms = (words, []) if type is EntityType.PERSON else _without_forms(words)
@@ -119,7 +117,7 @@ def _classify(text: str, words: list[str], type: EntityType | None) -> Name:
     if not tokens:
         tokens, minor, forms = words, [], []
     east_asian = _EAST_ASIAN.search(text) is not None
-    return Name(text, tuple(tokens), tuple(minor), tuple(forms), initials, east_asian)
+    return Name(text, tuple(tokens), tuple(minor), tuple(forms), east_asian)
 
 
 def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from fiatrails.chains.core.pool import RpcPool
 from fiatrails.compliance.lists import current
 from fiatrails.compliance.lists.rules import ActiveLists, Unusable
 from fiatrails.compliance.ofac.entities import EntityType
@@ -17,7 +18,7 @@ from fiatrails.compliance.ofac.explain import headline, reason
 from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.ofac.screening import Band, Hit, Party, Screening, ScreeningList, screen
 from fiatrails.compliance.policy import Verdict
-from fiatrails.compliance.sanctions import cases, payers, releases
+from fiatrails.compliance.sanctions import cases, oracle, payers, releases
 from fiatrails.compliance.sanctions.cases import Finding
 from fiatrails.compliance.sanctions.models import Case
 from fiatrails.compliance.sanctions.states import CaseState
@@ -49,9 +50,9 @@ def enabled() -> bool:
     return config().screening.enabled
 
 
-def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
+def check(users: Sequence[str], *, pool: RpcPool, now: datetime) -> dict[str, Check]:
     """A verdict per user; empty when screening is off. To be asked outside a transaction: a new list takes seconds to
-    be made ready. Without a usable list nobody is cleared."""
+    be made ready. Without a usable list nobody is cleared. OutsideUnknown when there is an oracle and it is silent."""
     if not enabled():
         return {}
     max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
@@ -60,20 +61,24 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
         _alarm(found, now)
         refusal = Check(Verdict(False, UNUSABLE, found.reason), _lists(found.lists))
         return dict.fromkeys(users, refusal)
-    checks = against_lists(users, found.lists)
+    checks = screened(users, found.lists, pool=pool)
     standing = cases.standing(users)
     return {user: _undecided(found, standing.get(user, ())) for user, found in checks.items()}
 
 
-def against_lists(users: Sequence[str], lists: ActiveLists) -> dict[str, Check]:
-    """What these lists say of everybody whom the wallets are said to belong to; outside a transaction."""
+def screened(users: Sequence[str], lists: ActiveLists, *, pool: RpcPool) -> dict[str, Check]:
+    """What these lists say of everybody whom the wallets are said to belong to, and the oracle, if there is one, of the
+    wallets; outside a transaction. OutsideUnknown when the oracle is silent."""
     against = ready(lists)
     identities = payers.known(users)
     released = cases.released(users)
-    return {
-        user: _check(payers.parties(user, identities[user]), against, released.get(user, frozenset()), lists)
-        for user in identities
-    }
+    said = oracle.ask(users, pool=pool)
+    found = {}
+    for user in identities:
+        let_go = released.get(user, frozenset())
+        by_lists = _check(payers.parties(user, identities[user]), against, let_go, lists)
+        found[user] = _with_oracle(by_lists, user, let_go, said[user]) if user in said else by_lists
+    return found
 
 
 def ready(lists: ActiveLists) -> ScreeningList:
@@ -88,6 +93,17 @@ def ready(lists: ActiveLists) -> ScreeningList:
 def not_screened() -> Check:
     """For an intent whose payer was not asked about although screening is on."""
     return Check(Verdict(False, NOT_SCREENED, "the payer was not screened; this is a fault, report it"), {})
+
+
+def _with_oracle(check: Check, user: str, released: frozenset[str], sanctioned: bool) -> Check:
+    """The oracle's word is kept with the decision, whatever it is; its yes is a hit like any other."""
+    said = {**check.inputs, "oracle": {"address": config().profile.screening.oracle, "sanctioned": sanctioned}}
+    check = replace(check, inputs=said)
+    hit = oracle.finding(user, said)
+    if not sanctioned or hit.entity in released:
+        return check
+    verdict = Verdict(False, LISTED, hit.reason) if check.verdict.cleared else check.verdict
+    return replace(check, verdict=verdict, findings=(*check.findings, hit))
 
 
 def _undecided(check: Check, standing: Sequence[Case]) -> Check:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import connection, transaction
 
+from fiatrails.chains.core.pool import RpcPool, default_pool
 from fiatrails.compliance.lists import current
 from fiatrails.compliance.lists.rules import ActiveLists, Unusable
 from fiatrails.compliance.ofac.scoring import ALGORITHM
@@ -21,7 +22,7 @@ from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.sanctions.models import Rescreening
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
-from fiatrails.kernel.errors import Unavailable
+from fiatrails.kernel.errors import OutsideUnknown, Unavailable
 
 log = structlog.get_logger(__name__)
 CHUNK = 500
@@ -50,18 +51,22 @@ def run_job(clock: Clock) -> str:
         return f"waiting: {refusal.code}"
     if run.finished_at is not None:
         return "current"
-    for _ in range(CHUNKS_PER_JOB):
-        if not step(run, clock=clock):
-            break
+    try:
+        for _ in range(CHUNKS_PER_JOB):
+            if not step(run, pool=default_pool(), clock=clock):
+                break
+    except OutsideUnknown as unknown:
+        return f"waiting: {unknown.code}"
     return f"{run.screened} screened, {run.opened} cases opened, {run.closed} closed"
 
 
 def run_to_end(
-    clock: Clock, *, again: bool = False, progress: Callable[[int], object] = lambda _: None
+    clock: Clock, *, pool: RpcPool, again: bool = False, progress: Callable[[int], object] = lambda _: None
 ) -> Rescreening:  # fmt: skip
-    """All that is due, at once; with `again` also when nothing has changed. Unavailable without usable lists."""
+    """All that is due, at once; with `again` also when nothing has changed. Unavailable without usable lists,
+    OutsideUnknown when there is an oracle and it is silent; what was done so far stays."""
     run = due(clock.now(), again=again)
-    while step(run, clock=clock):
+    while step(run, pool=pool, clock=clock):
         progress(run.screened)
     return run
 
@@ -87,13 +92,13 @@ def latest() -> Rescreening | None:
     return Rescreening.objects.order_by("-id").first()
 
 
-def step(run: Rescreening, *, clock: Clock) -> bool:
+def step(run: Rescreening, *, pool: RpcPool, clock: Clock) -> bool:
     """One chunk; whether there is more. `run` is brought up to date."""
     found = _usable(clock.now())
     if isinstance(found, Unusable) or _is_outdated(run, found.lists) or run.finished_at is not None:
         return False
     users = _known(after=run.cursor, limit=CHUNK)
-    found_now = checks.against_lists(users, found.lists) if users else {}
+    found_now = checks.screened(users, found.lists, pool=pool) if users else {}
     return _write(run, users, found_now, now=clock.now())
 
 

@@ -108,7 +108,7 @@ def _clear(rows: Sequence[Intent], tools: Tools) -> None:
     check(Flow.CLEAR, now=tools.clock.now())
     subjects = _subjects(rows)
     entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
-    screened = clearing.screen_payers(list(subjects.values()), now=tools.clock.now())
+    screened = clearing.screen_payers(list(subjects.values()), pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
@@ -189,7 +189,7 @@ def _review_held(rows: Sequence[Intent], tools: Tools) -> None:
     check(Flow.CLEAR, now=tools.clock.now())
     subjects = _subjects(rows)
     entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
-    screened = clearing.screen_payers(list(subjects.values()), now=tools.clock.now())
+    screened = clearing.screen_payers(list(subjects.values()), pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)

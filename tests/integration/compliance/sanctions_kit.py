@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 from django.conf import settings
 
+from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance
 from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
@@ -29,6 +30,8 @@ SDN = (
     b'0x098B716B8Aaf21512996dC57EB0615e2383E2f96."\r\n\x1a'
 )
 FILES = {"sdn.csv": SDN}
+# Without an oracle in the profile nobody asks it.
+NO_CHAIN = RpcPool(["http://127.0.0.1:9"], timeout_s=1)
 
 
 @pytest.fixture
@@ -61,5 +64,5 @@ def tell(name: str, clock: SteppedClock, *, user: str = USER, born: date | None 
 def decide(clock: SteppedClock, *, user: str = USER) -> Verdict:
     subject = Subject(INTENT, user, 10**18)
     entry = UserCompliance(user, 10, "0x" + "ab" * 32, 1, True, True, True, 7)
-    screened = clearing.screen_payers([subject], now=clock.now())
+    screened = clearing.screen_payers([subject], pool=NO_CHAIN, now=clock.now())
     return clearing.decide([subject], {user: entry}, now=clock.now(), screened=screened)[INTENT]

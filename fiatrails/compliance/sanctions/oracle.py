@@ -1,0 +1,29 @@
+"""A second opinion on wallets: what an on-chain oracle says, beside the lists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.oracle import sanctioned
+from fiatrails.compliance.ofac.screening import Band
+from fiatrails.compliance.sanctions.cases import Finding
+from fiatrails.kernel.conf import config
+
+UID = "ORACLE"
+
+
+def ask(users: Sequence[str], *, pool: RpcPool) -> dict[str, bool]:
+    """What the oracle of the profile says of each wallet; empty without one. OutsideUnknown when it does not answer."""
+    oracle = config().profile.screening.oracle
+    return sanctioned(users, oracle=oracle, pool=pool) if oracle and users else {}
+
+
+def finding(user: str, evidence: dict[str, Any]) -> Finding:
+    """The hit that its yes is."""
+    oracle = config().profile.screening.oracle
+    entity = hashlib.sha256(f"oracle:{oracle}:{user}".encode()).hexdigest()
+    reason = f"wallet {user} is sanctioned, says the on-chain oracle {oracle}"
+    return Finding(entity, UID, f"on-chain oracle {oracle}", Band.BLOCK, reason, evidence)
