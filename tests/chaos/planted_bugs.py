@@ -12,6 +12,7 @@ ADVANCE = "tests/integration/purchases/test_advance.py"
 OUTCOMES = "tests/integration/purchases/test_outcomes.py"
 REFUNDS = "tests/integration/purchases/test_refunds.py"
 REPLAY = "tests/integration/operations/test_replay.py"
+CASES = "tests/integration/compliance/test_sanctions_cases.py"
 CHAINS = "tests/integration/chains"
 
 
@@ -158,7 +159,7 @@ BUGS = (
     PlantedBug(
         "a clearance that was edited by hand is taken for one, and taken again",
         (
-            Edit("fiatrails/compliance/clearing.py", "if _holds(clearance, now)}", "if clearance.expires_at > now}"),
+            Edit("fiatrails/compliance/clearing.py", "and _holds(clearance, now)", "and clearance.expires_at > now"),
             Edit(
                 "fiatrails/chains/evm/reservation.py",
                 "        _require_cleared(order, contracts, now=now, key=clearance_key)\n",
@@ -241,5 +242,30 @@ BUGS = (
                  "elif intent.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
         ),
         ("tests/integration/operations/test_invariants.py::test_a_mint_of_what_was_refunded",),
+    ),
+    PlantedBug(
+        "the work of a request and its idempotency key commit apart",
+        (
+            Edit("fiatrails/api/idempotency.py", "    with transaction.atomic():\n        if not _try_lock(",
+                 "    if True:\n        if not _try_lock("),
+        ),
+        ("crash:COMMIT",),
+    ),
+    PlantedBug(
+        "a clearance in force outlives a sanctions case",
+        (
+            Edit("fiatrails/compliance/clearing.py", "if clearance.recipient not in suspected and _holds", "if _holds"),
+        ),
+        (f"{CASES}::test_a_clearance_in_force_does_not_outlive_a_case",),
+    ),
+    PlantedBug(
+        "one person releases a sanctions hit",
+        (
+            Edit("fiatrails/compliance/sanctions/releases.py", "if release.requested_by == actor:", "if False:"),
+            Edit("fiatrails/compliance/migrations/0006_cases.py", "CREATE TRIGGER keep BEFORE UPDATE ON",
+                 "ALTER TABLE compliance_release DROP CONSTRAINT release_by_two;\n"
+                 "CREATE TRIGGER keep BEFORE UPDATE ON"),
+        ),
+        (f"{CASES}::test_two_people_release_a_case_and_the_payer_goes_on",),
     ),
 )  # fmt: skip

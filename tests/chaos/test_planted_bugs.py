@@ -69,7 +69,8 @@ def test_a_planted_bug_is_caught_by_the_crash_points(
 ) -> None:
     tree = scratch_copy(tmp_path / "tree")
     plant(bug, tree)
-    rail, user = still_rail("planted")
+    # A database of its own: what another bug left there would be found first.
+    rail, user = still_rail(f"planted_{BUGS.index(bug)}")
     result = subprocess.run(
         [sys.executable, "-m", "tests.chaos.crash_driver", "--user", user, "--only", bug.caught_by[0].split(":", 1)[1]],
         env={**rail.environment, "PYTHONPATH": str(tree)},
