@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.db import models
 
 from fiatrails.compliance.lists.models import ListFetch, ListFile, ListVersion
-from fiatrails.compliance.sanctions.models import Payer, Release
+from fiatrails.compliance.sanctions.models import AskedScreening, Payer, Release
 from fiatrails.compliance.velocity.models import VelocityUsage
 
-__all__ = ["Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "VelocityUsage"]
+__all__ = [
+    "AskedScreening", "Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "VelocityUsage",
+]  # fmt: skip
 
 
 class Decision(models.Model):

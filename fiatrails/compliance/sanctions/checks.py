@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from fiatrails.compliance.lists import current
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable
+from fiatrails.compliance.lists.rules import ActiveLists, Unusable, Usable
 from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.explain import headline, reason
 from fiatrails.compliance.ofac.scoring import ALGORITHM
@@ -49,11 +49,10 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
     be made ready. Without a usable list nobody is cleared."""
     if not enabled():
         return {}
-    max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
-    found = current.usable(now=now, max_age=max_age, allow_sample=not config().live)
+    found = usable(now)
     if isinstance(found, Unusable):
         _alarm(found, now)
-        refusal = Check(Verdict(False, UNUSABLE, found.reason), _lists(found.lists))
+        refusal = Check(Verdict(False, UNUSABLE, found.reason), lists_of(found.lists))
         return dict.fromkeys(users, refusal)
     against = ready(found.lists)
     identities = payers.known(users)
@@ -62,6 +61,12 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
         user: _check(payers.parties(user, identities[user]), against, released.get(user, frozenset()), found.lists)
         for user in identities
     }
+
+
+def usable(now: datetime) -> Usable | Unusable:
+    """The lists in force, and whether this deployment may rely on them."""
+    max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
+    return current.usable(now=now, max_age=max_age, allow_sample=not config().live)
 
 
 def ready(lists: ActiveLists) -> ScreeningList:
@@ -86,10 +91,10 @@ def _check(
     left = [_standing(result, released) for result in results]
     worst = max(left, key=lambda result: list(Band).index(result.band))
     asked = [
-        {**_inputs(party), "hits": [_hit(hit) for hit in result.hits]}
+        {**inputs_of(party), "hits": [hit_of(hit) for hit in result.hits]}
         for party, result in zip(parties, results, strict=True)
     ]
-    return Check(_verdict(worst), {**_lists(lists), "parties": asked})
+    return Check(_verdict(worst), {**lists_of(lists), "parties": asked})
 
 
 def _standing(result: Screening, released: frozenset[str]) -> Screening:
@@ -109,18 +114,21 @@ def _verdict(result: Screening) -> Verdict:
     return Verdict(False, LISTED if result.band is Band.BLOCK else REVIEW, headline(result))
 
 
-def _lists(lists: ActiveLists) -> dict[str, Any]:
+def lists_of(lists: ActiveLists) -> dict[str, Any]:
+    """What a screening was made against, as it is stored."""
     return {"lists": list(lists.ids), "digest": lists.digest, "algorithm": ALGORITHM}
 
 
-def _inputs(party: Party) -> dict[str, Any]:
+def inputs_of(party: Party) -> dict[str, Any]:
+    """What was asked, as it is stored; `reproduce` takes it."""
     return {
         "name": party.name, "type": party.type or "", "born": party.born.isoformat() if party.born else None,
         "countries": list(party.countries), "identifiers": list(party.identifiers), "wallets": list(party.wallets),
     }  # fmt: skip
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
+def hit_of(hit: Hit) -> dict[str, Any]:
+    """What was found, as it is stored."""
     features = {feature.name: round(feature.added, 4) for feature in hit.score.features} if hit.score else {}
     return {
         "uid": hit.entity.uid, "entity": releases.fingerprint(hit.entity), "band": hit.band.value,
@@ -130,7 +138,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 
 def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> Screening:
-    """The screening of one party of a stored decision once more; `against` made of the editions that it names."""
+    """A stored question, or one party of a stored decision, once more; `against` made of the editions that it names."""
     born = inputs["born"]
     return screen(
         Party(
