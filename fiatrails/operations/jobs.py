@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fiatrails.compliance.lists.refresh import run_job as refresh_lists
+from fiatrails.compliance.sanctions.checks import watch as watch_lists
 from fiatrails.compliance.velocity import store as velocity
 from fiatrails.controls import dead_letters
 from fiatrails.engine import heartbeat, periodic
@@ -22,6 +23,7 @@ def jobs() -> list[Job]:
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(now=clock.now())} alarmed"),
         Job("ledger.verify", 3600, _verify_ledger),
         Job("screening.refresh_lists", 21_600, refresh_lists),
+        Job("screening.watch", 60, watch_lists),
         Job("engine.forget", 86_400, _forget),
         *periodic.registered(),
     ]

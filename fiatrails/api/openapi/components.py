@@ -198,6 +198,12 @@ SCHEMAS: Schema = {
         },
         required=["error", "message", "requestId"],
     ),
+    "GeoRestricted": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Error"},
+            _object({"country": {"type": "string", "description": "ISO 3166-1 alpha-2, or `unknown`"}}),
+        ]
+    },
     "TxRefConflict": {
         "allOf": [
             {"$ref": "#/components/schemas/Error"},
@@ -231,6 +237,7 @@ RESPONSES: Schema = {
         "Error",
         **{"WWW-Authenticate": {"schema": {"type": "string"}}},
     ),
+    "GeoRestricted": answer("The country of the caller's address is not served here.", "GeoRestricted"),
     "NotFound": answer("No such thing, or none of this caller's.", "Error"),
     "MethodNotAllowed": answer("Another method.", "Error", Allow={"schema": {"type": "string"}}),
     "TooLarge": answer(f"The body is larger than {MAX_BODY_BYTES} bytes.", "Error"),

@@ -17,7 +17,7 @@ def _errors(**codes: str) -> Schema:
 
 
 _EVERYWHERE = _errors(_405="MethodNotAllowed", _413="TooLarge", _503="Unavailable")
-_AUTHENTICATED = {**_errors(_400="BadInput", _401="Unauthorized", _429="TooMany"), **_EVERYWHERE}
+_AUTHENTICATED = {**_errors(_400="BadInput", _401="Unauthorized", _403="GeoRestricted", _429="TooMany"), **_EVERYWHERE}
 
 
 def _body(schema: str) -> Schema:

@@ -8,20 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import structlog
-
 from fiatrails.compliance.lists import current
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable, Usable
+from fiatrails.compliance.lists.rules import ActiveLists, Unusable, Usable, judge
 from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.explain import headline, reason
 from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.ofac.screening import Band, Hit, Party, Screening, ScreeningList, screen
 from fiatrails.compliance.policy import Verdict
-from fiatrails.compliance.sanctions import payers, releases
-from fiatrails.controls import dead_letters
+from fiatrails.compliance.sanctions import alarms, payers, releases
+from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
 
-log = structlog.get_logger(__name__)
 LISTED, REVIEW, UNUSABLE, NOT_SCREENED = (
     "sanctions_listed", "sanctions_review", "sanctions_unusable", "sanctions_not_screened",
 )  # fmt: skip
@@ -51,9 +48,10 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
         return {}
     found = usable(now)
     if isinstance(found, Unusable):
-        _alarm(found, now)
+        alarms.sound(found, now=now)
         refusal = Check(Verdict(False, UNUSABLE, found.reason), lists_of(found.lists))
         return dict.fromkeys(users, refusal)
+    alarms.all_clear(now=now)
     against = ready(found.lists)
     identities = payers.known(users)
     released = releases.approved(users)
@@ -65,8 +63,29 @@ def check(users: Sequence[str], *, now: datetime) -> dict[str, Check]:
 
 def usable(now: datetime) -> Usable | Unusable:
     """The lists in force, and whether this deployment may rely on them."""
-    max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
-    return current.usable(now=now, max_age=max_age, allow_sample=not config().live)
+    return current.usable(now=now, max_age=_max_age(), allow_sample=not config().live)
+
+
+def standing(now: datetime) -> Usable | Unusable:
+    """As `usable`, and loads nothing: where nothing was ever loaded, not the sample either. One short query."""
+    return judge(current.stored(now=now), max_age=_max_age(), allow_sample=not config().live)
+
+
+def watch(clock: Clock) -> str:
+    """A periodic job: the alarm begins when the lists become unusable and not with the first payment that is held, and
+    ends when they can be relied on again, also when no payment is waiting by then."""
+    if not enabled():
+        return "off"
+    found = usable(clock.now())
+    if isinstance(found, Unusable):
+        alarms.sound(found, now=clock.now())
+        return found.code
+    alarms.all_clear(now=clock.now())
+    return "usable"
+
+
+def _max_age() -> timedelta:
+    return timedelta(seconds=config().profile.screening.max_list_age_s)
 
 
 def ready(lists: ActiveLists) -> ScreeningList:
@@ -147,13 +166,4 @@ def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> Screening:
             identifiers=tuple(inputs["identifiers"]), wallets=tuple(inputs["wallets"]),
         ),
         against,
-    )  # fmt: skip
-
-
-def _alarm(found: Unusable, now: datetime) -> None:
-    """One open dead letter for as long as it lasts; every held intent says it too."""
-    log.error("screening.unusable", code=found.code, reason=found.reason)
-    dead_letters.bury(
-        operation="screenPayers", intent_id="", attempts=1, last_error=found.reason, error_class="permanent",
-        payload={"code": found.code}, now=now,
     )  # fmt: skip
