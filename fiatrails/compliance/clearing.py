@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance, read_users
+from fiatrails.compliance.geo import residence
+from fiatrails.compliance.geo.residence import Residence
 from fiatrails.compliance.models import Decision
 from fiatrails.compliance.policy import Verdict, judge, policy_version
 from fiatrails.compliance.sanctions import cases, checks
@@ -58,11 +61,15 @@ def decide(
     screened: Mapping[str, Check] = MappingProxyType({}),
 ) -> dict[str, Verdict]:
     """Judges and records every subject, in the caller's transaction; verdicts by intent id."""
-    verdicts = {s.intent_id: _judge(entries[s.user], _check_of(s, screened)) for s in subjects}
+    homes = residence.judge_users(s.user for s in subjects)
+    verdicts = {s.intent_id: _judge(entries[s.user], _check_of(s, screened), homes.get(s.user)) for s in subjects}
     usages = [s.usage for s in subjects if s.usage is not None and verdicts[s.intent_id].cleared]
     verdicts |= _beyond_limits(velocity.admit(usages, config().profile.velocity, now=now))
     Decision.objects.bulk_create(
-        [_row(s, entries[s.user], _check_of(s, screened), verdicts[s.intent_id], now) for s in subjects]
+        [
+            _row(s, _inputs(entries[s.user], _check_of(s, screened), homes.get(s.user)), verdicts[s.intent_id], now)
+            for s in subjects
+        ]
     )
     _open_cases(subjects, screened, now)
     for verdict in verdicts.values():
@@ -83,10 +90,12 @@ def _check_of(subject: Subject, screened: Mapping[str, Check]) -> Check | None:
     return (screened.get(subject.user) or checks.not_screened()) if checks.enabled() else None
 
 
-def _judge(entry: UserCompliance, check: Check | None) -> Verdict:
-    """The lists first: what is listed must be said, whatever else is wrong."""
+def _judge(entry: UserCompliance, check: Check | None, home: Residence | None) -> Verdict:
+    """The lists first: what is listed must be said, whatever else is wrong. `home` None: no country is restricted."""
     if check is not None and not check.verdict.cleared:
         return check.verdict
+    if home is not None and not home.verdict.cleared:
+        return home.verdict
     return judge(entry, config().profile.compliance)
 
 
@@ -98,9 +107,14 @@ def _beyond_limits(limits: Mapping[str, LimitVerdict]) -> dict[str, Verdict]:
     }
 
 
-def _row(subject: Subject, entry: UserCompliance, check: Check | None, verdict: Verdict, now: datetime) -> Decision:
+def _inputs(entry: UserCompliance, check: Check | None, home: Residence | None) -> dict[str, Any]:
+    """All that the decision depended on."""
+    screening = {"screening": check.inputs} if check is not None else {}
+    return asdict(entry) | screening | ({"geo": home.inputs} if home is not None else {})
+
+
+def _row(subject: Subject, inputs: dict[str, Any], verdict: Verdict, now: datetime) -> Decision:
     policy = policy_version(config().profile.compliance)
-    inputs = asdict(entry) | ({"screening": check.inputs} if check is not None else {})
     row = Decision(
         intent_id=subject.intent_id, user=subject.user, amount=Decimal(subject.amount), cleared=verdict.cleared,
         code=verdict.code, reason=verdict.reason, policy=policy, inputs=inputs, decided_at=now,
@@ -157,7 +171,8 @@ def would_clear(
     subject: Subject, entry: UserCompliance, *, now: datetime, screened: Mapping[str, Check] = MappingProxyType({})
 ) -> bool:
     """Whether the user would be cleared now; decides, counts and records nothing."""
-    if not _judge(entry, _check_of(subject, screened)).cleared:
+    home = residence.judge_users([subject.user]).get(subject.user)
+    if not _judge(entry, _check_of(subject, screened), home).cleared:
         return False
     usages = [subject.usage] if subject.usage is not None else []
     return all(limit.admitted for limit in velocity.would_admit(usages, config().profile.velocity, now=now).values())

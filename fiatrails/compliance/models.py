@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import models
 
 from fiatrails.compliance.lists.models import ListFetch, ListFile, ListVersion
-from fiatrails.compliance.sanctions.models import Case, Payer, Release, Rescreening, Suspension
+from fiatrails.compliance.sanctions.models import AskedScreening, Case, Payer, Release, Rescreening, Suspension
 from fiatrails.compliance.velocity.models import VelocityUsage
 
 __all__ = [
-    "Case", "Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "Rescreening", "Suspension",
-    "VelocityUsage",
+    "AskedScreening", "Case", "Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "Rescreening",
+    "Suspension", "VelocityUsage",
 ]  # fmt: skip
 
 

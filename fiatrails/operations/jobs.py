@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fiatrails.compliance.lists.refresh import run_job as refresh_lists
 from fiatrails.compliance.sanctions import rescreening, suspensions
+from fiatrails.compliance.sanctions.checks import watch as watch_lists
 from fiatrails.compliance.velocity import store as velocity
 from fiatrails.controls import dead_letters
 from fiatrails.engine import heartbeat, periodic
@@ -25,6 +26,7 @@ def jobs() -> list[Job]:
         Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("screening.rescreen", 30, rescreening.run_job),
         Job("screening.suspend", 10, suspensions.run_job),
+        Job("screening.watch", 60, watch_lists),
         Job("engine.forget", 86_400, _forget),
         *periodic.registered(),
     ]

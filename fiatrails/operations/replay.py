@@ -28,7 +28,7 @@ _ADVICE = {
     "mintUnexpected": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "refreshLists": "run `fiatrails lists refresh`; it closes itself when one works",
-    "screenPayers": "run `fiatrails lists status`; held payers are looked at again by themselves, then discard it",
+    "screenPayers": "run `fiatrails lists status`; it closes itself once a list can be relied on",
     "suspendPayer": "see `fiatrails user show` and the officer's lane; it is tried again by itself and closes itself",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from pydantic import SecretStr
 
-from fiatrails.kernel.conf import Config, MpesaConfig, config
+from fiatrails.kernel.conf import Config, GeoConfig, MpesaConfig, ScreeningConfig, config
 
 SET, NOT_SET = "set", "not set"
 
@@ -23,6 +23,8 @@ def effective() -> dict[str, dict[str, object]]:
         "profile": _profile(current),
         "database": _database(settings.DATABASES["default"]),
         "mpesa": _mpesa(current.mpesa),
+        "geo": _geo(current.geo),
+        "screening": _screening(current.screening),
         "signers": {
             "executors": [str(path) for path in current.signers.keystores],
             "officer": _path(current.signers.officer_keystore),
@@ -94,6 +96,19 @@ def _mpesa(mpesa: MpesaConfig) -> dict[str, object]:
         "passkey": redacted(mpesa.passkey),
         "securityCredential": redacted(mpesa.security_credential),
         "callbackToken": redacted(mpesa.callback_token),
+    }
+
+
+def _geo(geo: GeoConfig) -> dict[str, object]:
+    """Which countries: `geo` of the profile."""
+    return {"restricted": geo.restricted, "database": str(geo.database) if geo.database else "bundled data"}
+
+
+def _screening(screening: ScreeningConfig) -> dict[str, object]:
+    return {
+        "enabled": screening.enabled,
+        "listUrls": [without_credentials(url) for url in screening.list_urls],
+        "listFiles": list(screening.list_files),
     }
 
 

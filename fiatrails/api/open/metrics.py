@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -11,45 +12,67 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import DATABASE_LOST
 from fiatrails.api.open.checks import queue_depth
 from fiatrails.api.plain import only
+from fiatrails.compliance.lists.rules import Usable
+from fiatrails.compliance.sanctions import checks
 from fiatrails.controls import dead_letters
 from fiatrails.kernel import metrics as product_metrics
 
 log = structlog.get_logger(__name__)
 
 
-class _Depths(Collector):
-    """What the database knows better than any process's memory. Left out while it cannot be asked."""
+class _Gauges(Collector):
+    """What the database knows better than any process's memory, as it was at this scrape."""
 
-    def __init__(self, queue: int) -> None:
-        self._queue = queue
+    def __init__(self, values: Mapping[str, tuple[str, float]]) -> None:
+        self._values = values
 
     def collect(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily("fiatrails_queue_depth", "Payments taken and not yet final on chain", self._queue)]
+        return [GaugeMetricFamily(name, help_text, value) for name, (help_text, value) in self._values.items()]
 
 
 @only("GET")
 def metrics(_request: HttpRequest) -> HttpResponse:
     """Prometheus text format."""
-    extra = _read_depths()
+    extra = _read_gauges()
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     text = generate_latest(registry)
     if extra is not None:
-        depths = CollectorRegistry()
-        depths.register(extra)
-        text += generate_latest(depths)
+        read_now = CollectorRegistry()
+        read_now.register(extra)
+        text += generate_latest(read_now)
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
-def _read_depths() -> _Depths | None:
+def _read_gauges() -> _Gauges | None:
+    """None while the database cannot be asked."""
     try:
         product_metrics.dlq_depth.set(dead_letters.depth())
-        return _Depths(queue_depth())
+        queue = {"fiatrails_queue_depth": ("Payments taken and not yet final on chain", float(queue_depth()))}
+        return _Gauges(queue | _lists())
     except DATABASE_LOST as error:
         log.warning("metrics.without_database", error=type(error).__name__)
         return None
+
+
+def _lists() -> dict[str, tuple[str, float]]:
+    """How the sanctions lists are; nothing while nobody is screened, and no age without a list."""
+    if not checks.enabled():
+        return {}
+    found = checks.standing(CLOCK.now())
+    entities = sum(version.counts.entities for version in found.lists.versions)
+    usable = float(isinstance(found, Usable))
+    shown = {
+        "fiatrails_sanctions_lists_usable": ("1 while payers can be cleared on the lists", usable),
+        "fiatrails_sanctions_list_entities": ("Entities of the sanctions lists in force", float(entities)),
+    }
+    if found.lists.versions:
+        age_s = found.lists.age.total_seconds()
+        shown["fiatrails_sanctions_list_age_seconds"] = ("Since the list was last seen at its source", age_s)
+    return shown

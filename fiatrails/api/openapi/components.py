@@ -6,6 +6,11 @@ from typing import Any
 
 from fiatrails.api.bodies import MAX_BODY_BYTES
 from fiatrails.api.v1.listing import STATUSES
+from fiatrails.compliance.ofac.entities import EntityType
+from fiatrails.compliance.ofac.evidence import Verdict
+from fiatrails.compliance.ofac.screening import MAX_HITS, Band
+from fiatrails.compliance.ofac.wallets import MAX_CHARACTERS
+from fiatrails.compliance.sanctions.payers import MAX_IDENTIFIER, MAX_ITEMS, MAX_NAME
 from fiatrails.kernel.countries import ALPHA2
 
 Schema = dict[str, Any]
@@ -31,21 +36,87 @@ def _object(properties: Schema, *, required: list[str] | None = None, **more: An
     }
 
 
-SCHEMAS: Schema = {
-    "Payer": _object(
-        {
-            "name": {"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"^[^\x00]*\S[^\x00]*$"},
-            "type": {"type": "string", "enum": ["person", "organization"]},
-            "birthDate": {"type": "string", "format": "date", "examples": ["1991-04-02"]},
-            "countries": {"type": "array", "maxItems": 10, "items": {"type": "string", "enum": sorted(ALPHA2)}},
-            "ids": {
-                "type": "array", "maxItems": 10,
-                "items": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^\x00]*\S[^\x00]*$"},
-            },
+_TEXT = r"^[^\x00]*\S[^\x00]*$"
+_BAND = {"type": "string", "enum": [band.value for band in Band]}
+_WORDS = {"type": "array", "items": {"type": "string"}}
+_PAYER: Schema = {
+    "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": _TEXT},
+    "type": {"type": "string", "enum": ["person", "organization"]},
+    "birthDate": {"type": "string", "format": "date", "examples": ["1991-04-02"]},
+    "countries": {"type": "array", "maxItems": MAX_ITEMS, "items": {"$ref": "#/components/schemas/Country"}},
+    "ids": {
+        "type": "array", "maxItems": MAX_ITEMS,
+        "items": {"type": "string", "minLength": 1, "maxLength": MAX_IDENTIFIER, "pattern": _TEXT},
+    },
+}  # fmt: skip
+_HIT: Schema = _object(
+    {
+        "entity": {"type": "string", "examples": ["SDN:25308"]},
+        "name": {"type": "string", "description": "The entity's primary name"},
+        "type": {"type": "string", "enum": [kind.value for kind in EntityType]},
+        "programs": _WORDS,
+        "band": _BAND,
+        "score": {"type": ["number", "null"], "description": "0 to 1; null when the name is not why"},
+        "ofacScore": {"type": "integer", "description": "0 to 100, about what OFAC's own search would say"},
+        "listedName": {"type": ["string", "null"], "description": "The name of the entity that came closest"},
+        "reasons": {**_WORDS, "description": "Sentences for people"},
+        "features": {"type": "object", "additionalProperties": {"type": "number"}, "description": "Log-odds added"},
+        "wallets": {**_WORDS, "description": "Of those asked about, the listed ones"},
+        "evidence": {
+            "type": "array",
+            "items": _object(
+                {
+                    "subject": {"type": "string", "enum": ["birth", "country", "identifier"]},
+                    "verdict": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
+                    "detail": {"type": "string"},
+                }
+            ),
         },
+    }
+)
+
+
+SCHEMAS: Schema = {
+    "Country": {"type": "string", "enum": sorted(ALPHA2), "description": "ISO 3166-1 alpha-2"},
+    "Payer": _object(
+        _PAYER,
         required=["name"],
         description="Who stands behind the wallet; screened against the sanctions lists before anything is minted",
     ),
+    "NewScreening": _object(
+        {
+            **_PAYER,
+            "wallets": {
+                "type": "array", "maxItems": MAX_ITEMS, "description": "Of any chain: 0x..., base58, bech32",
+                "items": {
+                    "type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"^[^\s\x00-\x1f]+$",
+                },
+            },
+        },
+        required=[],
+        anyOf=[{"required": [field]} for field in ("name", "wallets", "ids")],
+        description="Whom to screen. Unknown fields are ignored; a repeated one is refused.",
+    ),
+    "Screening": _object(
+        {
+            "id": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Names the kept answer; quote it"},
+            "band": {**_BAND, "description": "The highest of the hits; review also when something is not screenable"},
+            "why": {"type": "string", "description": "One line for people"},
+            "problem": {"type": ["string", "null"], "description": "What could not be screened"},
+            "list": _object(
+                {
+                    "ids": {"type": "array", "items": {"type": "integer"}},
+                    "digest": {"type": "string"},
+                    "published": {"type": ["string", "null"], "format": "date"},
+                    "fetchedAt": {**_TIME, "type": ["string", "null"]},
+                    "isSample": {"type": "boolean", "description": "true: the bundled sample, which finds little"},
+                }
+            ),
+            "algorithm": {"type": "string"},
+            "hits": {"type": "array", "maxItems": MAX_HITS, "items": {"$ref": "#/components/schemas/ScreeningHit"}},
+        }
+    ),
+    "ScreeningHit": _HIT,
     "NewMintIntent": _object(
         {
             "user": _ADDRESS,
@@ -127,6 +198,12 @@ SCHEMAS: Schema = {
         },
         required=["error", "message", "requestId"],
     ),
+    "GeoRestricted": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Error"},
+            _object({"country": {"type": "string", "description": "ISO 3166-1 alpha-2, or `unknown`"}}),
+        ]
+    },
     "TxRefConflict": {
         "allOf": [
             {"$ref": "#/components/schemas/Error"},
@@ -160,6 +237,7 @@ RESPONSES: Schema = {
         "Error",
         **{"WWW-Authenticate": {"schema": {"type": "string"}}},
     ),
+    "GeoRestricted": answer("The country of the caller's address is not served here.", "GeoRestricted"),
     "NotFound": answer("No such thing, or none of this caller's.", "Error"),
     "MethodNotAllowed": answer("Another method.", "Error", Allow={"schema": {"type": "string"}}),
     "TooLarge": answer(f"The body is larger than {MAX_BODY_BYTES} bytes.", "Error"),

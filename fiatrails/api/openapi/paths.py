@@ -17,7 +17,7 @@ def _errors(**codes: str) -> Schema:
 
 
 _EVERYWHERE = _errors(_405="MethodNotAllowed", _413="TooLarge", _503="Unavailable")
-_AUTHENTICATED = {**_errors(_400="BadInput", _401="Unauthorized", _429="TooMany"), **_EVERYWHERE}
+_AUTHENTICATED = {**_errors(_400="BadInput", _401="Unauthorized", _403="GeoRestricted", _429="TooMany"), **_EVERYWHERE}
 
 
 def _body(schema: str) -> Schema:
@@ -107,6 +107,25 @@ _MINT_INTENT: Schema = {
         "responses": {"200": answer("The intent.", "MintIntent"), **_AUTHENTICATED, **_errors(_404="NotFound")},
     }
 }
+_SCREENINGS: Schema = {
+    "post": {
+        "operationId": "createScreening",
+        "tags": ["screenings"],
+        "summary": "Screen a name, a wallet or a number against the sanctions lists in force",
+        "description": (
+            "Every question is answered anew, on the list of the moment, and kept with its answer; there is no "
+            "idempotency key, and an answer moves no payment. 503 `sanctions_unusable`: no list can be relied on now."
+        ),
+        "security": _SIGNED,
+        "parameters": [_KEY_ID],
+        "requestBody": _body("NewScreening"),
+        "responses": {
+            "200": answer("What was found.", "Screening"),
+            **_AUTHENTICATED,
+            **_errors(_415="WrongMediaType"),
+        },
+    }
+}
 _GATEWAY: Schema = {
     "post": {
         "operationId": "mpesaGatewayCallback",
@@ -192,6 +211,7 @@ def _text(operation_id: str, summary: str, media_type: str, **more: Any) -> Sche
 PATHS: Schema = {
     "/api/v1/mint-intents": _MINT_INTENTS,
     "/api/v1/mint-intents/{intentId}": _MINT_INTENT,
+    "/api/v1/screenings": _SCREENINGS,
     "/api/v1/callbacks/mpesa": _GATEWAY,
     **{f"/api/v1/callbacks/mpesa/{{token}}/{name}": item for name, item in DARAJA.items()},
     "/health": _HEALTH,

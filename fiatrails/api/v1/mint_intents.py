@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
 
 import structlog
 from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from fiatrails.api.authentication import Caller
 from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.errors import MethodNotAllowed, error_response
+from fiatrails.api.errors import error_response
 from fiatrails.api.idempotency import Answer, key_of, once
 from fiatrails.api.plain import json_response
 from fiatrails.api.v1.listing import list_intents
 from fiatrails.api.v1.shapes import created, read_new_intent, shown
+from fiatrails.api.v1.signed import SignedView, client_of
 from fiatrails.kernel.errors import Conflict, NotFound
 from fiatrails.purchases.operations.intents import NewIntent, create_intent, get_intent
 
 _INTENT_ID = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
-
-
-class SignedView(APIView):
-    """A view for API clients. Unknown methods are refused before anything else is looked at."""
-
-    def initial(self, request: Request, *_: Any, **__: Any) -> None:
-        """Method, authentication, quota."""
-        if request.method not in self.allowed_methods:
-            raise MethodNotAllowed(", ".join(self.allowed_methods))
-        self.perform_authentication(request)
-        self.check_permissions(request)
 
 
 class MintIntents(SignedView):
@@ -46,7 +33,7 @@ class MintIntents(SignedView):
         key = key_of(request._request)
         body = json_object(request._request)
         wanted = read_new_intent(body)
-        client = _client(request)
+        client = client_of(request)
         try:
             answer = once(client=client, key=key, body=body, now=CLOCK.now(), work=lambda: _make(wanted, client))
         except Conflict as conflict:
@@ -58,7 +45,7 @@ class MintIntents(SignedView):
 
     def get(self, request: Request) -> HttpResponse:
         """Lists the caller's intents, newest first."""
-        page = list_intents(request.query_params.dict(), client=_client(request))
+        page = list_intents(request.query_params.dict(), client=client_of(request))
         return json_response({"items": [shown(i) for i in page.intents], "nextCursor": page.next_cursor})
 
 
@@ -73,11 +60,7 @@ class MintIntent(SignedView):
         if not _INTENT_ID.fullmatch(wanted):
             raise NotFound("intent_not_found", "no such intent")
         structlog.contextvars.bind_contextvars(intent_id=wanted)
-        return json_response(shown(get_intent(intent_id=wanted, client=_client(request))))
-
-
-def _client(request: Request) -> str:
-    return cast(Caller, request.user).client
+        return json_response(shown(get_intent(intent_id=wanted, client=client_of(request))))
 
 
 def _make(wanted: NewIntent, client: str) -> Answer:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from fiatrails.compliance.ofac.entities import EntityType
+from fiatrails.compliance.ofac.screening import Party
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.clock import isoformat
@@ -51,38 +52,55 @@ def read_payer(value: object) -> Identity | None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise BadInput("malformed_payer", 'payer must be {"name": "Jane Wanjiku"}, with type, birthDate, ...')
-    unknown = sorted(set(value) - _PAYER_FIELDS)
-    if unknown:
-        # A date of birth under another name would be lost, and an ordinary namesake held for it.
-        raise BadInput(
-            "malformed_payer", f"payer.{unknown[0][:40]} is unknown; payer has {', '.join(sorted(_PAYER_FIELDS))}"
-        )
+    _require_known(value, _PAYER_FIELDS, "payer.")
+    return _identity(value, value["name"], "payer.")
+
+
+def read_party(body: Mapping[str, Any]) -> Party:
+    """Whom to screen: the fields of `payer`, with a name or without one, and `wallets`. BadInput names the field."""
+    _require_known(body, _PAYER_FIELDS | {"wallets"}, "")
+    name = body.get("name")
+    if name is not None and not (isinstance(name, str) and name.strip()):
+        raise BadInput("malformed_payer_name", "name must be text that is not blank; leave it out when there is none")
+    said = _identity(body, name or "", "")
+    wallets = _strings(body.get("wallets"), "wallets must be a list of addresses as strings")
+    return Party(said.name, said.type, said.born, said.countries, said.identifiers, wallets)
+
+
+def _require_known(value: Mapping[str, Any], fields: frozenset[str], within: str) -> None:
+    """A date of birth under another name would be lost, and an ordinary namesake held for it."""
+    for name in sorted(set(value) - fields)[:1]:
+        raise BadInput("malformed_payer", f"{within}{name[:40]} is unknown; there are {', '.join(sorted(fields))}")
+
+
+def _identity(value: Mapping[str, Any], name: str, within: str) -> Identity:
+    """`within`: what the fields are called by in messages."""
     return Identity(
-        name=value["name"],
-        type=_payer_type(value.get("type")),
-        born=_birth_date(value.get("birthDate")),
-        countries=_strings(value.get("countries"), 'payer.countries must be a list such as ["KE"]'),
-        identifiers=_strings(value.get("ids"), "payer.ids must be a list of numbers as strings"),
+        name=name,
+        type=_payer_type(value.get("type"), within),
+        born=_birth_date(value.get("birthDate"), within),
+        countries=_strings(value.get("countries"), f'{within}countries must be a list such as ["KE"]'),
+        identifiers=_strings(value.get("ids"), f"{within}ids must be a list of numbers as strings"),
     )
 
 
-def _payer_type(value: object) -> EntityType | None:
+def _payer_type(value: object, within: str) -> EntityType | None:
     if value is None:
         return None
     if not isinstance(value, str) or value not in (EntityType.PERSON, EntityType.ORGANIZATION):
-        raise BadInput("malformed_payer", "payer.type must be person or organization")
+        raise BadInput("malformed_payer", f"{within}type must be person or organization")
     return EntityType(value)
 
 
-def _birth_date(value: object) -> date | None:
+def _birth_date(value: object, within: str) -> date | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise BadInput("malformed_payer", "payer.birthDate must be a day such as 1991-04-02")
+        raise BadInput("malformed_payer", f"{within}birthDate must be a day such as 1991-04-02")
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise BadInput("malformed_payer", "payer.birthDate is no day of the calendar") from None
+        raise BadInput("malformed_payer", f"{within}birthDate is no day of the calendar") from None
 
 
 def _strings(value: object, message: str) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fiatrails.compliance.geo.addresses import Address
 from fiatrails.compliance.geo.countries import CountryOf, country_source
 from fiatrails.compliance.geo.policy import GeoRules, GeoVerdict, decide_for_payer, rules_of
@@ -19,10 +21,12 @@ def source_in_force() -> CountryOf:
     return country_source(config().geo.database)
 
 
-def judge_payer(*, payer_ip: str | None, kyc_country: str | None, claimed_country: str | None = None) -> GeoVerdict:
-    """`policy.decide_for_payer` under the rules in force; while nothing is restricted, no data is loaded."""
+def judge_payer(
+    *, kyc_countries: Sequence[str], payer_ip: str | None = None, claimed_country: str | None = None
+) -> GeoVerdict:
+    """`policy.decide_for_payer` under the rules in force; without an address to look up, no data is loaded."""
     return decide_for_payer(
-        payer_ip=payer_ip, kyc_country=kyc_country, claimed_country=claimed_country, countries=_InForce(),
+        payer_ip=payer_ip, kyc_countries=kyc_countries, claimed_country=claimed_country, countries=_InForce(),
         rules=rules_in_force(),
     )  # fmt: skip
 

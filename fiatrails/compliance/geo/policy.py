@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fiatrails.compliance.geo.countries import CountryOf, Located, Unknown, locate
@@ -44,17 +45,22 @@ def rules_of(geo: Geo, *, restricted: bool) -> GeoRules | None:
 
 
 def decide(
-    *, ip_country: Located | None, kyc_country: str | None = None, claimed_country: str | None = None, rules: GeoRules
+    *,
+    ip_country: Located | None,
+    kyc_countries: Sequence[str] = (),
+    claimed_country: str | None = None,
+    rules: GeoRules,
 ) -> GeoVerdict:
     """Everything that is known has to be served here: where the address is, what KYC found, what the payer claims.
 
-    None means that nothing was asked; an answer that is no country is unknown. A claim can only refuse, never allow
-    on its own. An address that cannot be read is refused whatever `block_unknown` says: it is no lack of data but a
-    chain of proxies that does not tell the truth.
+    None, or no KYC country, means that nothing was asked; an answer that is no country is unknown. A claim can only
+    refuse, never allow on its own. An address that cannot be read is refused whatever `block_unknown` says: it is no
+    lack of data but a chain of proxies that does not tell the truth.
     """
     if ip_country is not None and ip_country.unknown is Unknown.INVALID:
         return GeoVerdict(False, "address_invalid", "the address of the request cannot be read", UNKNOWN_COUNTRY)
-    proven = [country for country in (_of_address(ip_country), _named(kyc_country)) if country is not None]
+    answers = (_of_address(ip_country), *map(_named, kyc_countries))
+    proven = [country for country in answers if country is not None]
     known = [country for country in (*proven, _named(claimed_country)) if country]
     for country in known:
         if country in rules.denied:
@@ -70,17 +76,17 @@ def decide(
 def decide_for_payer(
     *,
     payer_ip: str | None,
-    kyc_country: str | None,
+    kyc_countries: Sequence[str],
     countries: CountryOf,
     rules: GeoRules | None,
     claimed_country: str | None = None,
 ) -> GeoVerdict:
     """The same for the payer behind a request of a client's server, before money becomes tokens. `payer_ip` as the
-    client reported it, `kyc_country` as KYC recorded it (alpha-2); with neither the country is unknown."""
+    client reported it, `kyc_countries` as KYC recorded them (alpha-2); with neither the country is unknown."""
     if rules is None:
         return NOT_RESTRICTED
     located = locate(payer_ip, countries) if payer_ip is not None else None
-    return decide(ip_country=located, kyc_country=kyc_country, claimed_country=claimed_country, rules=rules)
+    return decide(ip_country=located, kyc_countries=kyc_countries, claimed_country=claimed_country, rules=rules)
 
 
 def _of_address(located: Located | None) -> str | None:

@@ -8,24 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import structlog
-
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.compliance.lists import current
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable
+from fiatrails.compliance.lists.rules import ActiveLists, Unusable, Usable, judge
 from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.explain import headline, reason
 from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.ofac.screening import Band, Hit, Party, Screening, ScreeningList, screen
 from fiatrails.compliance.policy import Verdict
-from fiatrails.compliance.sanctions import cases, oracle, payers, releases
+from fiatrails.compliance.sanctions import alarms, cases, oracle, payers, releases
 from fiatrails.compliance.sanctions.cases import Finding
 from fiatrails.compliance.sanctions.models import Case
 from fiatrails.compliance.sanctions.states import CaseState
-from fiatrails.controls import dead_letters
+from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
 
-log = structlog.get_logger(__name__)
 LISTED, REVIEW, UNUSABLE, NOT_SCREENED = (
     "sanctions_listed", "sanctions_review", "sanctions_unusable", "sanctions_not_screened",
 )  # fmt: skip
@@ -55,12 +52,12 @@ def check(users: Sequence[str], *, pool: RpcPool, now: datetime) -> dict[str, Ch
     be made ready. Without a usable list nobody is cleared. OutsideUnknown when there is an oracle and it is silent."""
     if not enabled():
         return {}
-    max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
-    found = current.usable(now=now, max_age=max_age, allow_sample=not config().live)
+    found = usable(now)
     if isinstance(found, Unusable):
-        _alarm(found, now)
-        refusal = Check(Verdict(False, UNUSABLE, found.reason), _lists(found.lists))
+        alarms.sound(found, now=now)
+        refusal = Check(Verdict(False, UNUSABLE, found.reason), lists_of(found.lists))
         return dict.fromkeys(users, refusal)
+    alarms.all_clear(now=now)
     checks = screened(users, found.lists, pool=pool)
     standing = cases.standing(users)
     return {user: _undecided(found, standing.get(user, ())) for user, found in checks.items()}
@@ -79,6 +76,33 @@ def screened(users: Sequence[str], lists: ActiveLists, *, pool: RpcPool) -> dict
         by_lists = _check(payers.parties(user, identities[user]), against, let_go, lists)
         found[user] = _with_oracle(by_lists, user, let_go, said[user]) if user in said else by_lists
     return found
+
+
+def usable(now: datetime) -> Usable | Unusable:
+    """The lists in force, and whether this deployment may rely on them."""
+    return current.usable(now=now, max_age=_max_age(), allow_sample=not config().live)
+
+
+def standing(now: datetime) -> Usable | Unusable:
+    """As `usable`, and loads nothing: where nothing was ever loaded, not the sample either. One short query."""
+    return judge(current.stored(now=now), max_age=_max_age(), allow_sample=not config().live)
+
+
+def watch(clock: Clock) -> str:
+    """A periodic job: the alarm begins when the lists become unusable and not with the first payment that is held, and
+    ends when they can be relied on again, also when no payment is waiting by then."""
+    if not enabled():
+        return "off"
+    found = usable(clock.now())
+    if isinstance(found, Unusable):
+        alarms.sound(found, now=clock.now())
+        return found.code
+    alarms.all_clear(now=clock.now())
+    return "usable"
+
+
+def _max_age() -> timedelta:
+    return timedelta(seconds=config().profile.screening.max_list_age_s)
 
 
 def ready(lists: ActiveLists) -> ScreeningList:
@@ -123,10 +147,10 @@ def _check(
     left = [_standing(party, result, released) for party, result in zip(parties, results, strict=True)]
     worst = max(left, key=lambda result: list(Band).index(result.band))
     asked = [
-        {**_inputs(party), "hits": [_hit(hit) for hit in result.hits]}
+        {**inputs_of(party), "hits": [hit_of(hit) for hit in result.hits]}
         for party, result in zip(parties, results, strict=True)
     ]
-    inputs = _lists(lists)
+    inputs = lists_of(lists)
     findings = [
         finding
         for party, result, told in zip(parties, left, asked, strict=True)
@@ -165,18 +189,21 @@ def _verdict(result: Screening) -> Verdict:
     return Verdict(False, LISTED if result.band is Band.BLOCK else REVIEW, headline(result))
 
 
-def _lists(lists: ActiveLists) -> dict[str, Any]:
+def lists_of(lists: ActiveLists) -> dict[str, Any]:
+    """What a screening was made against, as it is stored."""
     return {"lists": list(lists.ids), "digest": lists.digest, "algorithm": ALGORITHM}
 
 
-def _inputs(party: Party) -> dict[str, Any]:
+def inputs_of(party: Party) -> dict[str, Any]:
+    """What was asked, as it is stored; `reproduce` takes it."""
     return {
         "name": party.name, "type": party.type or "", "born": party.born.isoformat() if party.born else None,
         "countries": list(party.countries), "identifiers": list(party.identifiers), "wallets": list(party.wallets),
     }  # fmt: skip
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
+def hit_of(hit: Hit) -> dict[str, Any]:
+    """What was found, as it is stored."""
     features = {feature.name: round(feature.added, 4) for feature in hit.score.features} if hit.score else {}
     return {
         "uid": hit.entity.uid, "entity": releases.fingerprint(hit.entity), "band": hit.band.value,
@@ -186,7 +213,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 
 def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> Screening:
-    """The screening of one party of a stored decision once more; `against` made of the editions that it names."""
+    """A stored question, or one party of a stored decision, once more; `against` made of the editions that it names."""
     born = inputs["born"]
     return screen(
         Party(
@@ -195,13 +222,4 @@ def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> Screening:
             identifiers=tuple(inputs["identifiers"]), wallets=tuple(inputs["wallets"]),
         ),
         against,
-    )  # fmt: skip
-
-
-def _alarm(found: Unusable, now: datetime) -> None:
-    """One open dead letter for as long as it lasts; every held intent says it too."""
-    log.error("screening.unusable", code=found.code, reason=found.reason)
-    dead_letters.bury(
-        operation="screenPayers", intent_id="", attempts=1, last_error=found.reason, error_class="permanent",
-        payload={"code": found.code}, now=now,
     )  # fmt: skip

@@ -30,6 +30,27 @@ class Payer(models.Model):
         indexes = [models.Index(fields=["user", "-id"], name="payer_user")]
 
 
+class AskedScreening(models.Model):
+    """A question of an API client and its answer; append-only. `inputs`, `lists` (ids of editions) and `algorithm` are
+    all that the answer depended on, so it can be made again; `problem` says what could not be screened."""
+
+    screening_id = models.CharField(max_length=32, unique=True)
+    client = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    inputs = models.JSONField()
+    lists = models.JSONField()
+    list_digest = models.CharField(max_length=64)
+    algorithm = models.CharField(max_length=32)
+    band = models.CharField(max_length=8)
+    problem = models.TextField(default="", blank=True)
+    hits = models.JSONField()
+
+    class Meta:
+        app_label = "compliance"
+        db_table = "compliance_screening"
+        indexes = [models.Index(fields=["client", "-id"], name="screening_client")]
+
+
 class Release(models.Model):
     """Somebody says that a wallet's owner is not this listed entity, and somebody else agrees. `entity` is the entity's
     fingerprint and not its number, which OFAC may change; what changes the entity itself ends the release. One person

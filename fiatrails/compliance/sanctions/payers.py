@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from fiatrails.compliance.ofac.entities import EntityType
@@ -32,7 +32,7 @@ class Identity:
 def record(identity: Identity, *, user: str, actor: str, now: datetime) -> None:
     """Adds what is told, in the caller's transaction; nothing when it was told before. BadInput for what cannot be
     stored."""
-    _require_sound(identity, now)
+    identity = sound(identity, now=now)
     if identity not in known([user])[user]:
         Payer.objects.create(
             user=user, name=identity.name, type=identity.type or "", born=identity.born,
@@ -66,24 +66,26 @@ def _identity(row: Payer) -> Identity:
     return Identity(row.name, type, row.born, tuple(row.countries), tuple(row.identifiers))
 
 
-def _require_sound(identity: Identity, now: datetime) -> None:
-    if not _storable(identity.name, MAX_NAME):
+def sound(identity: Identity, *, now: datetime, nameless: bool = False) -> Identity:
+    """What is told, as it is kept: countries in upper case. BadInput names what cannot be stored; without a name only
+    where that is allowed (`nameless`)."""
+    if not storable(identity.name, MAX_NAME) and not (nameless and not identity.name):
         raise BadInput("malformed_payer_name", f"the payer's name must be text of 1 to {MAX_NAME} characters")
     if identity.born is not None and not _OLDEST <= identity.born <= now.date():
         raise BadInput("malformed_birth_date", "the payer's date of birth must lie between 1900 and today")
     if max(len(identity.countries), len(identity.identifiers)) > MAX_ITEMS:
         raise BadInput("too_many_items", f"at most {MAX_ITEMS} countries and identifiers of a payer")
-    if not all(_storable(number, MAX_IDENTIFIER) for number in identity.identifiers):
+    if not all(storable(number, MAX_IDENTIFIER) for number in identity.identifiers):
         raise BadInput(
             "malformed_identifier", f"an identifier of a payer must be text of 1 to {MAX_IDENTIFIER} characters"
         )
     try:
-        require_alpha2(identity.countries)
+        return replace(identity, countries=require_alpha2(identity.countries))
     except ValueError as error:
         raise BadInput("malformed_country", f"countries of a payer: {error}") from None
 
 
-def _storable(text: str, longest: int) -> bool:
+def storable(text: str, longest: int) -> bool:
     """JSON can carry a NUL and half a surrogate pair; PostgreSQL's text cannot."""
     halves = any("\ud800" <= character <= "\udfff" for character in text)
     return bool(text.strip()) and len(text) <= longest and "\0" not in text and not halves

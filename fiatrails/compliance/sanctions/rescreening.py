@@ -8,20 +8,18 @@ hit is gone are closed; what follows on chain is `suspensions`' business.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.db import connection, transaction
 
 from fiatrails.chains.core.pool import RpcPool, default_pool
-from fiatrails.compliance.lists import current
 from fiatrails.compliance.lists.rules import ActiveLists, Unusable
 from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.sanctions.models import Rescreening
 from fiatrails.kernel.clock import Clock
-from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import OutsideUnknown, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -74,7 +72,7 @@ def run_to_end(
 def due(now: datetime, *, again: bool = False) -> Rescreening:
     """The newest run; a new one when the lists in force are others than those of the last. Unavailable when the lists
     may not be relied on: nobody's case may be closed because a sample does not have it."""
-    found = _usable(now)
+    found = checks.usable(now)
     if isinstance(found, Unusable):
         raise Unavailable(found.code, found.reason)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -94,7 +92,7 @@ def latest() -> Rescreening | None:
 
 def step(run: Rescreening, *, pool: RpcPool, clock: Clock) -> bool:
     """One chunk; whether there is more. `run` is brought up to date."""
-    found = _usable(clock.now())
+    found = checks.usable(clock.now())
     if isinstance(found, Unusable) or _is_outdated(run, found.lists) or run.finished_at is not None:
         return False
     users = _known(after=run.cursor, limit=CHUNK)
@@ -128,11 +126,6 @@ def _close(user: str, check: Check, now: datetime) -> int:
 
 def _is_outdated(run: Rescreening, lists: ActiveLists) -> bool:
     return (run.digest, run.algorithm) != (lists.digest, ALGORITHM)
-
-
-def _usable(now: datetime) -> current.Usable | Unusable:
-    max_age = timedelta(seconds=config().profile.screening.max_list_age_s)
-    return current.usable(now=now, max_age=max_age, allow_sample=not config().live)
 
 
 def count_known() -> int:

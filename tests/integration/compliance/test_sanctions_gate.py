@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from fiatrails.chains.evm.registry import UserCompliance
@@ -15,6 +17,8 @@ from fiatrails.compliance.models import Decision, Payer
 from fiatrails.compliance.ofac.formats import read_list
 from fiatrails.compliance.sanctions import checks, payers, releases
 from fiatrails.controls import dead_letters
+from fiatrails.controls.models import DeadLetter
+from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import BadInput, Conflict, Forbidden
 from tests.conftest import SteppedClock
 from tests.integration.compliance.sanctions_kit import (
@@ -93,6 +97,39 @@ def test_without_a_list_nobody_is_cleared_where_money_is(clock: SteppedClock, mo
     assert dead_letters.depth() == 1
     decide(clock)
     assert dead_letters.depth() == 1
+
+
+def test_the_alarm_ends_with_the_first_payer_who_is_screened_again(
+    clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_production(monkeypatch)
+    decide(clock)
+    load(clock)
+    assert decide(clock).cleared
+    assert dead_letters.depth() == 0
+    letter = DeadLetter.objects.get()
+    assert (letter.operation, letter.state, letter.actor) == ("screenPayers", "resolved", "screening")
+
+
+def test_the_watch_raises_and_ends_the_alarm_without_any_payer(
+    clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_production(monkeypatch)
+    assert [checks.watch(clock), checks.watch(clock)] == ["sample_list", "sample_list"]
+    assert dead_letters.depth() == 1
+    load(clock)
+    assert checks.watch(clock) == "usable"
+    assert dead_letters.depth() == 0
+    clock.advance(days=3)
+    assert checks.watch(clock) == "stale_list"
+    assert dead_letters.depth() == 1
+
+
+def test_the_watch_is_off_while_nobody_is_screened(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    off = replace(settings.FIATRAILS, env="production", screening=ScreeningConfig(enabled=False))
+    monkeypatch.setattr(settings, "FIATRAILS", off)
+    assert checks.watch(clock) == "off"
+    assert dead_letters.depth() == 0
 
 
 def test_a_stale_list_clears_nobody_and_a_fresh_one_does(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> None:

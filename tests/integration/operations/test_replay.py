@@ -214,6 +214,7 @@ def test_every_job_runs_once_per_slot(clock: SteppedClock, configure: Any, tmp_p
     assert run_due(jobs(), clock=clock) == len(jobs())
     assert not [outcome for outcome in outcomes().values() if outcome.startswith("failed")], outcomes()
     assert {"dlq.retry", "dlq.mirror", "payments.alarm_unmatched", "ledger.verify", "engine.forget"} <= set(outcomes())
+    assert outcomes()["screening.watch"] == "off"
     assert run_due(jobs(), clock=clock) == 0
     clock.advance(seconds=60)
     assert run_due(jobs(), clock=clock) >= 2

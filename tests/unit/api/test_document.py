@@ -9,6 +9,7 @@ from typing import Any
 import schemathesis
 from django.urls import URLPattern, get_resolver
 
+from fiatrails.api.geo import _EXEMPT
 from fiatrails.api.openapi.document import document
 from fiatrails.api.openapi.paths import ALIASES, PATHS
 
@@ -41,3 +42,9 @@ def test_every_operation_documents_its_errors() -> None:
                 assert {"400", "413", "503"} <= codes, path
             if operation["security"]:
                 assert "401" in codes, path
+
+
+def test_every_operation_that_may_be_refused_by_country_says_so() -> None:
+    for path, item in PATHS.items():
+        for operation in item.values():
+            assert ("403" in operation["responses"]) == (_EXEMPT.fullmatch(path) is None), path

@@ -31,6 +31,10 @@ class World:
         return self.code if str(address).startswith(("203.0.113.", "2001:db8:", "8.8.8.")) else ""
 
 
+def told(country: str | None) -> tuple[str, ...]:
+    return () if country is None else (country,)
+
+
 def geo(**fields: Any) -> Geo:
     return Geo.model_validate(fields)
 
@@ -98,7 +102,7 @@ def test_an_unknown_country_is_let_through_where_the_profile_says_so(why: Unknow
 
 def test_kyc_counts_beside_the_address_and_both_have_to_be_served() -> None:
     def ask(ip: str, kyc: str | None) -> str:
-        return decide(ip_country=Located(ip), kyc_country=kyc, rules=US_ONLY).code
+        return decide(ip_country=Located(ip), kyc_countries=told(kyc), rules=US_ONLY).code
 
     assert ask("US", "US") == "allowed"
     assert ask("US", None) == "allowed"
@@ -106,8 +110,18 @@ def test_kyc_counts_beside_the_address_and_both_have_to_be_served() -> None:
     assert ask("US", "Kenya") == "country_unknown"
 
 
+def test_every_country_that_kyc_knows_has_to_be_served() -> None:
+    def ask(*kyc: str) -> tuple[str, str]:
+        verdict = decide(ip_country=None, kyc_countries=kyc, rules=US_ONLY)
+        return verdict.code, verdict.country
+
+    assert ask("US", "us") == ("allowed", "US")
+    assert ask("US", "KE") == ask("KE", "US") == ("country_not_allowed", "KE")
+    assert ask("US", "") == ask("??", "US") == ("country_unknown", "unknown")
+
+
 def test_kyc_alone_is_enough_when_no_address_was_reported() -> None:
-    assert decide(ip_country=None, kyc_country="us", rules=US_ONLY).allowed
+    assert decide(ip_country=None, kyc_countries=("us",), rules=US_ONLY).allowed
     assert decide(ip_country=None, rules=US_ONLY).code == "country_unknown"
 
 
@@ -120,7 +134,7 @@ def test_a_claim_refuses_and_never_allows() -> None:
 
 def test_a_payer_is_judged_by_the_address_that_the_client_reported() -> None:
     def ask(ip: str | None, kyc: str | None = None) -> str:
-        return decide_for_payer(payer_ip=ip, kyc_country=kyc, countries=World("US"), rules=US_ONLY).code
+        return decide_for_payer(payer_ip=ip, kyc_countries=told(kyc), countries=World("US"), rules=US_ONLY).code
 
     assert ask("203.0.113.9") == "allowed"
     assert ask("198.51.100.1") == ask("203.0.113.9", "??") == "country_unknown"
@@ -129,7 +143,7 @@ def test_a_payer_is_judged_by_the_address_that_the_client_reported() -> None:
 
 
 def test_without_rules_no_payer_is_judged() -> None:
-    verdict = decide_for_payer(payer_ip="nonsense", kyc_country="KP", countries=World("US"), rules=None)
+    verdict = decide_for_payer(payer_ip="nonsense", kyc_countries=("KP",), countries=World("US"), rules=None)
     assert verdict is NOT_RESTRICTED
     assert verdict.allowed
 
@@ -145,8 +159,8 @@ def test_more_evidence_never_opens_what_less_evidence_closes(
 ) -> None:
     """With one exception: what was unknown for want of any evidence can become known."""
     rules = GeoRules(frozenset({"US"}), frozenset({"KP"}), block)
-    verdict = decide(ip_country=located, kyc_country=kyc, claimed_country=claim, rules=rules)
-    alone = [decide(ip_country=located, rules=rules), decide(ip_country=None, kyc_country=kyc, rules=rules)]
+    verdict = decide(ip_country=located, kyc_countries=told(kyc), claimed_country=claim, rules=rules)
+    alone = [decide(ip_country=located, rules=rules), decide(ip_country=None, kyc_countries=told(kyc), rules=rules)]
     if verdict.allowed:
         assert all(one.allowed or one.code == "country_unknown" for one in alone)
         assert "KP" not in (kyc, claim, located and located.country)

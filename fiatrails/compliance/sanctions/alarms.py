@@ -1,0 +1,27 @@
+"""One dead letter for as long as screening is on and no list can be relied on; it closes itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from fiatrails.compliance.lists.rules import Unusable
+from fiatrails.controls import dead_letters
+
+log = structlog.get_logger(__name__)
+_ACTOR = "screening"
+
+
+def sound(found: Unusable, *, now: datetime) -> None:
+    """Opens the dead letter, or brings the open one up to date; every held intent says it too."""
+    log.error("screening.unusable", code=found.code, reason=found.reason)
+    dead_letters.bury(
+        operation="screenPayers", intent_id="", attempts=1, last_error=found.reason, error_class="permanent",
+        payload={"code": found.code}, now=now,
+    )  # fmt: skip
+
+
+def all_clear(*, now: datetime) -> None:
+    """Closes it, when one is open."""
+    dead_letters.close_alarm("screenPayers", "", reason="the lists can be relied on again", actor=_ACTOR, now=now)
