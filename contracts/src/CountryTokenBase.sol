@@ -11,10 +11,16 @@ import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC2
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICountryToken} from "./interfaces/ICountryToken.sol";
 
 /// @title CountryTokenBase
 /// @notice The country token itself; the deployed contracts only choose name, symbol and country code.
+/// @dev Balances and supply are kept here and not by OpenZeppelin's ERC20, whose slots for them stay empty: a balance
+///      shares its word with the day's sum and the denylist, so that a mint writes the sum, and a transfer reads the
+///      denylist, without another word of storage. ERC20 reaches its own only in `_update`, `balanceOf` and
+///      `totalSupply`, and all three are overridden here without a call to super.
 abstract contract CountryTokenBase is
     ICountryToken,
     ERC20Burnable,
@@ -32,8 +38,17 @@ abstract contract CountryTokenBase is
 
     bytes32 public immutable countryCode;
 
+    /// @dev One word. The supply has as many bits as a balance, so no balance can overflow.
+    struct Holding {
+        uint128 balance;
+        uint96 minted; // on `day`; stops at its maximum
+        uint24 day;
+        bool denied;
+    }
+
+    uint128 private _supply;
     mapping(address minter => uint256) private _minterAllowances;
-    mapping(address account => bool) private _denied;
+    mapping(address account => Holding) private _holdings;
 
     event Rescued(address indexed token, address indexed to, uint256 amount);
 
@@ -47,15 +62,14 @@ abstract contract CountryTokenBase is
 
     /// @inheritdoc ICountryToken
     function mint(address to, uint256 amount) external onlyRole(MINTER_ROLE) {
-        uint256 available = _minterAllowances[msg.sender];
-        if (amount > available) revert MinterAllowanceExceeded(msg.sender, available, amount);
-        if (available != type(uint256).max) {
-            unchecked {
-                _minterAllowances[msg.sender] = available - amount;
-            }
-        }
-        _mint(to, amount);
-        emit TokensMinted(to, amount, msg.sender);
+        _issue(to, amount);
+    }
+
+    /// @inheritdoc ICountryToken
+    function mintWithin(address to, uint256 amount, uint256 dailyCap) external onlyRole(MINTER_ROLE) {
+        uint256 room = dailyRoom(to, dailyCap);
+        if (amount > room) revert DailyCapExceeded(to, room, amount);
+        _issue(to, amount);
     }
 
     /// @inheritdoc ICountryToken
@@ -77,7 +91,7 @@ abstract contract CountryTokenBase is
 
     /// @inheritdoc ICountryToken
     function setDenied(address account, bool denied) external onlyRole(DENYLISTER_ROLE) {
-        _denied[account] = denied;
+        _holdings[account].denied = denied;
         emit DenylistUpdated(account, denied);
     }
 
@@ -103,7 +117,27 @@ abstract contract CountryTokenBase is
 
     /// @inheritdoc ICountryToken
     function isDenied(address account) external view returns (bool) {
-        return _denied[account];
+        return _holdings[account].denied;
+    }
+
+    /// @inheritdoc ICountryToken
+    function mintedToday(address account) public view returns (uint256) {
+        Holding storage holding = _holdings[account];
+        return holding.day == _today() ? holding.minted : 0;
+    }
+
+    /// @inheritdoc ICountryToken
+    function dailyRoom(address account, uint256 dailyCap) public view returns (uint256) {
+        // The sum never passes its maximum, so a cap above it would never hold.
+        return Math.saturatingSub(Math.min(dailyCap, type(uint96).max), mintedToday(account));
+    }
+
+    function balanceOf(address account) public view override(IERC20, ERC20) returns (uint256) {
+        return _holdings[account].balance;
+    }
+
+    function totalSupply() public view override(IERC20, ERC20) returns (uint256) {
+        return _supply;
     }
 
     function paused() public view override(ICountryToken, Pausable) returns (bool) {
@@ -121,7 +155,9 @@ abstract contract CountryTokenBase is
     function _update(address from, address to, uint256 amount) internal override whenNotPaused {
         if (from != address(0)) _requireNotDenied(from);
         if (to != address(0)) _requireNotDenied(to);
-        super._update(from, to, amount);
+        if (from == address(0)) _credit(to, amount);
+        else _move(from, to, amount);
+        emit Transfer(from, to, amount);
     }
 
     /// @dev A denied account must not move the money of others either.
@@ -130,12 +166,54 @@ abstract contract CountryTokenBase is
         super._spendAllowance(holder, spender, amount);
     }
 
+    function _issue(address to, uint256 amount) private {
+        uint256 available = _minterAllowances[msg.sender];
+        if (amount > available) revert MinterAllowanceExceeded(msg.sender, available, amount);
+        if (available != type(uint256).max) {
+            unchecked {
+                _minterAllowances[msg.sender] = available - amount;
+            }
+        }
+        _mint(to, amount);
+        emit TokensMinted(to, amount, msg.sender);
+    }
+
+    /// @dev The only place where tokens and the day's sum come into being.
+    function _credit(address to, uint256 amount) private {
+        _supply = SafeCast.toUint128(_supply + amount);
+        Holding storage holding = _holdings[to];
+        uint256 minted = mintedToday(to) + amount;
+        unchecked {
+            // Fits: a balance is never above the supply.
+            holding.balance += uint128(amount);
+        }
+        // A sum that nobody asked for must not stop a mint: it stays at its maximum, which no cap exceeds.
+        holding.minted = uint96(Math.min(minted, type(uint96).max));
+        holding.day = _today();
+    }
+
+    /// @dev Leaves the day's sums of both sides alone: room neither moves nor comes back.
+    function _move(address from, address to, uint256 amount) private {
+        uint256 balance = _holdings[from].balance;
+        if (amount > balance) revert ERC20InsufficientBalance(from, balance, amount);
+        unchecked {
+            // Fits: amount <= balance <= supply. Written before `to` is read, which may be the same account.
+            _holdings[from].balance = uint128(balance - amount);
+            if (to == address(0)) _supply -= uint128(amount);
+            else _holdings[to].balance += uint128(amount);
+        }
+    }
+
     function _setMinterAllowance(address minter, uint256 allowance_) private {
         _minterAllowances[minter] = allowance_;
         emit MinterAllowanceSet(minter, allowance_);
     }
 
     function _requireNotDenied(address account) private view {
-        if (_denied[account]) revert AccountDenied(account);
+        if (_holdings[account].denied) revert AccountDenied(account);
+    }
+
+    function _today() private view returns (uint24) {
+        return uint24(block.timestamp / 1 days);
     }
 }

@@ -70,11 +70,6 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
         bool rated;
     }
 
-    struct Spent {
-        uint64 day;
-        uint128 amount;
-    }
-
     ICountryToken public immutable countryToken;
     bytes32 public immutable countryCode;
 
@@ -93,7 +88,6 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
     mapping(uint256 batch => Batch) internal _batches;
     mapping(address stablecoin => Liabilities) internal _liabilities;
     mapping(address stablecoin => mapping(address account => uint256)) internal _claims;
-    mapping(address user => Spent) internal _spent;
     RateLimiter.RefillingBucket internal _rate;
 
     constructor(address token, bytes32 countryCode_)
@@ -152,13 +146,13 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
         if (token.balanceOf(address(this)) != before + amount) revert TransferFailed();
     }
 
-    function _spentToday(address user) internal view returns (uint256) {
-        Spent memory spent = _spent[user];
-        return spent.day == _today() ? spent.amount : 0;
+    /// @dev In token units, as the country token counts; zero when there is no daily limit.
+    function _dailyCap(uint256 scale_) internal view returns (uint256) {
+        return _limits.dailyPerUser * scale_;
     }
 
-    function _today() internal view returns (uint64) {
-        return uint64(block.timestamp / 1 days);
+    function _rateLeft() internal view returns (uint256) {
+        return _limits.rated ? _rate.available(RAIL) : type(uint256).max;
     }
 
     function _raise(uint8 code, bytes memory reason) internal pure {

@@ -21,7 +21,9 @@ abstract contract EscrowMints is EscrowBase {
     /// @dev What a call reads once and then keeps for all of its items.
     struct Context {
         uint256 scale;
-        Limits limits;
+        uint256 perMint;
+        uint256 dailyCap; // in token units
+        uint256 rateLeft; // by now, with what this call has minted taken off
         uint256 complianceEpoch;
     }
 
@@ -55,6 +57,7 @@ abstract contract EscrowMints is EscrowBase {
         batchCount = uint32(tally.batch);
         _batches[tally.batch] = Batch({log: SettlementLog.write(tally.log, executed), stablecoin: _stablecoin});
         _liabilities[coin.token].backing += uint128(tally.sum);
+        _useRate(tally.sum);
         emit BatchSettled(tally.batch, payer, executed, tally.sum);
         _pull(IERC20(coin.token), payer, tally.sum);
     }
@@ -66,6 +69,7 @@ abstract contract EscrowMints is EscrowBase {
         (uint8 code, uint256 amount, bytes memory reason) = _execute(_context(coin.scale), intentId, head);
         if (code != SkipCodes.NONE) _raise(code, reason);
         _back(coin.token, amount);
+        _useRate(amount);
     }
 
     /// @inheritdoc IMintEscrowRail
@@ -95,16 +99,23 @@ abstract contract EscrowMints is EscrowBase {
             ++executed;
         }
         _back(coin.token, sum);
+        _useRate(sum);
     }
 
     function _context(uint256 scale_) private returns (Context memory) {
-        return Context({scale: scale_, limits: _limits, complianceEpoch: _nextComplianceEpoch()});
+        return Context({
+            scale: scale_,
+            perMint: _limits.perMint,
+            dailyCap: _dailyCap(scale_),
+            rateLeft: _rateLeft(),
+            complianceEpoch: _nextComplianceEpoch()
+        });
     }
 
     function _settle(Context memory context, Tally memory tally, Settlement calldata item) private {
         (address user, uint256 amount, bytes32 txRef) = (item.user, item.amount, item.txRef);
         bytes32 intentId = computeServiceIntentId(txRef);
-        uint8 code = _admit(intentId, user, amount, context.limits.perMint);
+        uint8 code = _admit(intentId, user, amount, context.perMint);
         if (code == SkipCodes.NONE) code = _clear(context, user, amount);
         if (code == SkipCodes.NONE) {
             _heads[intentId] = IntentHead.pack(user, IntentHead.EXECUTED, tally.executed, tally.batch);
@@ -128,9 +139,7 @@ abstract contract EscrowMints is EscrowBase {
         address user = head.user();
         amount = _bodies[intentId].amount;
         // The limit may have been lowered since the deposit.
-        if (context.limits.perMint != 0 && amount > context.limits.perMint) {
-            return (SkipCodes.OVER_PER_MINT_LIMIT, amount, "");
-        }
+        if (context.perMint != 0 && amount > context.perMint) return (SkipCodes.OVER_PER_MINT_LIMIT, amount, "");
         code = _clear(context, user, amount);
         if (code != SkipCodes.NONE) return (code, amount, "");
         _heads[intentId] = head.withState(IntentHead.EXECUTED);
@@ -146,27 +155,49 @@ abstract contract EscrowMints is EscrowBase {
         owed.backing += uint128(amount);
     }
 
-    /// @dev Compliance and limits, read only.
+    function _useRate(uint256 amount) private {
+        if (_limits.rated) _rate.consume(RAIL, amount);
+    }
+
+    /// @dev Compliance and the rate, read only. The daily limit is the token's to hold, for it keeps the sum.
     function _clear(Context memory context, address user, uint256 amount) private returns (uint8) {
         if (!_isCompliant(context.complianceEpoch, user)) return SkipCodes.NOT_COMPLIANT;
-        uint256 daily = context.limits.dailyPerUser;
-        if (daily != 0 && _spentToday(user) + amount > daily) return SkipCodes.OVER_DAILY_LIMIT;
-        if (context.limits.rated && amount > _rate.available(RAIL)) return SkipCodes.RATE_LIMITED;
-        return SkipCodes.NONE;
+        if (amount <= context.rateLeft) return SkipCodes.NONE;
+        // Of two limits the one that lasts longer is told.
+        return _isOverDaily(context, user, amount) ? SkipCodes.OVER_DAILY_LIMIT : SkipCodes.RATE_LIMITED;
+    }
+
+    function _isOverDaily(Context memory context, address user, uint256 amount) private view returns (bool) {
+        return context.dailyCap != 0 && amount * context.scale > countryToken.dailyRoom(user, context.dailyCap);
     }
 
     function _mint(Context memory context, address user, uint256 amount) private returns (uint8, bytes memory) {
-        try countryToken.mint(user, amount * context.scale) {
-            if (context.limits.dailyPerUser != 0) {
-                _spent[user] = Spent({day: _today(), amount: uint128(_spentToday(user) + amount)});
+        (bool minted, bytes memory reason) = _issue(user, amount * context.scale, context.dailyCap);
+        if (minted) {
+            context.rateLeft -= amount;
+            return (SkipCodes.NONE, reason);
+        }
+        // Running out of gas leaves no reason. Skipping for it would report a sound payment as refused.
+        if (reason.length < 4) revert MintCallFailed();
+        bytes4 refusal = bytes4(reason);
+        if (refusal == ICountryToken.DailyCapExceeded.selector) return (SkipCodes.OVER_DAILY_LIMIT, reason);
+        if (refusal == ICountryToken.MinterAllowanceExceeded.selector) return (SkipCodes.MINTER_ALLOWANCE, reason);
+        return (SkipCodes.TOKEN_REFUSED, reason);
+    }
+
+    /// @dev A cap of zero is none.
+    function _issue(address user, uint256 tokens, uint256 dailyCap) private returns (bool, bytes memory reason) {
+        if (dailyCap == 0) {
+            try countryToken.mint(user, tokens) {
+                return (true, reason);
+            } catch (bytes memory refusal) {
+                return (false, refusal);
             }
-            if (context.limits.rated) _rate.consume(RAIL, amount);
-            return (SkipCodes.NONE, "");
-        } catch (bytes memory reason) {
-            // Running out of gas leaves no reason. Skipping for it would report a sound payment as refused.
-            if (reason.length < 4) revert MintCallFailed();
-            bool exhausted = bytes4(reason) == ICountryToken.MinterAllowanceExceeded.selector;
-            return (exhausted ? SkipCodes.MINTER_ALLOWANCE : SkipCodes.TOKEN_REFUSED, reason);
+        }
+        try countryToken.mintWithin(user, tokens, dailyCap) {
+            return (true, reason);
+        } catch (bytes memory refusal) {
+            return (false, refusal);
         }
     }
 

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.27;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
 import {IMintEscrow} from "../interfaces/IMintEscrow.sol";
 import {IMintEscrowRail} from "../interfaces/IMintEscrowRail.sol";
 import {Head, IntentHead} from "../libraries/IntentHead.sol";
@@ -12,8 +11,6 @@ import {EscrowBase} from "./EscrowBase.sol";
 /// @title EscrowViews
 /// @notice Everything that only reads.
 abstract contract EscrowViews is EscrowBase {
-    using RateLimiter for RateLimiter.RefillingBucket;
-
     function usdStablecoin() external view returns (IERC20) {
         return IERC20(_stablecoins[_stablecoin].token);
     }
@@ -82,17 +79,16 @@ abstract contract EscrowViews is EscrowBase {
         return (_limits.perMint, _limits.dailyPerUser);
     }
 
-    /// @notice What `user` may still be minted today; the maximum when no daily limit is set.
+    /// @notice What `user` may still be minted today, in whole stablecoin units; the maximum when no daily limit is set.
     function dailyAllowance(address user) external view returns (uint256) {
-        uint256 limit = _limits.dailyPerUser;
-        if (limit == 0) return type(uint256).max;
-        uint256 spent = _spentToday(user);
-        return spent < limit ? limit - spent : 0;
+        uint256 scale_ = _stablecoins[_stablecoin].scale;
+        uint256 cap = _dailyCap(scale_);
+        return cap == 0 ? type(uint256).max : countryToken.dailyRoom(user, cap) / scale_;
     }
 
     /// @notice What the rail may mint right now; the maximum when no rate limit is set.
     function rateAllowance() external view returns (uint256) {
-        return _limits.rated ? _rate.available(RAIL) : type(uint256).max;
+        return _rateLeft();
     }
 
     function _status(Head head) private pure returns (MintStatus) {

@@ -14,7 +14,8 @@ import {IMintEscrow} from "./IMintEscrow.sol";
 ///    allowance, or a token call that ran out of gas.
 ///  - The treasury's allowance to the escrow is the most that an abused executor key can mint. Keep it finite, and
 ///    configure limits.
-///  - Daily limits count UTC calendar days, so twice the limit can pass around midnight.
+///  - Daily limits count UTC calendar days, so twice the limit can pass around midnight. The country token keeps the
+///    sum: what other minters issued to the user on the day counts, also before the limit was set.
 interface IMintEscrowRail is IMintEscrow {
     /// @notice One confirmed payment. `txRef` must be globally unique: a payment's identity, never a display reference.
     struct Settlement {

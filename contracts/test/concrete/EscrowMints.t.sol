@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.27;
 
+import {MintEscrow} from "../../src/MintEscrow.sol";
 import {ICountryToken} from "../../src/interfaces/ICountryToken.sol";
 import {IUserRegistry} from "../../src/interfaces/IUserRegistry.sol";
 import {IMintEscrow, IMintEscrowRail, RailTest, SkipCodes, Vm} from "../utils/RailTest.sol";
+import {MockCoin} from "../mocks/BadTokens.sol";
 
 /// executeMint
 /// ├── when the caller is no executor, the id is unknown or terminal: reverts
@@ -112,6 +114,121 @@ contract EscrowMintsTest is RailTest {
         assertEq(escrow.dailyAllowance(alice), type(uint256).max);
     }
 
+    function test_TheDailyLimitCountsWhatWasMintedBeforeItWasSet() public {
+        settle(one(alice, AMOUNT, REF));
+        assertEq(escrow.dailyAllowance(alice), type(uint256).max);
+        escrow.setLimits(0, uint96(AMOUNT + 1));
+        assertEq(escrow.dailyAllowance(alice), 1);
+        expectSkip(serviceId(REF_2), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(two(alice, 2, REF_2, alice, 1, REF_3)), 1);
+    }
+
+    function test_TheDailyLimitCountsOtherMintersToo() public {
+        escrow.setLimits(0, uint96(AMOUNT));
+        token.addMinter(stranger);
+        vm.prank(stranger);
+        token.mint(alice, AMOUNT - 1);
+        assertEq(escrow.dailyAllowance(alice), 1);
+        MintEscrow successor = newEscrow(address(usd));
+        successor.setLimits(0, uint96(AMOUNT));
+        assertEq(successor.dailyAllowance(alice), 1);
+        expectSkip(serviceId(REF), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(two(alice, 2, REF, alice, 1, REF_2)), 1);
+    }
+
+    function test_BurningAndPassingOnGiveNoRoomBack() public {
+        escrow.setLimits(0, uint96(AMOUNT));
+        settle(one(alice, AMOUNT, REF));
+        vm.startPrank(alice);
+        token.transfer(bob, AMOUNT / 4);
+        token.burn(AMOUNT / 4);
+        token.approve(address(escrow), AMOUNT / 4);
+        escrow.redeem(AMOUNT / 4, alice);
+        vm.stopPrank();
+        assertEq(escrow.dailyAllowance(alice), 0);
+        assertEq(escrow.dailyAllowance(bob), AMOUNT);
+        expectSkip(serviceId(REF_2), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(one(alice, 1, REF_2)), 0);
+    }
+
+    function test_TheDailyLimitIsOfStablecoinUnits() public {
+        MockCoin coin = new MockCoin(6);
+        escrow.setStablecoin(address(coin));
+        coin.mint(treasury, 10);
+        vm.prank(treasury);
+        coin.approve(address(escrow), 10);
+        escrow.setLimits(0, 5);
+        expectSkip(serviceId(REF), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(two(alice, 6, REF, alice, 4, REF_2)), 1);
+        assertEq(token.balanceOf(alice), 4e12);
+        assertEq(escrow.dailyAllowance(alice), 1);
+        // Less than a unit is no room.
+        token.addMinter(stranger);
+        vm.prank(stranger);
+        token.mint(alice, 1);
+        assertEq(escrow.dailyAllowance(alice), 0);
+        expectSkip(serviceId(REF_3), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(one(alice, 1, REF_3)), 0);
+    }
+
+    /// A limit that scaled up has more bits than the token's sum still holds, at the greatest sum.
+    function test_ADailyLimitTooLargeForTheSumStillHolds() public {
+        MockCoin coin = new MockCoin(0);
+        escrow.setStablecoin(address(coin));
+        coin.mint(treasury, type(uint96).max);
+        vm.prank(treasury);
+        coin.approve(address(escrow), type(uint96).max);
+        escrow.setLimits(0, type(uint96).max);
+        uint256 most = type(uint96).max / 1e18;
+        assertEq(escrow.dailyAllowance(alice), most);
+        expectSkip(serviceId(REF), SkipCodes.OVER_DAILY_LIMIT);
+        assertEq(settle(two(alice, most + 1, REF, alice, most, REF_2)), 1);
+        assertEq(escrow.dailyAllowance(alice), 0);
+    }
+
+    function test_AnAmountBeyondTheSupplyIsRefusedAndRefundable() public {
+        MockCoin coin = new MockCoin(0);
+        escrow.setStablecoin(address(coin));
+        coin.mint(alice, type(uint96).max);
+        vm.startPrank(alice);
+        coin.approve(address(escrow), type(uint96).max);
+        bytes32 id = escrow.submitIntent(type(uint96).max, KES, REF);
+        vm.stopPrank();
+        expectSkip(id, SkipCodes.TOKEN_REFUSED);
+        assertEq(executeBatch(ids(id)), 0);
+        vm.prank(executor);
+        escrow.refundIntent(id, "");
+        assertEq(coin.balanceOf(alice), type(uint96).max);
+    }
+
+    function test_OfTwoLimitsTheDailyOneIsTold() public {
+        escrow.setLimits(0, uint96(AMOUNT));
+        escrow.setRateLimit(1 days, uint208(AMOUNT));
+        expectSkip(serviceId(REF), SkipCodes.OVER_DAILY_LIMIT);
+        settle(one(alice, AMOUNT + 1, REF));
+        settle(one(alice, AMOUNT, REF_2));
+        expectSkip(serviceId(REF), SkipCodes.RATE_LIMITED);
+        settle(one(bob, AMOUNT, REF));
+        bytes32 id = submit(alice, 1, REF);
+        vm.expectRevert(IMintEscrowRail.OverDailyLimit.selector);
+        execute(id);
+        // At once as much as the day leaves room for: the rate alone is in the way.
+        escrow.setLimits(0, uint96(AMOUNT + 1));
+        vm.expectRevert(IMintEscrowRail.RateLimited.selector);
+        execute(id);
+    }
+
+    function test_TheRateHoldsWithinABatchAndAcrossThem() public {
+        escrow.setRateLimit(1 days, uint208(2 * AMOUNT));
+        expectSkip(serviceId(REF_2), SkipCodes.RATE_LIMITED);
+        assertEq(settle(two(alice, AMOUNT, REF, bob, AMOUNT + 1, REF_2)), 1);
+        assertEq(escrow.rateAllowance(), AMOUNT);
+        bytes32[] memory list = ids(submit(alice, AMOUNT - 1, REF), submit(bob, 2, REF));
+        expectSkip(list[1], SkipCodes.RATE_LIMITED);
+        assertEq(executeBatch(list), 1);
+        assertEq(escrow.rateAllowance(), 1);
+    }
+
     function test_RevertWhen_TheRateIsUsedUp() public {
         assertEq(escrow.rateAllowance(), type(uint256).max);
         escrow.setRateLimit(100, uint208(AMOUNT));
@@ -147,11 +264,15 @@ contract EscrowMintsTest is RailTest {
     function test_RevertWhen_TheMintFailsWithoutAReason() public {
         bytes32 id = submit(alice, AMOUNT, REF);
         vm.mockCallRevert(address(token), abi.encodeWithSelector(ICountryToken.mint.selector), "");
+        vm.mockCallRevert(address(token), abi.encodeWithSelector(ICountryToken.mintWithin.selector), "");
         vm.expectRevert(IMintEscrowRail.MintCallFailed.selector);
         execute(id);
         vm.prank(executor);
         vm.expectRevert(IMintEscrowRail.MintCallFailed.selector);
         escrow.settleBatch(one(alice, AMOUNT, REF_2));
+        escrow.setLimits(0, uint96(AMOUNT));
+        vm.expectRevert(IMintEscrowRail.MintCallFailed.selector);
+        execute(id);
     }
 
     // ----------------------------------------------------------------------------------------- executeMintBatch

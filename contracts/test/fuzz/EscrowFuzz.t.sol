@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.27;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {MintEscrow} from "../../src/MintEscrow.sol";
 import {IMintEscrow, IMintEscrowRail, RailTest} from "../utils/RailTest.sol";
 import {MockCoin} from "../mocks/BadTokens.sol";
@@ -35,7 +36,9 @@ contract EscrowFuzzTest is RailTest {
 
     function testFuzz_ValueIsKeptAcrossDecimals(uint8 decimals, uint96 amount, uint96 back) public {
         decimals = uint8(bound(decimals, 0, 18));
-        amount = uint96(bound(amount, 1, type(uint96).max));
+        uint256 scale = 10 ** (18 - decimals);
+        // Beyond its supply the token refuses.
+        amount = uint96(bound(amount, 1, Math.min(type(uint96).max, type(uint128).max / scale)));
         back = uint96(bound(back, 1, amount));
         MockCoin coin = new MockCoin(decimals);
         MintEscrow other = newEscrow(address(coin));
@@ -44,7 +47,6 @@ contract EscrowFuzzTest is RailTest {
         coin.approve(address(other), amount);
         vm.prank(executor);
         other.settleBatch(one(alice, amount, REF));
-        uint256 scale = 10 ** (18 - decimals);
         assertEq(token.balanceOf(alice), amount * scale);
         vm.startPrank(alice);
         token.approve(address(other), type(uint256).max);
@@ -52,6 +54,30 @@ contract EscrowFuzzTest is RailTest {
         vm.stopPrank();
         assertEq(coin.balanceOf(alice), back);
         assertEq(token.totalSupply(), coin.balanceOf(address(other)) * scale);
+    }
+
+    /// The cap in units of the stablecoin is kept exactly, whatever its decimals and however the day was shared out.
+    function testFuzz_TheDailyLimitIsKeptAcrossDecimals(uint8 decimals, uint96 limit, uint96 aside, uint96 amount)
+        public
+    {
+        decimals = uint8(bound(decimals, 0, 18));
+        amount = uint96(bound(amount, 1, type(uint96).max));
+        MockCoin coin = new MockCoin(decimals);
+        MintEscrow other = newEscrow(address(coin));
+        coin.mint(treasury, amount);
+        vm.prank(treasury);
+        coin.approve(address(other), amount);
+        other.setLimits(0, limit);
+        token.addMinter(address(this));
+        token.mint(alice, aside);
+        uint256 scale = 10 ** (18 - decimals);
+        uint256 cap = Math.min(limit * scale, type(uint96).max);
+        bool fits = limit == 0 ? aside + amount * scale <= type(uint128).max : aside + amount * scale <= cap;
+        uint256 room = cap > aside ? (cap - aside) / scale : 0;
+        assertEq(other.dailyAllowance(alice), limit == 0 ? type(uint256).max : room);
+        vm.prank(executor);
+        assertEq(other.settleBatch(one(alice, amount, REF)), fits ? 1 : 0);
+        assertEq(token.balanceOf(alice), fits ? aside + amount * scale : aside);
     }
 
     function testFuzz_OnlyCompliantUsersAreMintedTo(uint8 score, bytes32 attestation, bool verified) public {

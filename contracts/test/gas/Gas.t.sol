@@ -27,14 +27,7 @@ contract GasTest is RailTest {
     }
 
     function test_GasSettleBatch() public {
-        uint256[] memory samples = new uint256[](ROUNDS);
-        for (uint256 i = 0; i < ROUNDS; ++i) {
-            IMintEscrowRail.Settlement[] memory items = batch(BATCH);
-            vm.prank(executor);
-            escrow.settleBatch(items);
-            samples[i] = spent() / BATCH;
-        }
-        record("settleBatch per intent, batch 100", median(samples), SETTLE_GOAL);
+        record("settleBatch per intent, batch 100", median(settlements()), SETTLE_GOAL);
     }
 
     function test_GasSubmitIntentsForThenExecuteMintBatch() public {
@@ -61,16 +54,13 @@ contract GasTest is RailTest {
         escrow.setLimits(1e24, 1e24);
         escrow.setRateLimit(1 days, 1e30);
         settle(batch(1));
-        IMintEscrowRail.Settlement[] memory items = batch(BATCH);
-        vm.prank(executor);
-        escrow.settleBatch(items);
-        record("settleBatch per intent, batch 100, every limit on", spent() / BATCH, 105_000);
+        record("settleBatch per intent, batch 100, every limit on", median(settlements()), SETTLE_GOAL);
     }
 
     function test_GasSingles() public {
         uint256[] memory submits = new uint256[](ROUNDS);
         uint256[] memory executions = new uint256[](ROUNDS);
-        uint256[] memory settlements = new uint256[](ROUNDS);
+        uint256[] memory settled = new uint256[](ROUNDS);
         for (uint256 i = 0; i < ROUNDS; ++i) {
             IMintEscrowRail.Settlement[] memory items = batch(1);
             address user = items[0].user;
@@ -86,12 +76,43 @@ contract GasTest is RailTest {
             items = batch(1);
             vm.prank(executor);
             escrow.settleBatch(items);
-            settlements[i] = spent();
+            settled[i] = spent();
         }
         // The reference implementation, measured: 178,187 and 132,749.
         record("submitIntent", median(submits), 178_187);
         record("executeMint", median(executions), 132_749);
-        record("settleBatch of one", median(settlements), 310_936);
+        record("settleBatch of one", median(settled), 310_936);
+    }
+
+    /// Most of all what a holder pays for. The bounds are the figures with balance and denylist in a word each.
+    function test_GasToken() public {
+        address minter = makeAddr("minter");
+        token.addMinter(minter);
+        vm.prank(minter);
+        token.mint(alice, AMOUNT);
+        record("token mint to a new holder", spent(), 62_498);
+        vm.prank(minter);
+        token.mint(alice, AMOUNT);
+        record("token mint to a holder", spent(), 45_398);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT / 4);
+        record("token transfer to a new holder", spent(), 58_465);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT / 4);
+        record("token transfer to a holder", spent(), 41_365);
+        vm.prank(alice);
+        token.burn(AMOUNT / 4);
+        record("token burn", spent(), 38_414);
+    }
+
+    function settlements() internal returns (uint256[] memory samples) {
+        samples = new uint256[](ROUNDS);
+        for (uint256 i = 0; i < ROUNDS; ++i) {
+            IMintEscrowRail.Settlement[] memory items = batch(BATCH);
+            vm.prank(executor);
+            escrow.settleBatch(items);
+            samples[i] = spent() / BATCH;
+        }
     }
 
     function batch(uint256 size) internal returns (IMintEscrowRail.Settlement[] memory items) {

@@ -85,6 +85,14 @@ contract EscrowProofs {
         else assert(executed == 1 && token.totalSupply() == amount);
     }
 
+    function check_NoDailyLimitIsPassed(uint96 limit, uint96 first, uint96 second, bytes32 ref, bytes32 next) public {
+        if (limit == 0 || ref == next) return;
+        escrow.setLimits(0, limit);
+        uint256 executed = settle(first, ref) + settle(second, next);
+        assert(token.totalSupply() <= limit);
+        if (first != 0 && second != 0 && uint256(first) + second <= limit) assert(executed == 2);
+    }
+
     function settle(uint256 amount, bytes32 ref) internal returns (uint256) {
         IMintEscrowRail.Settlement[] memory items = new IMintEscrowRail.Settlement[](1);
         items[0] = IMintEscrowRail.Settlement({user: address(this), amount: amount, txRef: ref});

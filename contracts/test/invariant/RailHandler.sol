@@ -30,6 +30,7 @@ contract RailHandler is Test {
     mapping(address => mapping(uint256 => uint256)) public countedOn;
 
     uint256 public executed;
+    uint256 public aside;
     uint256 public burned;
     uint256 public redeemed;
     uint256 public calls;
@@ -151,6 +152,32 @@ contract RailHandler is Test {
         _observe();
     }
 
+    function transfer(uint256 from, uint256 to, uint256 amount) external {
+        address holder = _user(from);
+        amount = bound(amount, 0, token.balanceOf(holder) + 1);
+        vm.prank(holder);
+        try token.transfer(_user(to), amount) {} catch {}
+        _observe();
+    }
+
+    /// @dev As another minter of the same token does, with a cap of its own or with none.
+    function mintAside(uint256 user, uint256 amount, uint256 cap) external {
+        address to = _user(user);
+        amount = bound(amount, 0, MAX_AMOUNT);
+        uint256 today = block.timestamp / 1 days;
+        bool capped = cap % 2 == 0;
+        cap = bound(cap, MAX_AMOUNT, 4 * MAX_AMOUNT);
+        bytes memory payload =
+            capped ? abi.encodeCall(token.mintWithin, (to, amount, cap)) : abi.encodeCall(token.mint, (to, amount));
+        (bool minted,) = address(token).call(payload);
+        if (minted) {
+            aside += amount;
+            countedOn[to][today] += amount;
+            if (capped && amount != 0 && countedOn[to][today] > cap) overCap = true;
+        }
+        _observe();
+    }
+
     function judge(uint256 user, uint8 score, bool verified, bool denied) external {
         registry.updateUser(_user(user), score % 101, KYC, verified || score % 4 != 0);
         token.setDenied(_user(user), denied && score % 5 == 0);
@@ -215,11 +242,14 @@ contract RailHandler is Test {
             if (!registry.isCompliant(user)) mintedUncleared = true;
             if (escrow.halted()) mintedHalted = true;
             if (perMint != 0 && amount > perMint) overCap = true;
-            // The escrow counts a user's day from the moment a daily limit is set.
-            if (daily == 0) continue;
+            // Counted without a limit too: one that is set later holds for the whole day.
             countedOn[user][today] += amount;
-            if (countedOn[user][today] > daily) overCap = true;
+            if (daily != 0 && countedOn[user][today] > daily) overCap = true;
         }
+    }
+
+    function userCount() external view returns (uint256) {
+        return users.length;
     }
 
     function intentCount() external view returns (uint256) {

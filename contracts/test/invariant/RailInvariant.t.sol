@@ -24,7 +24,8 @@ contract RailInvariantTest is RailTest {
         rail.grantRole(rail.COMPLIANCE_OFFICER_ROLE(), address(handler));
         registry.addComplianceOfficer(address(handler));
         token.grantRole(token.DENYLISTER_ROLE(), address(handler));
-        for (uint256 i = 0; i < 4; ++i) {
+        token.addMinter(address(handler));
+        for (uint256 i = 0; i < handler.userCount(); ++i) {
             clear(handler.users(i));
         }
     }
@@ -60,9 +61,9 @@ contract RailInvariantTest is RailTest {
         assertLe(pending + backing + claimable, coin.balanceOf(address(rail)));
     }
 
-    /// I2: token supply = executed - burned.
-    function invariant_I2_SupplyIsExecutedMinusBurned() public view {
-        assertEq(token.totalSupply(), handler.executed() - handler.burned());
+    /// I2: token supply = executed + minted by others - burned.
+    function invariant_I2_SupplyIsMintedMinusBurned() public view {
+        assertEq(token.totalSupply(), handler.executed() + handler.aside() - handler.burned());
     }
 
     /// I3: executed, refunded and failed stay so; *forbidden*: any transition out of them.
@@ -75,7 +76,7 @@ contract RailInvariantTest is RailTest {
         assertFalse(handler.mintedUncleared());
     }
 
-    /// I5: the per-mint and daily limits hold when configured.
+    /// I5: the per-mint and daily limits hold when configured, the daily one over everything minted on the day.
     function invariant_I5_CapsHold() public view {
         assertFalse(handler.overCap());
     }
@@ -95,5 +96,22 @@ contract RailInvariantTest is RailTest {
         (uint256 pending, uint256 backing,) = rail.liabilities(address(coin));
         assertEq(pending, sum);
         assertEq(backing, handler.executed() - handler.redeemed());
+    }
+
+    /// I9: the balances are the supply.
+    function invariant_I9_BalancesSumToTheSupply() public view {
+        uint256 sum;
+        for (uint256 i = 0; i < handler.userCount(); ++i) {
+            sum += token.balanceOf(handler.users(i));
+        }
+        assertEq(sum, token.totalSupply());
+    }
+
+    /// I10: the day's sum that the token keeps for a holder is what was minted to them today.
+    function invariant_I10_TheSumOfTheDayIsWhatWasMinted() public view {
+        for (uint256 i = 0; i < handler.userCount(); ++i) {
+            address user = handler.users(i);
+            assertEq(token.mintedToday(user), handler.countedOn(user, block.timestamp / 1 days));
+        }
     }
 }

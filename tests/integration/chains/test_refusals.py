@@ -13,10 +13,16 @@ PAUSE, UNPAUSE = (bytes(keccak(text=f"{name}()")[:4]) for name in ("pause", "unp
 
 
 def _switch(rail: Rail, data: bytes) -> None:
-    """Pauses or unpauses the escrow, as the deployer may."""
+    """Pauses or unpauses the escrow or sets its limits, as the deployer may."""
     deployer = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
     rail.send_as(deployer, rail.escrow, data)
     rail.mine()
+
+
+def _limit(rail: Rail, *, daily: int) -> None:
+    """Sets the escrow's daily limit per user; zero is none."""
+    selector = bytes(keccak(text="setLimits(uint96,uint96)")[:4])
+    _switch(rail, selector + bytes(32) + daily.to_bytes(32, "big"))
 
 
 def _strangers_transaction(rail: Rail, to: str, data: bytes = b"") -> None:
@@ -34,6 +40,19 @@ def test_a_payer_who_is_not_compliant_is_skipped_and_the_batch_goes_on(rail: Rai
     told = {intent: (kind, code) for kind, code, intent in rail.take_all()}
     assert told[bad.intent_id] == ("released", "not_compliant")
     assert {told[order.intent_id] for order in good} == {("executed", "")}
+
+
+def test_what_would_pass_the_daily_limit_is_skipped_and_told_as_such(rail: Rail) -> None:
+    rail.register([rail.user(888)])
+    _limit(rail, daily=2 * TOKEN)
+    within, beyond, rest = (rail.order(888, amount=amount) for amount in (TOKEN, TOKEN + 1, TOKEN))
+    rail.reserve([within, beyond, rest])
+    rail.finish()
+    _limit(rail, daily=0)
+    told = {intent: (kind, code) for kind, code, intent in rail.take_all()}
+    assert told[beyond.intent_id] == ("released", "over_daily_limit")
+    assert told[within.intent_id] == told[rest.intent_id] == ("executed", "")
+    assert list(rail.mints([within.intent_id, beyond.intent_id, rest.intent_id]).values()) == [1, 0, 1]
 
 
 def test_a_released_intent_may_be_ordered_again_and_is_minted_once(rail: Rail) -> None:
