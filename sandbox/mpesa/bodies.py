@@ -67,9 +67,9 @@ def c2b_body(payment: Payment, *, org_balance_cents: int | None) -> dict[str, An
         "OrgAccountBalance": "" if org_balance_cents is None else shillings(org_balance_cents),
         "ThirdPartyTransID": "",
         "MSISDN": masked(payment.msisdn),
-        "FirstName": "JANE",
-        "MiddleName": "",
-        "LastName": "",
+        "FirstName": payment.names[0],
+        "MiddleName": payment.names[1],
+        "LastName": payment.names[2],
     }
 
 

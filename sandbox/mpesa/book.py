@@ -11,7 +11,8 @@ from sandbox.mpesa.replies import shillings
 
 @dataclass(frozen=True)
 class Payment:
-    """Money a customer paid. `notice` is the gateway form to resend until it is acknowledged."""
+    """Money a customer paid. `notice` is the gateway form to resend until it is acknowledged; `names` are the first,
+    the middle and the last, of which newer C2B callbacks fill the first only."""
 
     receipt: str
     channel: str
@@ -22,6 +23,7 @@ class Payment:
     paid_at: float
     checkout_id: str = ""
     notice: dict[str, Any] | None = None
+    names: tuple[str, str, str] = ("JANE", "", "")
 
 
 @dataclass(frozen=True)

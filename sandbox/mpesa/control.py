@@ -93,12 +93,13 @@ class Control:
 
     def pay(self, request: Request) -> Reply:
         """POST /_sandbox/pay: a customer pays by bill number (C2B)."""
-        body = _object(request, {"amount", "billRef", "msisdn", "shortcode"})
+        body = _object(request, {"amount", "billRef", "msisdn", "shortcode", "names"})
         paid = self._customers.pay_bill(
             shortcode=_text(body, "shortcode", self._shortcode),
             cents=_cents(body),
             msisdn=_msisdn(body, "msisdn"),
             reference=_text(body, "billRef"),
+            names=_names(body),
         )
         return Reply(200, paid)
 
@@ -132,6 +133,14 @@ def _object(request: Request, known: set[str] | None = None) -> dict[str, Any]:
     if unknown:
         raise control_refusal(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known or ()))}")
     return body
+
+
+def _names(body: dict[str, Any]) -> tuple[str, str, str]:
+    """First, middle, last, sent as they are given: masked, empty or nonsense."""
+    names = body.get("names", ["JANE", "", ""])
+    if not isinstance(names, list) or len(names) != 3 or not all(isinstance(name, str) for name in names):
+        raise control_refusal('names must be a list of three texts, such as ["JANE", "", "DOE"]')
+    return names[0], names[1], names[2]
 
 
 def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:

@@ -70,7 +70,9 @@ class Customers:
             self._confirm(payment)
         return payment
 
-    def pay_bill(self, *, shortcode: str, cents: int, msisdn: str, reference: str) -> dict[str, Any]:
+    def pay_bill(
+        self, *, shortcode: str, cents: int, msisdn: str, reference: str, names: tuple[str, str, str]
+    ) -> dict[str, Any]:
         """Pay a bill: validation if registered, then the money, then the confirmation."""
         payment = Payment(
             receipt=self._ids.receipt(),
@@ -80,6 +82,7 @@ class Customers:
             reference=reference,
             shortcode=shortcode,
             paid_at=time.time(),
+            names=names,
         )
         refused = self._refused_by_validation(payment)
         if refused is not None:

@@ -48,13 +48,13 @@ class Receipted:
 # one JSON text: psycopg writes arrays element by element in Python, which costs more than the statement itself.
 _INSERT = """
     INSERT INTO rb_core_inbox_event (provider, channel, event_key, receipt, credits, digest, raw, tx_ref, amount_minor,
-        currency, phone, occurred_at, received_at, state, intent_id, due_at, fence, attempts, last_error)
+        currency, phone, payer_name, occurred_at, received_at, state, intent_id, due_at, fence, attempts, last_error)
     SELECT provider, channel, event_key, receipt, credits, decode(digest, 'hex'), decode(raw, 'hex'), tx_ref,
-        amount_minor, currency, phone, occurred_at, %(now)s, state, intent_id, due_at, 0, 0, ''
+        amount_minor, currency, phone, payer_name, occurred_at, %(now)s, state, intent_id, due_at, 0, 0, ''
       FROM json_to_recordset(%(rows)s::json)
         AS t(provider text, channel text, event_key text, receipt text, credits bool, digest text, raw text,
-             tx_ref text, amount_minor bigint, currency text, phone text, occurred_at timestamptz, state text,
-             intent_id text, due_at timestamptz)
+             tx_ref text, amount_minor bigint, currency text, phone text, payer_name text, occurred_at timestamptz,
+             state text, intent_id text, due_at timestamptz)
      ORDER BY provider, event_key
     ON CONFLICT DO NOTHING
     RETURNING id, provider, event_key, digest
@@ -109,6 +109,7 @@ def _row(draft: Draft) -> dict[str, object]:
         "amount_minor": event.paid.minor if event.paid else 0,
         "currency": event.paid.currency if event.paid else "",
         "phone": event.phone,
+        "payer_name": event.payer_name,
         "occurred_at": event.occurred_at.isoformat() if event.occurred_at else None,
         "state": draft.state.value,
         "intent_id": draft.intent_id,

@@ -39,6 +39,8 @@ class InboxEvent(WorkRow):
     amount_minor = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3, default="", blank=True)
     phone = models.CharField(max_length=32, default="", blank=True)
+    # The database has the default too: processes of the version before go on storing events during an upgrade.
+    payer_name = models.CharField(max_length=320, default="", db_default="", blank=True)
     occurred_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
     state = models.CharField(max_length=12, choices=EventState.choices)

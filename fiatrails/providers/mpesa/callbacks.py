@@ -117,7 +117,8 @@ def poll_key(checkout_id: str) -> str:
 
 def parse_c2b(raw: bytes) -> C2bPayment:
     """A validation or a confirmation. `event.tx_ref` is what the payer typed, trimmed; empty when it cannot be a
-    txRef at all (the money is real all the same)."""
+    txRef at all (the money is real all the same). So does a name that is none: newer forms leave all but the first
+    empty, and some are masked."""
     body = fields.json_object(raw)
     receipt = fields.receipt(body.get("TransID"), "TransID")
     event = PaymentEvent(
@@ -131,6 +132,7 @@ def parse_c2b(raw: bytes) -> C2bPayment:
         occurred_at=fields.local_time(body.get("TransTime")),
         raw=raw,
         trusted=False,
+        payer_name=fields.payer_name(body.get("FirstName"), body.get("MiddleName"), body.get("LastName")),
     )
     return C2bPayment(fields.words(body.get("BusinessShortCode"), 16), event)
 

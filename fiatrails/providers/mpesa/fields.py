@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -17,6 +18,8 @@ EAT = timezone(timedelta(hours=3), "EAT")
 _RECEIPT = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
 _TX_REF = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?", re.ASCII)
 _LOCAL_TIME = re.compile(r"[0-9]{14}", re.ASCII)
+# "J*** D**", "XXXX DOE": M-PESA hides names in one form, gateways in another.
+_MASKED = re.compile(r"[*#\u2022\u25cf\u2588\ufffd]|\b[xX]{2,}\b")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
@@ -101,6 +104,23 @@ def words(value: object, limit: int = 200) -> str:
         value = format(value, "f") if -36 < value.adjusted() < 36 else ""
     text = value if isinstance(value, str) else str(value)
     return "".join(c if " " <= c <= "~" else " " for c in text[: 4 * limit]).strip()[:limit]
+
+
+def payer_name(*parts: object) -> str:
+    """One line of the parts of a name: letters of any script kept, blanks made one, marks without a shape left out; at
+    most 100 characters of each part. Empty when no letter is left, and when any part is masked: half a name would be
+    screened as if it were a whole one."""
+    texts = [part[:100] for part in parts if isinstance(part, str)]
+    if any(_MASKED.search(text) for text in texts):
+        return ""
+    plain = " ".join("".join(map(_shown, " ".join(texts))).split())
+    return plain if any(character.isalpha() for character in plain) else ""
+
+
+def _shown(character: str) -> str:
+    """Controls become blanks, and so do halves of surrogate pairs, which JSON can carry and PostgreSQL cannot."""
+    category = unicodedata.category(character)
+    return "" if category == "Cf" else " " if category.startswith("C") else character
 
 
 def local_time(value: object) -> datetime | None:

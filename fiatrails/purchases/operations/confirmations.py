@@ -192,7 +192,7 @@ def _apply_receipt(event: InboxEvent, found: Transaction, now: datetime) -> None
         mine, rows = crediting.lock_events(event, push)
         if why_disputed:
             # Nobody's until a person has looked: no intent may take it by its reference.
-            mine.tx_ref = ""
+            mine.tx_ref = mine.payer_name = ""
         booked = crediting.count(mine, rows, intent=intent, push=push, money=found.paid, verified=True, now=now)
         if why_disputed and booked is Booked.BOOKED:
             crediting.alarm(mine, "disputedPayment", why_disputed, now=now)

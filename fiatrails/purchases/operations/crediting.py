@@ -25,7 +25,7 @@ from fiatrails.providers.mpesa import callbacks, statuses
 from fiatrails.providers.mpesa.codes import Standing
 from fiatrails.providers.mpesa.pushes import RAN_OUT
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import matching
+from fiatrails.purchases.operations import matching, payer_names
 from fiatrails.purchases.store import persist
 
 
@@ -78,10 +78,10 @@ def count(
     counted = rows.get(push.event_id) if push is not None and push.event_id is not None else None
     if holder is not None:
         _link(push, holder, money)
-        return _duplicate(mine, holder)
+        return _duplicate(mine, holder, now)
     if counted is not None and _same_payment(mine, counted, money):
         _name_receipt(counted, mine.receipt)
-        return _duplicate(mine, counted)
+        return _duplicate(mine, counted, now)
     if counted is not None and not verified:
         return _ask(mine, mine, now)
     if counted is not None and counted.channel in (callbacks.STK, callbacks.STK_POLL):
@@ -116,7 +116,7 @@ def _after_checking(
         return _ask(mine, counted, now) if is_worn(query, mine) else Booked.UNCLEAR
     if standing is Standing.NOT_PAID:
         _name_receipt(counted, mine.receipt)
-        return _duplicate(mine, counted)
+        return _duplicate(mine, counted, now)
     _book(mine, intent, money, now)
     return Booked.BOOKED
 
@@ -170,7 +170,10 @@ def _link(push: ProviderRequest | None, event: InboxEvent, money: Money) -> None
     ProviderRequest.objects.filter(pk=push.pk).update(event=event)
 
 
-def _duplicate(mine: InboxEvent, first: InboxEvent) -> Booked:
+def _duplicate(mine: InboxEvent, first: InboxEvent, now: datetime) -> Booked:
+    """Of the reports of one payment only the paybill's has the payer's name, whichever is counted."""
+    if first.state == EventState.APPLIED:
+        payer_names.keep_for_intent(mine.payer_name, provider=mine.provider, intent_id=first.intent_id, now=now)
     _save(mine, state=EventState.DUPLICATE, intent_id=first.intent_id, due_at=None, lease_until=None)
     return Booked.DUPLICATE
 
@@ -186,6 +189,7 @@ def _book(mine: InboxEvent, intent: Intent | None, money: Money, now: datetime) 
         mine.state = EventState.APPLIED
         step = matching.credit(intent, money, now=now)
         persist([intent], [step], now=now)
+        payer_names.keep(mine.payer_name, provider=mine.provider, user=intent.user, now=now)
         entry = entries.payment_received(provider=mine.provider, receipt=key, intent_id=intent.intent_id, money=money)
     else:
         mine.state = EventState.SURPLUS if intent else EventState.UNMATCHED

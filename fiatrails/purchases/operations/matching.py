@@ -15,6 +15,7 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
+from fiatrails.purchases.operations import payer_names
 from fiatrails.purchases.states import Hold, State, after_payment, takes_payment
 from fiatrails.purchases.store import Step, hold, move, persist
 
@@ -78,6 +79,7 @@ def settle_waiting(event: InboxEvent, intent: Intent, *, now: datetime) -> None:
         persist([intent], [step], now=now)
         intent.fence += 1
         event.state = EventState.APPLIED
+        payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
         post([matched_entry(event, intent)], now=now)
     else:
         event.state = EventState.SURPLUS

@@ -20,7 +20,7 @@ from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Draft, Receipted, Recorded
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import matching
+from fiatrails.purchases.operations import matching, payer_names
 from fiatrails.purchases.store import Step, persist
 
 _COLUMNS = [field.attname for field in Intent._meta.concrete_fields]
@@ -36,8 +36,8 @@ _SELECT = f"""
 def record_payments(events: Sequence[PaymentEvent], *, now: datetime) -> list[Receipted]:
     """Stores the events and acts on the new ones; one answer per event, in order. Durable when it returns.
 
-    The number of statements does not depend on the number of events. Events of an untrusted form are only stored,
-    due for confirmation with their provider.
+    The number of statements does not depend on the number of events, but for payers who are named. Events of an
+    untrusted form are only stored, due for confirmation with their provider.
     """
     with transaction.atomic():
         intents = _lock_intents(events)
@@ -112,6 +112,7 @@ def _act(
         elif matching.takes(intent, money):
             steps.append(matching.credit(intent, money, now=now))
             touched[intent.pk] = intent
+            payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
             postings.append(_to_intent(event, money, intent.intent_id))
         else:
             postings.append(_to_suspense(event, money))

@@ -116,6 +116,51 @@ def test_money_with_an_unusable_reference_is_still_money(reference: Any, read: s
     assert callbacks.parse_c2b(c2b(BillRefNumber=reference)).event.tx_ref == read
 
 
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (("JOHN", "OTIENO", "DOE"), "JOHN OTIENO DOE"),
+        (("JOHN", "", ""), "JOHN"),
+        (("JOHN", None, "DOE"), "JOHN DOE"),
+        (("  JOHN ", "\t", "O'Neil-Doe"), "JOHN O'Neil-Doe"),
+        (("Wanjikũ", "", "N\u0303ande"), "Wanjikũ N\u0303ande"),
+        (("محمد", "", "علي"), "محمد علي"),
+        ((None, None, None), ""),
+        (("", "", ""), ""),
+        ((7, ["JOHN"], {"a": 1}), ""),
+        (("254708374149", "", ""), ""),
+        (("J***", "", "D**"), ""),
+        (("JOHN", "", "D**"), ""),
+        (("JOHN", "XXXX", "DOE"), ""),
+        (("J\u2022\u2022\u2022", "", ""), ""),
+        (("XAVIER", "", "MAXX"), "XAVIER MAXX"),
+        (("a\0b", "\ud800", "c\n"), "a b c"),
+        (("\u202eJOHN\u200b", "", ""), "JOHN"),
+        (("\U0001f600", "", ""), ""),
+        (("A" * 10_000, "B" * 10_000, "C" * 10_000), " ".join(letter * 100 for letter in "ABC")),
+    ],
+)
+def test_the_name_of_a_payer_is_read_where_it_is_one(names: tuple[Any, Any, Any], read: str) -> None:
+    first, middle, last = names
+    event = callbacks.parse_c2b(c2b(FirstName=first, MiddleName=middle, LastName=last)).event
+    assert (event.payer_name, event.paid) == (read, Money("KES", 500))
+
+
+def test_the_same_payment_with_its_name_masked_says_the_same() -> None:
+    told, hidden = (callbacks.parse_c2b(c2b(FirstName=name)).event for name in ("JOHN", "J***"))
+    assert (told.payer_name, hidden.payer_name) == ("JOHN", "")
+    assert told.digest == hidden.digest
+
+
+@given(st.lists(st.text(max_size=400) | st.none() | st.integers(), min_size=3, max_size=3))
+def test_whatever_a_name_is_it_can_be_kept(parts: list[Any]) -> None:
+    name = fields.payer_name(*parts)
+    assert len(name) <= 320
+    assert name == name.strip()
+    assert "\0" not in name
+    name.encode("utf-8")
+
+
 def test_a_name_given_twice_is_refused() -> None:
     raw = c2b().replace(b'"TransAmount"', b'"TransAmount": "1.00", "TransAmount"')
     with pytest.raises(BadInput):
