@@ -11,7 +11,7 @@ from fiatrails.compliance.velocity.store import _Batch
 from fiatrails.kernel.money import Money
 from tests.integration.compliance.velocity_kit import NOON, after, intent, rule, usage
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 MILLION = 1_000_000
 FILL = """
     INSERT INTO compliance_velocity_usage
