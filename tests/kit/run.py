@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 _DIRECTORY = pytest.StashKey[Path]()
-_WAITING = 2
+_WAITING = 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
