@@ -19,6 +19,13 @@ NAME ?=
 # make lock NEWER_THAN=2026-01-31: no release younger than that day.
 NEWER_THAN ?= $(shell date -u -d '8 days ago' +%F 2>/dev/null || date -u -v-8d +%F)
 PYTEST_ARGS ?=
+# Tests that compute: one process for each processor, without the plugin that only the tests of the API use.
+COMPUTING = --numprocesses logical -p no:schemathesis
+# Tests of services wait as much as they compute: more processes than processors (tests/kit/run.py). A file stays in one
+# process, because its tests share servers; files begin in the order in which they are named, so the long ones first.
+SERVING = --numprocesses auto --dist loadfile --no-loadscope-reorder tests/functional tests/integration
+# 5: `make test PYTEST_ARGS="-k money"` need not find such a test in each of the three parts.
+OR_NONE = $(if $(PYTEST_ARGS),|| [ $$? = 5 ])
 # The native forge: npm's wrapper would be a second process that keeps signals to itself.
 FORGE = $$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/forge-*-*/bin/forge)
 PIP_COMPILE = .tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
@@ -46,7 +53,9 @@ reset: ## Stop the rail and delete its state: database, chain, secrets
 
 .PHONY: test
 test: setup contracts-test ## Run every test: contracts, then unit to chaos
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest $(COMPUTING) tests/unit tests/architecture $(PYTEST_ARGS) $(OR_NONE)
+	@$(BIN)/pytest $(SERVING) $(PYTEST_ARGS) $(OR_NONE)
+	@$(BIN)/pytest tests/chaos $(PYTEST_ARGS) $(OR_NONE)
 
 .PHONY: check
 check: setup ## What to run before a commit: lint, format, types, layers, unit tests
@@ -54,18 +63,18 @@ check: setup ## What to run before a commit: lint, format, types, layers, unit t
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/unit tests/architecture $(PYTEST_ARGS)
+	@$(BIN)/pytest -q $(COMPUTING) tests/unit tests/architecture $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: setup ## Unit tests: no processes, seconds
-	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	@$(BIN)/pytest $(COMPUTING) tests/unit $(PYTEST_ARGS)
 
 .PHONY: integration
-integration: setup ## Tests against real PostgreSQL, anvil and Redis
-	@$(BIN)/pytest tests/integration tests/functional $(PYTEST_ARGS)
+integration: setup ## Tests against real PostgreSQL, anvil and Redis, without the slow ones
+	@$(BIN)/pytest $(SERVING) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: chaos
-chaos: setup ## The storms and the crash points: minutes
+chaos: setup ## The storms and the crash points, with nothing beside them: minutes
 	@$(BIN)/pytest tests/chaos $(PYTEST_ARGS)
 
 .PHONY: contracts-test

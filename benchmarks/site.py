@@ -19,6 +19,7 @@ from fiatrails.chains.evm.identifiers import intent_id, tx_ref_hash
 from fiatrails.cli.local.anvil import Anvil
 from fiatrails.cli.local.ports import free_port
 from fiatrails.cli.local.postgres import EmbeddedPostgres
+from tests.kit.databases import make_template
 from tests.kit.rail import GATEWAY_SECRET, TOKEN, Rail
 from tests.kit.services import deploy_to
 
@@ -51,6 +52,7 @@ def site() -> Iterator[Site]:
     directory = Path(tempfile.mkdtemp(prefix="fiatrails-bench-"))
     try:
         with EmbeddedPostgres(directory / "pg") as postgres:
+            make_template(postgres)
             yield Site(directory, postgres)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -166,9 +166,12 @@ def deploy(
     Misconfigured, with nothing deployed, for a stablecoin whose decimals are not ours.
     """
     _require_fitting_stablecoin(rpc_url, plan)
-    with tempfile.TemporaryDirectory(prefix="deploy-", dir=_scratch_parent(toolchain)) as scratch:
+    cache = _scratch_parent(toolchain)
+    with tempfile.TemporaryDirectory(prefix="deploy-", dir=cache) as scratch:
         book_path = Path(scratch) / "book.json"
-        _run_forge(rpc_url=rpc_url, plan=plan, key=key, toolchain=toolchain, book_path=book_path)
+        # forge rewrites its cache in place: a second one beside it would read half of it.
+        with _locked(cache / "deploy"):
+            _run_forge(rpc_url=rpc_url, plan=plan, key=key, toolchain=toolchain, book_path=book_path)
         book = json.loads(book_path.read_text())
         merge(Path(scratch) / "deployments.json", book)
         deployed = load(Path(scratch) / "deployments.json", int(book["chainId"]))
@@ -337,7 +340,7 @@ def _read_books(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Two deployments to different chains must not overwrite each other's entry."""
+    """One process at a time: deployments to different chains share the address book and forge's cache."""
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -10,7 +10,7 @@ import pytest
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.kit.rail import Rail, compliant_users, rpc
-from tests.kit.services import AnvilFactory, DeployedChain, deploy_to
+from tests.kit.services import ChainFactory, DeployedChain, copy_cluster
 
 RailFactory = Callable[..., Rail]
 
@@ -39,23 +39,23 @@ def rail_factory(
 
 
 @pytest.fixture
-def own_chain(anvil_factory: AnvilFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
+def own_chain(chain_factory: ChainFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
     """A chain of the test's own: the invariants count every mint on it, and the test may break it."""
-    return deploy_to(anvil_factory(block_time=1.0), directory=services_dir / f"chain-{short_name(request)}")
+    return chain_factory(services_dir / f"chain-{short_name(request)}", block_time=1.0)
 
 
 @pytest.fixture(scope="session")
-def quick_postgres(services_dir: Path) -> Iterator[EmbeddedPostgres]:
+def quick_postgres(services_dir: Path, cluster: Path) -> Iterator[EmbeddedPostgres]:
     """fsync off is sound here: only processes die, never the machine."""
-    with EmbeddedPostgres(services_dir / "pg-crash", fsync=False) as server:
+    with EmbeddedPostgres(copy_cluster(cluster, services_dir / "pg-crash"), fsync=False) as server:
         yield server
         server.stop("immediate")
 
 
 @pytest.fixture
-def still_chain(anvil_factory: AnvilFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
+def still_chain(chain_factory: ChainFactory, services_dir: Path, request: pytest.FixtureRequest) -> DeployedChain:
     """A chain that mines only when asked."""
-    return deploy_to(anvil_factory(block_time=0.2), directory=services_dir / f"still-{short_name(request)}")
+    return chain_factory(services_dir / f"still-{short_name(request)}", block_time=0.2)
 
 
 @pytest.fixture

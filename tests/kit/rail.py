@@ -21,9 +21,10 @@ from eth_account import Account
 from eth_utils import keccak
 
 from fiatrails.cli.local.keystores import OFFICER, dev_address
-from fiatrails.cli.local.ports import free_port
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.cli.local.process import ManagedProcess
+from tests.kit.databases import migrated_copy
+from tests.kit.ports import free_port
 from tests.kit.services import DeployedChain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,9 +53,8 @@ class Rail:
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.database_url = self.postgres.createdb(self.name)
+        self.database_url = migrated_copy(self.postgres, self.name)
         (self.directory / "metrics").mkdir(exist_ok=True)
-        self.cli("db", "migrate")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ limited, and pytest's own directories are closed to the account that PostgreSQL 
 
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,14 +18,19 @@ import pytest
 
 from fiatrails.cli.local.anvil import Anvil
 from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, dev_address, write_keystore
-from fiatrails.cli.local.ports import free_port
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.cli.local.redis import EmbeddedRedis
 from fiatrails.cli.local.toolchain import PROJECT_ROOT, foundry_binary
 from fiatrails.operations import deployments
+from tests.kit import databases
+from tests.kit.ports import free_port
+from tests.kit.run import once
 
 AnvilFactory = Callable[..., Anvil]
+ChainFactory = Callable[..., "DeployedChain"]
 KEYSTORE_PASSWORD = "a test's password"
+_STATE_FILE = "chain-state.json"
+_BLOCKS_ON_TOP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,30 @@ def services_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(services_dir: Path) -> Iterator[EmbeddedPostgres]:
+def cluster(run_dir: Path) -> Path:
+    """A PostgreSQL that has stopped, with a migrated database in it: made once in a run, to be copied."""
+    return once(run_dir, "cluster", _make_cluster)
+
+
+@pytest.fixture(scope="session")
+def postgres(services_dir: Path, cluster: Path) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL with fsync on, one per session."""
-    with EmbeddedPostgres(services_dir / "pg") as server:
+    with EmbeddedPostgres(copy_cluster(cluster, services_dir / "pg")) as server:
         yield server
         server.stop("immediate")
+
+
+def _make_cluster(directory: Path) -> None:
+    with EmbeddedPostgres(directory / "pg") as server:
+        databases.make_template(server)
+
+
+def copy_cluster(cluster: Path, data_dir: Path) -> Path:
+    """The data directory of a server that starts like the one that was stopped, on a port of its own."""
+    # Not shutil: under root, the files belong to the account that the server runs as.
+    subprocess.run(["cp", "-a", cluster / "pg", data_dir], check=True)
+    (data_dir / "fiatrails.port").write_text(str(free_port()))
+    return data_dir
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +118,37 @@ def anvil_factory(services_dir: Path) -> Iterator[AnvilFactory]:
 
 
 @pytest.fixture(scope="session")
-def deployed_chain(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
+def deployed_state(run_dir: Path) -> Path:
+    """What a deployment leaves: a chain that has stopped, keystores, the address book. Made once in a run."""
+    return once(run_dir, "deployed", _make_deployed_state)
+
+
+@pytest.fixture(scope="session")
+def chain_factory(anvil_factory: AnvilFactory, deployed_state: Path) -> ChainFactory:
+    """Starts chains that have the contracts; takes a directory for the chain's files, and what Anvil takes."""
+
+    def start(directory: Path, **options: object) -> DeployedChain:
+        shutil.copytree(deployed_state, directory)
+        load = ("--load-state", str(directory / _STATE_FILE))
+        anvil = anvil_factory(extra_arguments=load, **options)
+        # A node that loaded its state knows no older ones: these blocks are for whoever asks for the finalized one.
+        anvil.rpc("anvil_mine", hex(_BLOCKS_ON_TOP))
+        return _described(anvil, directory)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def deployed_chain(chain_factory: ChainFactory, services_dir: Path) -> DeployedChain:
     """One chain with blocks of a second and the contracts on it, for the whole session."""
-    return deploy_to(anvil_factory(block_time=1.0), directory=services_dir / "chain")
+    return chain_factory(services_dir / "chain", block_time=1.0)
+
+
+def _make_deployed_state(directory: Path) -> None:
+    dump = ("--dump-state", str(directory / _STATE_FILE))
+    chain = Anvil(free_port(), block_time=0.2, extra_arguments=dump, log_path=directory / "anvil.log")
+    with chain:
+        deploy_to(chain, directory=directory)
 
 
 def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
@@ -107,7 +160,7 @@ def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
     for index, path in keystores.items():
         write_keystore(path, index=index, password=KEYSTORE_PASSWORD)
     roles = deployments.Roles(executors=(dev_address(EXECUTOR),), compliance_officer=dev_address(OFFICER))
-    deployment = deployments.deploy(
+    deployments.deploy(
         rpc_url=anvil.url,
         plan=deployments.Plan(roles=roles),
         key=deployments.DeployerKey(keystores[DEPLOYER], password_file),
@@ -116,14 +169,19 @@ def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
         history_path=directory / deployments.HISTORY_FILE,
         now=datetime.now(UTC),
     )
+    return _described(anvil, directory)
+
+
+def _described(anvil: Anvil, directory: Path) -> DeployedChain:
+    book = directory / "deployments.json"
     return DeployedChain(
         anvil=anvil,
-        deployment=deployment,
-        deployments_path=directory / "deployments.json",
-        password_file=password_file,
-        deployer_keystore=keystores[DEPLOYER],
-        executor_keystore=keystores[EXECUTOR],
-        officer_keystore=keystores[OFFICER],
+        deployment=deployments.load(book, anvil.chain_id),
+        deployments_path=book,
+        password_file=directory / "password",
+        deployer_keystore=directory / f"{DEPLOYER}.json",
+        executor_keystore=directory / f"{EXECUTOR}.json",
+        officer_keystore=directory / f"{OFFICER}.json",
     )
 
 

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Protocol
 
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.conf import SignerConfig
 from fiatrails.kernel.errors import BadInput, Misconfigured
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,9 @@ class KeystoreSigner:
             return self._account
 
     def _decrypt(self) -> LocalAccount:
+        # Half a second of processor time, which only who signs should spend.
+        from eth_account import Account
+
         password = _password(self._password_file)
         try:
             account: LocalAccount = Account.from_key(Account.decrypt(self._keystore(), password))

@@ -7,8 +7,11 @@ Sources of the texts: geth `core/txpool/errors.go`, nethermind `AcceptTxResult`,
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from fiatrails.chains.core.pool import SendReply
+if TYPE_CHECKING:
+    # The models import this module by way of the states; every command would load an HTTP client with them.
+    from fiatrails.chains.core.pool import SendReply
 
 
 class SendOutcome(StrEnum):

@@ -11,13 +11,14 @@ import pytest
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, serve
+from tests.kit.databases import migrated_copy
 
 
 @pytest.fixture(scope="module")
 def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """gunicorn with two workers over a fresh database."""
     directory: Path = tmp_path_factory.mktemp("api")
-    with serve(postgres.createdb(f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
+    with serve(migrated_copy(postgres, f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
         yield server
 
 

@@ -6,10 +6,11 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from tests.functional.api.live import GATEWAY_SECRET, Live, callback_body, hex_hmac, new_intent, signed
@@ -122,12 +123,19 @@ def callback_bodies() -> dict[str, tuple[bytes, int]]:
 BAD_CALLBACKS = sorted(callback_bodies())
 
 
+@pytest.fixture(scope="module")
+def session(live: Live) -> Iterator[psycopg.Connection]:
+    """For looking at the tables; making one for each look would be most of what this module does."""
+    with psycopg.connect(live.database_url, autocommit=True) as session:
+        yield session
+
+
 @pytest.fixture(autouse=True)
-def _unchanged(live: Live) -> object:
+def _unchanged(live: Live, session: psycopg.Connection) -> Iterator[None]:
     """Whatever a test of this module sends, no table changes."""
-    before = live.counts()
+    before = live.counts(session)
     yield
-    assert live.counts() == before
+    assert live.counts(session) == before
 
 
 def refused(answer: httpx.Response, status: int, error: str = "") -> None:

@@ -25,6 +25,7 @@ from fiatrails.kernel.conf import Config, GeoConfig
 from fiatrails.kernel.metrics import geo_refusals
 from fiatrails.kernel.profile import Geo, Profile
 from tests.functional.api.live import TABLES, Live, callback_body, new_intent, serve, signed
+from tests.kit.databases import migrated_copy
 from tests.kit.mmdb import mmdb
 
 IN_THE_US, IN_KENYA, NOWHERE, PRIVATE = "198.18.1.1", "198.18.2.1", "198.18.9.9", "10.9.9.9"
@@ -199,7 +200,7 @@ def restricted(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     """A server that restricts by the bundled data; the test is its proxy."""
     directory: Path = tmp_path_factory.mktemp("geo")
     with serve(
-        postgres.createdb("api_geo"), directory, GEO_RESTRICTION_ENABLED="true", TRUSTED_PROXIES="127.0.0.1"
+        migrated_copy(postgres, "api_geo"), directory, GEO_RESTRICTION_ENABLED="true", TRUSTED_PROXIES="127.0.0.1"
     ) as server:
         yield server
 

@@ -23,8 +23,9 @@ from schemathesis.specs.openapi.checks import (
 from fiatrails.api.openapi.document import document
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import GATEWAY_SECRET, TOKENS, Live, hex_hmac, serve, signed
+from tests.kit.databases import migrated_copy
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 TOKEN = "callback-token-0123456789"
 QUICK = settings(
@@ -41,7 +42,7 @@ QUICK = settings(
 @pytest.fixture(scope="module")
 def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server that takes Daraja's callbacks from here."""
-    database_url = postgres.createdb(f"api_{uuid.uuid4().hex[:12]}")
+    database_url = migrated_copy(postgres, f"api_{uuid.uuid4().hex[:12]}")
     daraja = {"MPESA_CALLBACK_TOKEN": TOKEN, "MPESA_ALLOWED_SOURCES": "127.0.0.1"}
     with serve(database_url, tmp_path_factory.mktemp("schemathesis"), **daraja) as server:
         yield server

@@ -19,7 +19,7 @@ from fiatrails.operations import worker
 from tests.functional.cli.conftest import Run
 from tests.kit.services import DeployedChain
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ from tests.kit.processes import python_module
 from tests.kit.rail import Rail, compliant_users
 from tests.kit.services import DeployedChain
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def rail(postgres: EmbeddedPostgres, deployed_chain: DeployedChain, services_dir: Path) -> Iterator[Rail]:

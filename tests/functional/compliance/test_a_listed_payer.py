@@ -11,7 +11,7 @@ import pytest
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.kit.rail import Rail, compliant_users
-from tests.kit.services import AnvilFactory, deploy_to
+from tests.kit.services import ChainFactory
 
 _TAIL = ",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- "
 YAN = f'36,"YAN, Xiaobing","individual","SDNTK"{_TAIL},"DOB 25 Mar 1977; citizen China."\r\n'
@@ -23,9 +23,9 @@ def lazarus(wallet: str) -> str:
 
 
 @pytest.fixture
-def rail(services_dir: Path, postgres: EmbeddedPostgres, anvil_factory: AnvilFactory) -> Iterator[Rail]:
+def rail(services_dir: Path, postgres: EmbeddedPostgres, chain_factory: ChainFactory) -> Iterator[Rail]:
     """A rail that screens, on a chain of its own."""
-    chain = deploy_to(anvil_factory(block_time=0.5), directory=services_dir / "chain-listed-payer")
+    chain = chain_factory(services_dir / "chain-listed-payer", block_time=0.5)
     made = Rail(
         services_dir / "listed-payer", postgres, chain, "listed_payer", extra_env={"OFAC_SCREENING_ENABLED": "true"}
     )

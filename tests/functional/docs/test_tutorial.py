@@ -19,10 +19,10 @@ from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.rail import BIN, ROOT, Rail
-from tests.kit.services import AnvilFactory, deploy_to
+from tests.kit.services import ChainFactory
 from tests.unit.docs.pages import PAGES, Block, blocks, name_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 TESTED = [page for page in PAGES if any(block.info == "console test" for block in blocks(page))]
 INITIATOR_PASSWORD = "a password of the simulator's initiator"
 
@@ -56,11 +56,11 @@ def pattern(output: list[str]) -> str:
 
 
 @pytest.fixture
-def rail(services_dir: Path, postgres: EmbeddedPostgres, anvil_factory: AnvilFactory) -> Iterator[Rail]:
+def rail(services_dir: Path, postgres: EmbeddedPostgres, chain_factory: ChainFactory) -> Iterator[Rail]:
     """A rail with the M-PESA simulator and a chain of its own, as `make up` starts it."""
     port = free_port()
     name = f"tutorial_{port}"
-    chain = deploy_to(anvil_factory(block_time=1.0), directory=services_dir / f"{name}_chain")
+    chain = chain_factory(services_dir / f"{name}_chain", block_time=1.0)
     rail = Rail(services_dir / name, postgres, chain, name)
     url = f"http://127.0.0.1:{port}"
     arguments = ["--port", str(port), "--callback-url", rail.url, "--state-dir", str(services_dir / f"{name}_mpesa")]
@@ -94,6 +94,7 @@ def credential(url: str) -> str:
     return base64.b64encode(key.encrypt(INITIATOR_PASSWORD.encode(), padding.PKCS1v15())).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", TESTED, ids=name_of)
 def test_a_page_shows_what_happens(rail: Rail, page: Path) -> None:
     environment = {**rail.environment, "PATH": f"{BIN}:{rail.environment['PATH']}"}

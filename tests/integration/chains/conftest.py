@@ -25,7 +25,7 @@ from fiatrails.chains.evm.deployment import Deployment, deployment
 from fiatrails.chains.evm.identifiers import intent_id, tx_ref_hash
 from fiatrails.chains.evm.reservation import reserve
 from fiatrails.kernel.conf import Config, config
-from tests.kit.services import AnvilFactory, DeployedChain, deploy_to
+from tests.kit.services import ChainFactory, DeployedChain
 
 KEY = b"a test's clearance key"
 BLOCK_S = 0.3
@@ -49,23 +49,17 @@ class ShiftedClock:
 
 
 @pytest.fixture(scope="session")
-def manual_chain(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
+def manual_chain(chain_factory: ChainFactory, services_dir: Path) -> DeployedChain:
     """Mines only on request (never automine), so that every race can be played out step by step."""
-    chain = live_chain_of(anvil_factory, services_dir)
+    chain = chain_factory(services_dir / "manual-chain", block_time=BLOCK_S)
     call(chain.anvil.url, "evm_setIntervalMining", 0)
     return chain
 
 
 @pytest.fixture(scope="session")
-def live_chain(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
+def live_chain(chain_factory: ChainFactory, services_dir: Path) -> DeployedChain:
     """Mines by itself, quickly."""
-    return live_chain_of(anvil_factory, services_dir)
-
-
-def live_chain_of(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
-    """A chain with the contracts and quick blocks."""
-    anvil = anvil_factory(block_time=BLOCK_S)
-    return deploy_to(anvil, directory=services_dir / f"chains-{anvil.port}")
+    return chain_factory(services_dir / "live-chain", block_time=BLOCK_S)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.cli.local.ports import free_port
 from tests.integration.chains.conftest import Rail, call
+from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 
 

@@ -11,7 +11,7 @@ from fiatrails.compliance.velocity.store import _Batch
 from fiatrails.kernel.money import Money
 from tests.integration.compliance.velocity_kit import NOON, after, intent, rule, usage
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 MILLION = 1_000_000
 FILL = """
     INSERT INTO compliance_velocity_usage
@@ -47,6 +47,7 @@ def in_kenya(number: int) -> Usage:
     return usage(number, 100, payer=f"p-{number}", country="KE")
 
 
+@pytest.mark.slow
 def test_a_million_rows_in_one_window_cost_a_few_probes() -> None:
     rules = [rule("country", max_count=MILLION - 50), rule("country", max_count=300_000, window_s=600), rule()]
     (digest,) = _Batch.of([in_kenya(0)], rules[:1]).digests
@@ -62,6 +63,7 @@ def test_a_million_rows_in_one_window_cost_a_few_probes() -> None:
     assert (looked.scans, looked.rows < 1000) == (0, True)
 
 
+@pytest.mark.slow
 def test_exactly_the_room_that_a_million_rows_leave_is_given() -> None:
     rules = [rule("country", max_count=MILLION - 50)]
     (digest,) = _Batch.of([in_kenya(0)], rules).digests

@@ -1,4 +1,4 @@
-"""Fixtures: one migrated template per session, one copy of it per test."""
+"""Fixtures: a database that looks new to every test."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,17 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
-from tests.integration.ledger.scratch import build_template, scratch_database
+from tests.integration.ledger.scratch import Scratch
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres, django_db_blocker: DjangoDbBlocker) -> str:
-    """The name of the migrated template."""
-    with django_db_blocker.unblock():
-        return build_template(postgres)
+def scratch(postgres: EmbeddedPostgres) -> Scratch:
+    """Hands it out."""
+    return Scratch(postgres)
 
 
 @pytest.fixture
-def database(postgres: EmbeddedPostgres, template: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+def database(scratch: Scratch, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """A fresh database behind Django; the value is its DSN, with superuser rights."""
-    with django_db_blocker.unblock(), scratch_database(postgres, template) as dsn:
+    with django_db_blocker.unblock(), scratch.database() as dsn:
         yield dsn

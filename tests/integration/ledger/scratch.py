@@ -1,19 +1,18 @@
-"""A database of its own for each test: the tables are append-only, so nothing can be cleaned between
-tests."""
+"""A database that looks new to every test, with superuser rights: its rules are tried by breaking them."""
+
+from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from django.core.management import call_command
 from django.db import connections
-from psycopg import sql
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.config.env import database_settings
+from tests.kit import databases
 
-TEMPLATE = "ledger_and_controls_template"
 _numbers = itertools.count(1)
 
 
@@ -31,22 +30,36 @@ def pointed_at(dsn: str) -> Iterator[None]:
         shared.update(before)
 
 
-def build_template(server: EmbeddedPostgres) -> str:
-    """Migrates the template once per server; returns its name."""
-    with pointed_at(server.createdb(TEMPLATE)):
-        call_command("migrate", "controls", verbosity=0)
-        call_command("migrate", "ledger", verbosity=0)
-    return TEMPLATE
+class Scratch:
+    """One migrated database, handed from test to test; a test that changed its schema gets it thrown away."""
 
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
+        self._name = ""
+        self._schema = ""
 
-@contextmanager
-def scratch_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """A copy of the template that Django works on; yields its DSN, drops it afterwards."""
-    name = f"scratch_{next(_numbers)}"
-    with psycopg.connect(server.dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """An empty database behind Django; the value is its DSN."""
+        self._name = self._name or self._copy()
+        dsn = self._server.dsn_for(self._name)
         try:
-            with pointed_at(server.dsn_for(name)):
-                yield server.dsn_for(name)
+            with pointed_at(dsn):
+                yield dsn
         finally:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            self._clean(dsn)
+
+    def _copy(self) -> str:
+        name = f"scratch_{next(_numbers)}"
+        with psycopg.connect(databases.migrated_copy(self._server, name)) as session:
+            self._schema = databases.schema(session)
+        return name
+
+    def _clean(self, dsn: str) -> None:
+        with psycopg.connect(dsn, autocommit=True) as session:
+            databases.end_other_sessions(session)
+            if databases.schema(session) == self._schema:
+                databases.empty(session)
+                databases.restart_numbers(session)
+            else:
+                self._name = ""

@@ -8,7 +8,7 @@ import pytest
 
 from fiatrails.cli.local.anvil import Anvil
 from fiatrails.cli.local.keystores import DEPLOYER, PAYER, dev_address
-from fiatrails.cli.local.ports import free_port
+from tests.kit.ports import free_port
 from tests.kit.services import AnvilFactory
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,23 @@ from pathlib import Path
 import pytest
 
 from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, PAYER, dev_address
-from fiatrails.cli.local.ports import free_port
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 from fiatrails.operations import deployments
-from tests.kit.services import KEYSTORE_PASSWORD, DeployedChain, set_stablecoin, without_address
+from tests.kit.ports import free_port
+from tests.kit.services import (
+    KEYSTORE_PASSWORD,
+    AnvilFactory,
+    DeployedChain,
+    deploy_to,
+    set_stablecoin,
+    without_address,
+)
+
+
+@pytest.fixture(scope="module")
+def deployed_chain(anvil_factory: AnvilFactory, services_dir: Path) -> DeployedChain:
+    """Deployed to here and now; the other tests' chains are copies of one that was."""
+    return deploy_to(anvil_factory(block_time=0.2), directory=services_dir / "deployed-here")
 
 
 def test_every_contract_has_code_and_every_role_is_granted(deployed_chain: DeployedChain) -> None:
@@ -77,6 +91,29 @@ def test_deploying_to_nowhere_fails_and_records_nothing(deployed_chain: Deployed
             now=datetime(2026, 11, 1, tzinfo=UTC),
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_deployments_at_once_one_waits_for_forge(deployed_chain: DeployedChain, tmp_path: Path) -> None:
+    forge = tmp_path / "forge"
+    forge.write_text("#!/bin/sh\nmkdir running || exit 9\nsleep 0.2\nrmdir running\nexit 7\n")
+    forge.chmod(0o755)
+
+    def deploy(number: int) -> str:
+        with pytest.raises(OutsideUnknown) as refused:
+            deployments.deploy(
+                rpc_url=deployed_chain.anvil.url,
+                plan=deployments.Plan(),
+                key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
+                toolchain=deployments.Toolchain(tmp_path, forge),
+                deployments_path=tmp_path / f"{number}.json",
+                history_path=tmp_path / deployments.HISTORY_FILE,
+                now=datetime(2026, 11, 1, tzinfo=UTC),
+            )
+        return str(refused.value)
+
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(deploy, range(3)))
+    assert ["ended with 7" in text for text in said] == [True, True, True], said
 
 
 def test_another_chains_entry_is_kept(deployed_chain: DeployedChain, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from fiatrails.cli import doctor
 from fiatrails.cli.doctor import CheckResult, Level, run_checks
-from fiatrails.cli.local.ports import free_port
 from fiatrails.kernel.conf import Config
+from tests.kit.ports import free_port
 from tests.kit.services import DeployedChain, set_stablecoin, without_address
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,6 +12,7 @@ import pytest
 
 from fiatrails.cli.local.ports import is_listening
 from fiatrails.cli.local.postgres import EmbeddedPostgres
+from tests.kit.services import copy_cluster
 
 
 @pytest.fixture
@@ -23,8 +24,9 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(data_dir: Path) -> EmbeddedPostgres:
-    started = EmbeddedPostgres(data_dir)
+def server(data_dir: Path, cluster: Path) -> EmbeddedPostgres:
+    """Set up already: that takes most of the time, and the tests that are about it do it themselves."""
+    started = EmbeddedPostgres(copy_cluster(cluster, data_dir))
     started.start()
     return started
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import redis
 
-from fiatrails.cli.local.ports import free_port
 from fiatrails.cli.local.redis import EmbeddedRedis
+from tests.kit.ports import free_port
 
 
 def test_it_stores_while_it_runs(redis_server: EmbeddedRedis) -> None:

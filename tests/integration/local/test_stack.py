@@ -19,7 +19,7 @@ from fiatrails.cli.local.process import ProcessRecord
 from fiatrails.cli.local.state import StateDir, read_env
 from fiatrails.cli.local.toolchain import PROJECT_ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 FIATRAILS = str(Path(sys.executable).parent / "fiatrails")
 
 
@@ -101,6 +101,7 @@ def taken_port() -> Iterator[int]:
         yield 3000
 
 
+@pytest.mark.slow
 def test_up_exit_mints_one_payment_leaves_nothing_running_and_continues(state: StateDir, taken_port: int) -> None:
     first = run(state, "up", "--exit")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -129,6 +130,7 @@ def run_while_up(state: StateDir, *arguments: str) -> str:
         assert supervisor.wait(120) == 0
 
 
+@pytest.mark.slow
 def test_a_second_up_says_what_runs_and_kills_are_repaired(state: StateDir) -> None:
     supervisor = up_in_background(state)
     second = run(state, "up")
@@ -159,6 +161,7 @@ def test_a_second_up_says_what_runs_and_kills_are_repaired(state: StateDir) -> N
     assert left_running(state) == []
 
 
+@pytest.mark.slow
 def test_two_stacks_do_not_collide(state: StateDir) -> None:
     other = StateDir(state.root.parent / "two")
     supervisor = up_in_background(state)
