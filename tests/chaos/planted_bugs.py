@@ -13,6 +13,9 @@ OUTCOMES = "tests/integration/purchases/test_outcomes.py"
 REFUNDS = "tests/integration/purchases/test_refunds.py"
 REPLAY = "tests/integration/operations/test_replay.py"
 CHAINS = "tests/integration/chains"
+COMPLIANCE = "tests/integration/compliance"
+COUNTRIES = "tests/integration/purchases/test_country_hold.py"
+PAYER_NAMES = "tests/integration/providers/test_payer_names.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,5 +244,28 @@ BUGS = (
                  "elif intent.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
         ),
         ("tests/integration/operations/test_invariants.py::test_a_mint_of_what_was_refunded",),
+    ),
+    PlantedBug(
+        "a question is answered on lists that nobody may be cleared on",
+        (
+            Edit("fiatrails/compliance/sanctions/screenings.py", "if isinstance(found, Unusable):", "if False:"),
+        ),
+        (f"{COMPLIANCE}/test_screenings.py::test_without_a_list_to_rely_on_nothing_is_answered_and_nothing_kept",),
+    ),
+    PlantedBug(
+        "only the last country of a payer counts",
+        (
+            Edit("fiatrails/compliance/geo/residence.py", "for identity in known[user] for",
+                 "for identity in known[user][:1] for"),
+        ),
+        (f"{COUNTRIES}::test_every_country_of_everybody_behind_the_wallet_has_to_be_served",),
+    ),
+    PlantedBug(
+        "a name that cannot be kept keeps the money out",
+        (
+            Edit("fiatrails/purchases/operations/payer_names.py", "except BadInput as refusal",
+                 "except KeyError as refusal"),
+        ),
+        (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),
     ),
 )  # fmt: skip
