@@ -14,6 +14,9 @@ REFUNDS = "tests/integration/purchases/test_refunds.py"
 REPLAY = "tests/integration/operations/test_replay.py"
 CASES = "tests/integration/compliance/test_sanctions_cases.py"
 CHAINS = "tests/integration/chains"
+COMPLIANCE = "tests/integration/compliance"
+COUNTRIES = "tests/integration/purchases/test_country_hold.py"
+PAYER_NAMES = "tests/integration/providers/test_payer_names.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,5 +270,28 @@ BUGS = (
                  "CREATE TRIGGER keep BEFORE UPDATE ON"),
         ),
         (f"{CASES}::test_two_people_release_a_case_and_the_payer_goes_on",),
+    ),
+    PlantedBug(
+        "a question is answered on lists that nobody may be cleared on",
+        (
+            Edit("fiatrails/compliance/sanctions/screenings.py", "if isinstance(found, Unusable):", "if False:"),
+        ),
+        (f"{COMPLIANCE}/test_screenings.py::test_without_a_list_to_rely_on_nothing_is_answered_and_nothing_kept",),
+    ),
+    PlantedBug(
+        "only the last country of a payer counts",
+        (
+            Edit("fiatrails/compliance/geo/residence.py", "for identity in known[user] for",
+                 "for identity in known[user][:1] for"),
+        ),
+        (f"{COUNTRIES}::test_every_country_of_everybody_behind_the_wallet_has_to_be_served",),
+    ),
+    PlantedBug(
+        "a name that cannot be kept keeps the money out",
+        (
+            Edit("fiatrails/purchases/operations/payer_names.py", "except BadInput as refusal",
+                 "except KeyError as refusal"),
+        ),
+        (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),
     ),
 )  # fmt: skip
