@@ -15,6 +15,7 @@ import pytest
 
 from fiatrails.cli.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import CLIENT_SECRET, Live, hex_hmac, serve, signed
+from tests.kit.databases import migrated_copy
 from tests.kit.processes import ROOT
 from tests.kit.rail import BIN
 from tests.unit.docs.pages import blocks
@@ -69,7 +70,7 @@ ODD = {
 def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server on a list of two."""
     directory: Path = tmp_path_factory.mktemp("screenings")
-    with serve(postgres.createdb(f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
+    with serve(migrated_copy(postgres, f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
         (directory / "sdn.csv").write_bytes(SDN)
         load(server, directory / "sdn.csv")
         yield server

@@ -85,7 +85,9 @@ def test_a_released_namesake_goes_on_by_itself(stage: Stage, clock: SteppedClock
     intent = bought("L1", "Xiaobing YAN", clock)
     stage.step()
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, entity=entity, reason="passport seen", actor="ann", now=clock.now())
+    asked = releases.request(
+        user=USER, target=releases.Target.of(entity), reason="passport seen", actor="ann", now=clock.now()
+    )
     stage.step(minutes=1)
     assert fresh(intent).state == "held"
     releases.approve(release_id=asked.id, actor="ben", now=clock.now())
