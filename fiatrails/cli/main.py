@@ -19,6 +19,7 @@ from fiatrails.cli import (
     modes,
     mpesa,
     nonces,
+    operators,
     payers,
     payments,
     processes,
@@ -47,6 +48,7 @@ app.add_typer(payments.app, name="payments")
 app.add_typer(mpesa.app, name="mpesa")
 app.add_typer(users.app, name="user")
 app.add_typer(clients.app, name="client")
+app.add_typer(operators.app, name="operator")
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(backlog.app, name="backlog")
 app.add_typer(nonces.app, name="nonce")

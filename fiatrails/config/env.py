@@ -77,6 +77,8 @@ class Environment(BaseSettings):
     ofac_screening_enabled: bool = False
     ofac_list_urls: str = ""
     ofac_list_files: str = ""
+    admin_enabled: bool = False
+    admin_origins: str = ""
 
 
 def load_profile(path: Path | None, env: Environment) -> Profile:
@@ -157,6 +159,18 @@ def trusted_proxies(env: Environment) -> tuple[str, ...]:
                 "trusted_proxies", f"TRUSTED_PROXIES: {network!r} is no address or network such as 10.0.0.0/8"
             ) from None
     return tuple(_listed(env.trusted_proxies))
+
+
+def admin_origins(env: Environment) -> list[str]:
+    """Where people open `/admin/` when a proxy of ours speaks TLS: what a browser says a form comes from.
+    Misconfigured for anything else, which would refuse every form."""
+    for origin in _listed(env.admin_origins):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise Misconfigured(
+                "admin_origins", f"ADMIN_ORIGINS: {origin!r} is no origin such as https://rail.example, without a path"
+            )
+    return _listed(env.admin_origins)
 
 
 def _listed(text: str) -> list[str]:

@@ -61,6 +61,11 @@ def record(actor: str, action: str, subject: str, details: Mapping[str, object],
     return row.pk
 
 
+def of_subject(subject: str, *, limit: int) -> list[AuditRecord]:
+    """The latest records about one subject, oldest first."""
+    return list(AuditRecord.objects.filter(subject=subject).order_by("-id")[:limit])[::-1]
+
+
 def head() -> Anchor:
     """The end of the chain now. Written down elsewhere, it later proves that nothing was cut off."""
     with connection.cursor() as cursor:

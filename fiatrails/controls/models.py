@@ -57,6 +57,8 @@ class AuditRecord(models.Model):
 
     class Meta:
         db_table = "controls_audit_record"
+        # What was done about one payer is read with every page about them.
+        indexes = [models.Index(fields=["subject", "-id"], name="audit_subject")]
 
 
 class AuditLink(models.Model):

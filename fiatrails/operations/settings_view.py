@@ -63,6 +63,7 @@ def _deployment(current: Config) -> dict[str, object]:
         "metrics": f"{current.metrics_host}:{current.metrics_port}" if current.metrics_port else NOT_SET,
         "trustedProxies": list(settings.TRUSTED_PROXIES),
         "logJson": current.log_json,
+        "admin": settings.ADMIN_ENABLED,
     }
 
 

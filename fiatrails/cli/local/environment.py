@@ -34,6 +34,7 @@ def known_beforehand(state: StateDir, *, ports: Mapping[str, int], stored: Mappi
         "CHAIN_ID": str(LOCAL_CHAIN_ID),
         "PORT": str(ports["api"]),
         "OFAC_SCREENING_ENABLED": "true",
+        "ADMIN_ENABLED": "true",
         "SIGNER_KEYSTORE": str(state.keystore("executor")),
         "OFFICER_KEYSTORE": str(state.keystore("officer")),
         "SIGNER_KEYSTORE_PASSWORD_FILE": str(state.password_file),

@@ -317,6 +317,9 @@ class Stack:
             where = self._url(name) if name in DEFAULT_PORTS else str(self.state.log(name))
             self.console.print(f"  {name:<9} {'up  ' if part.is_alive() else 'down'}  {where}", soft_wrap=True)
         self.console.print(f"  health    {self._url('api', '/health')}   metrics {self._url('api', '/metrics')}")
+        self.console.print(
+            f"  cases     {self._url('api', '/admin/')}   `fiatrails operator add NAME` lets somebody in"
+        )
         self.console.print("  Ctrl-C or `make down` stops it; `make reset` deletes its state.")
 
 

@@ -86,7 +86,7 @@ def approve(*, release_id: int, actor: str, now: datetime) -> Release:
         cases.lock(release.user)
         if release.approved_at is not None:
             raise Conflict("release_approved", f"approved by {release.approved_by} already")
-        if release.requested_by == actor:
+        if same_person(release.requested_by, actor):
             raise Forbidden("same_person", "who asked for a release cannot approve it; somebody else has to")
         release.approved_at, release.approved_by = now, actor
         release.save(update_fields=["approved_at", "approved_by"])
@@ -96,6 +96,11 @@ def approve(*, release_id: int, actor: str, now: datetime) -> Release:
         )  # fmt: skip
         _audit(release, "screening.release_approved", actor, now)
     return release
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two actors may be one person: names differ by more than case and surrounding space."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def revoke(*, release_id: int, actor: str, reason: str, now: datetime) -> Release:

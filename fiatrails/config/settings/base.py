@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fiatrails.config.env import (
     Environment,
+    admin_origins,
     database_settings,
     load_config,
     secret_key_fallbacks,
@@ -29,6 +30,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.messages",
+    "django.contrib.sessions",
     "rest_framework",
     "drf_spectacular",
     "fiatrails.engine",
@@ -39,9 +43,22 @@ INSTALLED_APPS = [
     "fiatrails.compliance",
     "fiatrails.purchases",
     "fiatrails.api",
+    "fiatrails.admin",
 ]
 MIDDLEWARE = ["fiatrails.api.middleware.RequestContext", "fiatrails.api.geo.GeoRestriction"]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
 DATABASES = {"default": database_settings(ENVIRONMENT.database_url.get_secret_value())}
 
 REST_FRAMEWORK = {
@@ -62,4 +79,34 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["fiatrails.api.openapi.document.add_operations"],
 }
 LOGGING_CONFIG = None
-SILENCED_SYSTEM_CHECKS: list[str] = []
+
+# Below /admin/ only, and only where it is switched on: otherwise there is no such address, and nothing of it runs.
+ADMIN_ENABLED = ENVIRONMENT.admin_enabled
+if ADMIN_ENABLED:
+    MIDDLEWARE.append("fiatrails.admin.middleware.BelowAdmin")
+    ROOT_URLCONF = "fiatrails.config.urls_admin"
+SESSION_COOKIE_NAME = "fiatrails_operator"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = FIATRAILS.live
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_AGE = None
+CSRF_FAILURE_VIEW = "fiatrails.admin.errors.csrf_failure"
+CSRF_TRUSTED_ORIGINS = admin_origins(ENVIRONMENT)
+# Messages in cookies would be sent to every path.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+X_FRAME_OPTIONS = "DENY"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+# The files of the admin are served from where they are installed; nothing has to be collected.
+STATIC_URL = "/admin/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+# The middlewares that these three look for are run by BelowAdmin.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410"]

@@ -30,6 +30,7 @@ EXPECTED = {
     "screen name", "screen wallet", "screen file", "screen release", "screen approve", "screen releases",
     "screen revoke", "screen rescreen", "case list", "case show", "case release", "case approve", "case confirm",
     "screen evaluate", "screen hold-out", "screen alerts", "payer record", "payer show",
+    "operator add", "operator list", "operator password", "operator disable",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from fiatrails.config.env import (
     Environment,
+    admin_origins,
     database_settings,
     load_config,
     secret_key_fallbacks,
@@ -111,3 +112,15 @@ def test_a_risk_score_beyond_the_contracts_is_refused() -> None:
     assert Profile.model_validate({"compliance": {"maxRiskScore": 100}}).compliance.max_risk_score == 100
     with pytest.raises(ValidationError, match="maxRiskScore"):
         Profile.model_validate({"compliance": {"maxRiskScore": 101}})
+
+
+def test_origins_of_the_admin_are_read_as_a_browser_says_them(set_environment: object) -> None:
+    set_environment(ADMIN_ORIGINS="https://rail.example, http://10.0.0.1:3000")  # type: ignore[operator]
+    assert admin_origins(Environment()) == ["https://rail.example", "http://10.0.0.1:3000"]
+
+
+@pytest.mark.parametrize("wrong", ["rail.example", "https://rail.example/", "https://", "ftp://rail.example"])
+def test_an_origin_that_no_browser_says_stops_the_start(set_environment: object, wrong: str) -> None:
+    set_environment(ADMIN_ORIGINS=wrong)  # type: ignore[operator]
+    with pytest.raises(Misconfigured, match="ADMIN_ORIGINS"):
+        admin_origins(Environment())

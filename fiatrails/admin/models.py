@@ -1,0 +1,35 @@
+"""What the admin keeps for itself: failed sign-ins, and the permission to decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from fiatrails.compliance.models import Case
+
+
+class SignInFailure(models.Model):
+    """One attempt to sign in under a name, whether or not anybody is called so. Written before the password is looked
+    at and withdrawn when it was right, so that attempts at the same time count one another."""
+
+    name = models.CharField(max_length=150)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "operators_sign_in_failure"
+        default_permissions = ()
+        indexes = [models.Index(fields=["name", "at"], name="sign_in_failure_name")]
+
+    if TYPE_CHECKING:
+        id: int
+
+
+class DecidedCase(Case):
+    """A case, for those who may decide it: carries the permission, and no table of its own."""
+
+    class Meta:
+        proxy = True
+        app_label = "operators"
+        default_permissions = ()
+        permissions = [("decide_case", "Can decide about sanctions hits")]
