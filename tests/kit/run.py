@@ -23,8 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """`-n auto`: one process more than processors, because tests of services wait for blocks, leases and processes."""
-    return (os.cpu_count() or 1) + 1 if config.option.numprocesses == "auto" else None
+    """`-n auto`: two processes more than processors: tests of services wait for blocks, leases and processes."""
+    return (os.cpu_count() or 1) + 2 if config.option.numprocesses == "auto" else None
 
 
 @pytest.hookimpl(optionalhook=True)

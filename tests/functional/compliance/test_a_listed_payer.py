@@ -61,6 +61,7 @@ def is_compliant(rail: Rail, user: str) -> bool:
     return bool(ask(rail, "user", "show", user)["compliant"])
 
 
+@pytest.mark.slow
 def test_a_listed_payer_is_held_and_suspended_until_two_people_say_otherwise(rail: Rail) -> None:
     listed, lazarus_wallet, namesake, ordinary = compliant_users(rail.chain, 4)
     load(rail, YAN + lazarus(lazarus_wallet))
