@@ -38,7 +38,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
         "found_with": {name: case.evidence.get(name, "") for name in ("algorithm", "digest")},
         "lists": case.evidence.get("lists", []),
         "intent": Intent.objects.filter(intent_id=case.intent_id).first() if case.intent_id else None,
-        "on_chain": _on_chain(case.user),
+        "on_chain": suspensions.told(case.user),
         "waiting": waiting,
         "history": _history(case),
         "may_decide": may_decide,
@@ -64,13 +64,6 @@ def _waiting(case: Case) -> Release | None:
         return releases.waiting_for(case)
     except Conflict:
         return None
-
-
-def _on_chain(user: str) -> str:
-    suspension = suspensions.of(user)
-    if suspension is None:
-        return "untouched"
-    return suspension.wanted if suspension.settled_at else f"to be {suspension.wanted}"
 
 
 def _history(case: Case) -> list[Line]:

@@ -11,7 +11,7 @@ from fiatrails.cli.runtime import Actor, Json, Reason
 from fiatrails.kernel.clock import isoformat
 
 if TYPE_CHECKING:
-    from fiatrails.compliance.sanctions.models import Case, Suspension
+    from fiatrails.compliance.sanctions.models import Case
 
 app = typer.Typer(help="Sanctions hits that wait for a person.", no_args_is_help=True)
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="As `fiatrails case list` shows it.")]
@@ -108,7 +108,7 @@ def _show(number: int, *, json: bool) -> None:
     whole = {
         **_document(case), "name": case.entity_name, "origin": case.origin, "intentId": case.intent_id,
         "movedAt": isoformat(case.moved_at), "movedBy": case.moved_by, "note": case.note,
-        "onChain": _on_chain(suspensions.of(case.user)),
+        "onChain": suspensions.told(case.user),
     }  # fmt: skip
     asked = "\n".join(_asked(party) for party in case.evidence.get("parties", []))
     render.emit(json, {**whole, "evidence": case.evidence}, render.fields(whole), asked)
@@ -122,12 +122,6 @@ def _asked(party: dict[str, Any]) -> str:
         added = ", ".join(f"{name} {value:+.2f}" for name, value in hit["features"].items())
         said.append(f"  {hit['band'].upper()}: {hit['reason']}" + (f"\n    {added}" if added else ""))
     return "\n".join(said)
-
-
-def _on_chain(suspension: Suspension | None) -> str:
-    if suspension is None:
-        return "untouched"
-    return f"{suspension.wanted}" if suspension.settled_at else f"to be {suspension.wanted}"
 
 
 def _document(case: Case) -> dict[str, Any]:

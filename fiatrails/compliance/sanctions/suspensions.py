@@ -53,9 +53,12 @@ def settle(*, pool: RpcPool, now: datetime) -> int:
     return _follow(now) + _turn(now) + _begin(now) + _send(pool, now)
 
 
-def of(user: str) -> Suspension | None:
-    """The newest of the wallet, if it ever had one."""
-    return Suspension.objects.filter(user=user).order_by("-id").first()
+def told(user: str) -> str:
+    """What the chain was told of the wallet, in words: `untouched`, `suspended`, `to be restored` and the like."""
+    newest = Suspension.objects.filter(user=user).order_by("-id").first()
+    if newest is None:
+        return "untouched"
+    return newest.wanted if newest.settled_at else f"to be {newest.wanted}"
 
 
 def _begin(now: datetime) -> int:
