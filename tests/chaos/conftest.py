@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ RailFactory = Callable[..., Rail]
 
 
 def short_name(request: pytest.FixtureRequest) -> str:
-    """The test's name as a database or a directory may be called."""
-    return re.sub(r"[^a-z0-9]+", "_", request.node.name.lower())[:48]
+    """The test's name as a database or a directory may be called; its end tells apart tests whose names begin alike."""
+    name = str(request.node.name)
+    return f"{re.sub(r'[^a-z0-9]+', '_', name.lower())[:40]}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 @pytest.fixture

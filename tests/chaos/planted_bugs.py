@@ -264,7 +264,8 @@ BUGS = (
     PlantedBug(
         "one person releases a sanctions hit",
         (
-            Edit("fiatrails/compliance/sanctions/releases.py", "if release.requested_by == actor:", "if False:"),
+            Edit("fiatrails/compliance/sanctions/releases.py", "if same_person(release.requested_by, actor):",
+                 "if False:"),
             Edit("fiatrails/compliance/migrations/0006_cases.py", "CREATE TRIGGER keep BEFORE UPDATE ON",
                  "ALTER TABLE compliance_release DROP CONSTRAINT release_by_two;\n"
                  "CREATE TRIGGER keep BEFORE UPDATE ON"),
