@@ -83,7 +83,6 @@ def approve(*, release_id: int, actor: str, now: datetime) -> Release:
     """Puts a release in force and ends its case. Forbidden for who asked for it: four eyes."""
     with transaction.atomic():
         release = _open(release_id)
-        cases.lock(release.user)
         if release.approved_at is not None:
             raise Conflict("release_approved", f"approved by {release.approved_by} already")
         if same_person(release.requested_by, actor):
@@ -120,6 +119,7 @@ def revoke(*, release_id: int, actor: str, reason: str, now: datetime) -> Releas
 def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
     """The payer is the listed one: the case is confirmed, and a release that waited for a second person is refused."""
     with transaction.atomic():
+        cases.lock(cases.get(case_id).user)
         case = cases.confirm(case_id=case_id, actor=actor, reason=reason, now=now)
         waiting = Release.objects.select_for_update().filter(
             user=case.user, entity=case.entity, approved_at=None, revoked_at=None
@@ -145,9 +145,13 @@ def listed() -> list[Release]:
 
 
 def _open(release_id: int) -> Release:
-    release = Release.objects.select_for_update().filter(pk=release_id).first()
-    if release is None:
+    """As it stands once nobody else decides about this user: a confirmation takes case and release in the other order,
+    and the two would wait for each other."""
+    known = Release.objects.filter(pk=release_id).first()
+    if known is None:
         raise NotFound("release_not_found", "no such release; `fiatrails screen releases` lists them")
+    cases.lock(known.user)
+    release = Release.objects.select_for_update().get(pk=release_id)
     if release.revoked_at is not None:
         raise Conflict("release_revoked", f"taken back by {release.revoked_by} already")
     return release

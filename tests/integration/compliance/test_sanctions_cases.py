@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -131,6 +132,34 @@ def test_a_case_decided_while_the_gate_looked_is_not_opened_again(case: Case, cl
     thread.join()
     assert opened == [0]
     assert [row.state for row in Case.objects.all()] == ["released"]
+
+
+def test_one_who_confirms_while_another_approves_waits_for_them(
+    case: Case, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = releases.request_for_case(case_id=case.id, reason="seen", actor="ann", now=clock.now())
+    follow, said = cases.follow_release, []
+
+    def confirm() -> None:
+        try:
+            releases.confirm(case_id=case.id, actor="cleo", reason="forged", now=clock.now())
+        except Exception as error:
+            said.append(error)
+        connection.close()
+
+    thread = threading.Thread(target=confirm)
+
+    def between(**arguments: Any) -> None:
+        thread.start()
+        thread.join(0.5)
+        follow(**arguments)
+
+    monkeypatch.setattr(cases, "follow_release", between)
+    releases.approve(release_id=asked.id, actor="ben", now=clock.now())
+    thread.join()
+    [error] = said
+    assert isinstance(error, Conflict)
+    assert cases.get(case.id).state == "released"
 
 
 def test_a_clearance_in_force_does_not_outlive_a_case(clock: SteppedClock) -> None:
