@@ -32,8 +32,7 @@ LOCALES = {
 
 def measure() -> tuple[list[Figure], list[str]]:
     """All figures of the group."""
-    files = {path.name.removesuffix(".gz"): gzip.decompress(path.read_bytes()) for path in sorted(DATA.glob("*.gz"))}
-    parsed = read_list(files)
+    parsed = read_list(_files())
     before = _rss_mb()
     builds: list[float] = []
     for _ in range(REPEATS):
@@ -54,6 +53,16 @@ def measure() -> tuple[list[Figure], list[str]]:
         "limits of the other figures are the goals; recall and alerts on the half that no weight was fitted on",
     ]
     return figures, notes
+
+
+def listed() -> ScreeningList:
+    """The whole list."""
+    parsed = read_list(_files())
+    return ScreeningList(parsed.entities, digest=parsed.digest)
+
+
+def _files() -> dict[str, bytes]:
+    return {path.name.removesuffix(".gz"): gzip.decompress(path.read_bytes()) for path in sorted(DATA.glob("*.gz"))}
 
 
 def ordinary_names() -> list[str]:

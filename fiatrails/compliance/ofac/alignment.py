@@ -11,6 +11,7 @@ Weigh = Callable[[str], float]
 
 # Two words written as one, or one as two, are taken for the same only when hardly a letter differs.
 JOINED_FLOOR = 0.90
+JOINED_SLIPS = 3
 INITIAL_WEIGHT = 0.25
 
 
@@ -83,7 +84,7 @@ def _joined(
             if (len(mine) > 1) == (len(theirs) > 1):
                 continue
             one, other = "".join(query[i] for i in mine), "".join(listed[j] for j in theirs)
-            alike = likeness(one, other)
+            alike = likeness(one, other) if abs(len(one) - len(other)) <= JOINED_SLIPS else 0.0
             if alike >= JOINED_FLOOR:
                 parts = [query[i] for i in mine] if len(mine) > 1 else [listed[j] for j in theirs]
                 links.append((alike, max(_weight(one, other, weigh), *map(weigh, parts)), mine, theirs))

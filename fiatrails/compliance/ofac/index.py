@@ -21,6 +21,8 @@ SLACK = 2.0
 # Words borne by more names than this bring no candidates of their own while a rarer word of the query does.
 COMMON = 400
 _CACHED_WORDS = 20_000
+# Letters of a word long enough to be found by its beginning or its end, and of these.
+_LONG, _END = 6, 4
 # Entities of the list on which the words were counted.
 _POPULATION = 14_965
 
@@ -47,6 +49,7 @@ class NameIndex:
             for listed in entity.names
         ]
         self._bearers = _bearers(parsed)
+        self._nats: dict[str, float] = {}
         self.names = tuple(
             IndexedName(number, self.entities[number].type, kind, name, sum(map(self.weigh, name.tokens)))
             for number, kind, name in parsed
@@ -57,14 +60,19 @@ class NameIndex:
 
     def weigh(self, word: str) -> float:
         """How much the word says, in nats: the rarer among listed entities, the more."""
-        return weigh(word, self._bearers.get(fold(word), 0))
+        nats = self._nats.get(word)
+        return weigh(word, self.bearers(word)) if nats is None else nats
 
-    def candidates(self, query: Name) -> list[tuple[int, float]]:
+    def bearers(self, word: str) -> int:
+        """How many listed entities bear the word, in any spelling of its sound."""
+        return self._bearers.get(fold(word), 0)
+
+    def candidates(self, query: Name, *, slack: float = SLACK) -> list[tuple[int, float]]:
         """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
         first, at most `MAX_CANDIDATES`."""
         total = sum(map(self.weigh, query.tokens))
         bounds = ((self._bound(number, weight, total), number) for number, weight in self._gather(query.tokens).items())
-        close = [(-bound, number) for bound, number in bounds if bound >= -SLACK]
+        close = [(-bound, number) for bound, number in bounds if bound >= -slack]
         close.sort()
         return [(number, -bound) for bound, number in close[:MAX_CANDIDATES]]
 
@@ -79,13 +87,14 @@ class NameIndex:
     def _gather(self, words: Sequence[str]) -> dict[int, float]:
         """Weight found, by name."""
         found: dict[int, float] = defaultdict(float)
-        finds = sorted((self._finds(word) for word in dict.fromkeys(words)), key=lambda find: find[0])
-        for bearers, weighted in finds:
+        times = Counter(words)
+        finds = sorted(((*self._finds(word), times[word]) for word in times), key=lambda find: find[0])
+        for bearers, weighted, repeated in finds:
             fresh = bearers <= COMMON or not found
             for postings, weight in weighted:
                 for number in postings:
                     if fresh or number in found:
-                        found[number] += weight
+                        found[number] += weight * repeated
         for joined in self._joined_words(words):
             for number in joined:
                 found[number] = inf
@@ -116,6 +125,8 @@ class NameIndex:
             near.update(self._by_frame.get(frame(word), ()))
             for key in _deletions(folded):
                 near.update(self._by_deletion.get(key, ()))
+            for key in _ends(folded):
+                near.update(self._by_end.get(key, ()))
         alike = ((other, likeness(word, other)) for other in near)
         return tuple(sorted((pair for pair in alike if pair[1]), key=lambda pair: (-pair[1], pair[0])))
 
@@ -127,9 +138,11 @@ class NameIndex:
                 self._postings[word].append(number)
             for joined in _together(entry.name.tokens):
                 self._together[joined].append(number)
+        self._nats = {word: self.weigh(word) for word in self._postings}
         self._by_fold = _grouped(self._postings, lambda word: (fold(word),))
         self._by_frame = _grouped(self._postings, _frames)
         self._by_deletion = _grouped(self._postings, lambda word: _deletions(fold(word)))
+        self._by_end = _grouped(self._postings, lambda word: _ends(fold(word)))
 
 
 def weigh(word: str, bearers: int = 0) -> float:
@@ -165,6 +178,13 @@ def _deletions(folded: str) -> tuple[str, ...]:
     if len(folded) < 4 or folded.isdigit():
         return (folded,)
     return (folded, *{folded[:i] + folded[i + 1 :] for i in range(len(folded))})
+
+
+def _ends(folded: str) -> tuple[str, ...]:
+    """How a long word begins and how it ends: of two spellings more than two slips apart, one is often the same."""
+    if len(folded) < _LONG or folded.isdigit():
+        return ()
+    return (f"{folded[:_END]}-", f"-{folded[-_END:]}")
 
 
 def _grouped(words: Iterable[str], keys: Callable[[str], Iterable[str]]) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import lru_cache
+from importlib.resources import files
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
@@ -30,13 +32,27 @@ INITIAL = 0.70
 FLOOR = 0.70
 
 
+def _sound(word: str) -> str:
+    return _DOUBLED.sub(r"\1", _PATTERN.sub(lambda match: _TABLE[match[0]], word))
+
+
+# Mohd, Mehmet, Magomed -> muhamad.
+_SPELLINGS = tomllib.loads(files(__package__).joinpath("spellings.toml").read_text(encoding="utf-8"))
+_SPELLED: dict[str, str] = {
+    _sound(other): _sound(name)
+    for group in _SPELLINGS.values()
+    for name, others in group.items()
+    for other in others.split()
+}
+
+
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """One spelling for the spellings of one sound: yousef, yusuf, youssef -> iusef, iusuf; numbers stay."""
+    """One spelling for the spellings of one sound or name: yousef, yusuf, youssef -> iusuf; numbers stay."""
     if word.isdigit():
         return word
-    folded = _PATTERN.sub(lambda match: _TABLE[match[0]], word)
-    return _DOUBLED.sub(r"\1", folded)
+    folded = _sound(word)
+    return _SPELLED.get(folded, folded)
 
 
 @lru_cache(maxsize=65536)
@@ -59,17 +75,22 @@ def likeness(one: str, other: str) -> float:
     folded, against = fold(one), fold(other)
     if folded == against:
         return SAME_SOUND
-    best = max(_by_edits(one, other), _by_edits(folded, against))
-    if best < SAME_ROOT and _same_frame(one, other):
-        best = max(best, SAME_FRAME)
+    best = _by_edits(folded, against)
+    if folded != one or against != other:
+        best = max(best, _by_edits(one, other))
+    if best < SAME_FRAME and _same_frame(one, other):
+        best = SAME_FRAME
     return best if best >= FLOOR else 0.0
 
 
 def _by_edits(one: str, other: str) -> float:
     """One slip in a word of six letters is worth 0.89; the shorter the word, the more a slip changes it."""
     longest = max(len(one), len(other))
-    edits = OSA.distance(one, other, score_cutoff=max(1, longest // 3))
-    if edits > max(1, longest // 3) or longest < 3:
+    allowed = longest // 3
+    if not allowed or abs(len(one) - len(other)) > allowed:
+        return 0.0
+    edits = OSA.distance(one, other, score_cutoff=allowed)
+    if edits > allowed:
         return 0.0
     share = 1.0 - edits / longest
     return min(0.98, 0.5 * share + 0.5 * JaroWinkler.similarity(one, other, prefix_weight=0.1))
