@@ -64,7 +64,8 @@ def attest(
 ) -> None:
     """Record a user's attestation on chain and wait until it is final.
 
-    Nothing is sent when the registry says so already. On a local stack the hash may be left out.
+    Nothing is sent when the registry says so already. On a local stack the hash may be left out. While a sanctions case
+    stands against the user, only --revoke is possible; the end of the case gives nothing back then.
 
     \b
     Examples:
@@ -73,7 +74,9 @@ def attest(
     """
     runtime.setup()
     known = _read(address)
-    if not revoke:
+    if revoke:
+        _revoke_return(known.address, actor)
+    else:
         _require_no_case(known.address)
     word = _attestation(known.address, attestation_hash, document) if not revoke else known.attestation_hash
     score = risk_score if risk_score is not None else known.risk_score if known.is_registered else DEFAULT_SCORE
@@ -121,11 +124,17 @@ def _read(address: str) -> UserCompliance:
 
 
 def _require_no_case(address: str) -> None:
-    """What screening took away on chain comes back with the decision, not around it."""
-    from fiatrails.compliance.sanctions import cases
+    """Said before anything is asked of the user; what counts is the look under the lock."""
+    from fiatrails.compliance.sanctions import attestations
 
-    for case in cases.standing([address]).get(address, ()):
-        raise Conflict("case_stands", f"case {case.id} stands against this user; decide it with `fiatrails case` first")
+    attestations.require_no_case(address)
+
+
+def _revoke_return(address: str, actor: str) -> None:
+    """Also where the registry says "not verified" already and nothing is sent."""
+    from fiatrails.compliance.sanctions import attestations
+
+    attestations.revoke_return(user=address, actor=actor, now=runtime.now())
 
 
 def _attestation(address: str, word: str | None, document: Path | None) -> str:
@@ -165,26 +174,19 @@ def _update(
 
 
 def _enqueue(address: str, score: int, word: str, verified: bool, *, actor: str) -> int:
-    """Queues the update and writes the audit record, together; the officer's lane is made if it is new."""
-    from django.db import transaction
-
+    """Queues the update; the officer's lane is made if it is new."""
     from fiatrails.chains.core.pool import default_pool
     from fiatrails.chains.core.signer import Signers, load_signers
     from fiatrails.chains.evm.lanes import ensure_lanes
-    from fiatrails.chains.evm.registry import enqueue_update
-    from fiatrails.controls import audit
-    from fiatrails.engine.wakeup import notify
+    from fiatrails.compliance.sanctions import attestations
     from fiatrails.kernel.conf import config
 
     now = runtime.now()
     officer = load_signers(config().signers).officer
     ensure_lanes(signers=Signers(executors=(), officer=officer), pool=default_pool(), now=now)
-    with transaction.atomic():
-        slot_id = enqueue_update(address, score, word, verified, now=now)
-        details = {"riskScore": score, "attestationHash": word, "verified": verified, "slot": slot_id}
-        audit.record(actor, "user.update", address, details, now=now)
-        notify()
-    return slot_id
+    return attestations.update(
+        user=address, risk_score=score, attestation_hash=word, verified=verified, actor=actor, now=now
+    )
 
 
 def _wait(slot_id: int, timeout: float) -> CallStatus:

@@ -118,8 +118,8 @@ class Case(models.Model):
 class Suspension(models.Model):
     """A wallet whose on-chain compliance is taken away while a case stands, and given back afterwards. `wanted` is
     where it has to go (`suspended`, `restored`), `settled_at` when it was there. `slot_id` is the registry update under
-    way; `risk_score` and `attestation_hash` are what the registry said before, absent when there was nothing to take
-    away."""
+    way; `risk_score` and `attestation_hash` are what the registry said before, or was on its way to say, absent when
+    there was nothing to take away or an officer has revoked it. `due_at` is when it is looked at next."""
 
     user = models.CharField(max_length=42)
     wanted = models.CharField(max_length=16)
