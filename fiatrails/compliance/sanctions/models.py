@@ -32,7 +32,8 @@ class Payer(models.Model):
 
 class AskedScreening(models.Model):
     """A question of an API client and its answer; append-only. `inputs`, `lists` (ids of editions) and `algorithm` are
-    all that the answer depended on, so it can be made again; `problem` says what could not be screened."""
+    all that the answer depended on, so it can be made again; `problem` says what could not be screened. `answer` is the
+    text that the client was given, empty where only its parts were kept."""
 
     screening_id = models.CharField(max_length=32, unique=True)
     client = models.CharField(max_length=64)
@@ -44,6 +45,7 @@ class AskedScreening(models.Model):
     band = models.CharField(max_length=8)
     problem = models.TextField(default="", blank=True)
     hits = models.JSONField()
+    answer = models.TextField(default="", blank=True)
 
     class Meta:
         app_label = "compliance"
