@@ -73,14 +73,16 @@ def attest(
       fiatrails user attest 0x90F7... --attestation-hash 0x5f2c... --no-wait
     """
     runtime.setup()
-    known = _read(address)
+    known, under_way = _read_ahead(address)
     if revoke:
         _revoke_return(known.address, actor)
     else:
         _require_no_case(known.address)
     word = _attestation(known.address, attestation_hash, document) if not revoke else known.attestation_hash
     score = risk_score if risk_score is not None else known.risk_score if known.is_registered else DEFAULT_SCORE
-    _update(known, score, word, not revoke, actor=actor, no_wait=no_wait, timeout=timeout, json=json)
+    _update(
+        known, score, word, not revoke, under_way=under_way, actor=actor, no_wait=no_wait, timeout=timeout, json=json
+    )
 
 
 @app.command("risk")
@@ -100,7 +102,7 @@ def risk(
       fiatrails user risk 0x90F7... 95
     """
     runtime.setup()
-    known = _read(address)
+    known, under_way = _read_ahead(address)
     if not known.is_registered:
         raise Conflict("not_registered", "the user is not in the registry; use `fiatrails user attest` first")
     _update(
@@ -108,6 +110,7 @@ def risk(
         score,
         known.attestation_hash,
         known.is_verified,
+        under_way=under_way,
         actor=actor,
         no_wait=no_wait,
         timeout=timeout,
@@ -121,6 +124,13 @@ def _read(address: str) -> UserCompliance:
 
     user = parse_address(address, field="ADDRESS")
     return read_users([user], pool=default_pool())[user]
+
+
+def _read_ahead(address: str) -> tuple[UserCompliance, bool]:
+    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.registry import read_ahead
+
+    return read_ahead(parse_address(address, field="ADDRESS"), pool=default_pool())
 
 
 def _require_no_case(address: str) -> None:
@@ -153,9 +163,11 @@ def _attestation(address: str, word: str | None, document: Path | None) -> str:
 
 def _update(
     known: UserCompliance, score: int, word: str, verified: bool,
-    *, actor: str, no_wait: bool, timeout: float, json: bool,
+    *, under_way: bool, actor: str, no_wait: bool, timeout: float, json: bool,
 ) -> None:  # fmt: skip
-    if known.is_registered and (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified):
+    """`under_way`: `known` is not said on the chain yet, and may never be."""
+    says_so = (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified)
+    if says_so and known.is_registered and not under_way:
         whole = {**_document(known), "changed": False}
         render.emit(json, whole, "the registry says so already", render.fields(_document(known)))
         return

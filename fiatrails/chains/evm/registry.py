@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -135,6 +135,21 @@ def queued_update(address: str, *, since: int) -> QueuedUpdate | None:
         cursor.execute(_NEWEST, [contracts.chain_id, OFFICER, since, contracts.registry, user])
         row = cursor.fetchone()
     return QueuedUpdate(*abi.decode_update(bytes(row[0]))) if row else None
+
+
+def read_ahead(address: str, *, pool: RpcPool) -> tuple[UserCompliance, bool]:
+    """What the registry says of the user once the updates under way have landed, and whether there are any: what is
+    decided on the chain's word alone undoes them. `last_updated` and `is_compliant` are the chain's. OutsideUnknown as
+    `read_users`."""
+    since = oldest_open_nonce()
+    entry = read_users([address], pool=pool)[parse_address(address)]
+    queued = queued_update(address, since=since)
+    if queued is None:
+        return entry, False
+    return replace(
+        entry, risk_score=queued.risk_score, attestation_hash=queued.attestation_hash,
+        is_verified=queued.is_verified, is_registered=True,
+    ), True  # fmt: skip
 
 
 def call_status(slot_id: int) -> CallStatus:

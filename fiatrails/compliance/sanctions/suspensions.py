@@ -128,7 +128,8 @@ def _send_one(seen: Suspension, entry: UserCompliance, *, since: int, now: datet
                 return False
             moved = _decide(row, entry, queued_update(row.user, since=since), now)
             row.save()
-            notify()
+            if moved:
+                notify()
     except OutsideUnknown:
         raise
     except FiatRailsError as fault:

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from eth_account import Account
 
 from fiatrails.chains.core.pool import default_pool
+from fiatrails.chains.evm import abi
 from fiatrails.compliance.models import Suspension
 from fiatrails.compliance.sanctions import cases
 from fiatrails.controls.models import AuditRecord
@@ -97,6 +98,19 @@ def test_an_update_may_be_left_to_itself(run: Run, on_chain: DeployedChain, user
     assert isinstance(outcome.document["slotId"], int)
     [lane] = run("nonce", "show", "--json").document["lanes"]
     assert (lane["role"], lane["reserved"]) == ("officer", 1)
+
+
+def test_updates_of_one_user_follow_one_another_also_before_any_has_landed(
+    run: Run, on_chain: DeployedChain, user: str
+) -> None:
+    for command in (("attest", user, "--risk-score", "20"), ("risk", user, "50"), ("attest", user, "--revoke")):
+        outcome = run("user", *command, "--no-wait", "--json")
+        assert (outcome.code, outcome.document.get("changed")) == (0, True), outcome.err
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT calldata FROM chains_nonce_slot ORDER BY nonce")
+        queued = [abi.decode_update(bytes(row[0])) for row in cursor.fetchall()]
+    attested = queued[0][1]
+    assert queued == [(20, attested, True), (50, attested, True), (50, attested, False)]
 
 
 def test_without_a_worker_the_outcome_is_unknown(run: Run, on_chain: DeployedChain, user: str) -> None:

@@ -262,3 +262,19 @@ def test_what_an_officer_queued_is_found_by_wallet_and_nonce(rail: Rail) -> None
     assert registry.oldest_open_nonce() == since
     rail.sql("UPDATE chains_nonce_slot SET state = 'final', result = 'reverted' WHERE nonce = %s", since + 2)
     assert registry.queued_update(user, since=since) == registry.QueuedUpdate(1, NEW, True)
+
+
+def test_a_revocation_while_compliance_is_on_its_way_back_is_queued_behind_it(rail: Rail) -> None:
+    user = rail.user(19)
+    case = open_case(rail, user)
+    settle(rail)
+    release_case(rail, case)
+    look(rail)
+    assert not on_chain(rail, user).is_verified
+    ahead, under_way = registry.read_ahead(user, pool=rail.pool)
+    assert (said(ahead), under_way) == ((True, 10, "0x" + "ab" * 32), True)
+    attest(rail, user, score=10, word="0x" + "ab" * 32, verified=False)
+    settle(rail)
+    rail.until(lambda: registry.read_ahead(user, pool=rail.pool)[1] is False, step=lambda: step_lane(rail))
+    assert not on_chain(rail, user).is_verified
+    rail.register([user])
