@@ -13,6 +13,8 @@ from django.db import transaction
 
 from fiatrails.admin import attempts, people
 from fiatrails.admin.clock import CLOCK
+from fiatrails.compliance.geo.addresses import Address
+from fiatrails.compliance.geo.client_address import client_ip
 from fiatrails.controls import audit
 from fiatrails.kernel.errors import BadInput, TooMany
 
@@ -29,12 +31,12 @@ class SignInForm(AdminAuthenticationForm):
         return people.normalised(self.cleaned_data["username"])
 
     def clean(self) -> dict[str, Any]:
-        """Looks at the password, if the name does not have to wait."""
+        """Looks at the password, if neither the name nor the address has to wait."""
         name = self.cleaned_data.get("username")
         if name is None or not self.cleaned_data.get("password"):
             return super().clean()
         try:
-            attempt = attempts.begin(name, now=CLOCK.now())
+            attempt = attempts.begin(name, client=self._client(), now=CLOCK.now())
         except TooMany as wait:
             raise ValidationError(wait.message, code=wait.code) from None
         try:
@@ -45,6 +47,9 @@ class SignInForm(AdminAuthenticationForm):
         attempts.succeeded(attempt)
         log.info("operator.signed_in", operator=name)
         return cleaned
+
+    def _client(self) -> Address | None:
+        return None if self.request is None else client_ip(self.request)
 
 
 class PasswordForm(AdminPasswordChangeForm):

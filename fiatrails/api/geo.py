@@ -10,9 +10,9 @@ import structlog
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 
-from fiatrails.api.client_address import UNREADABLE, client_ip
 from fiatrails.api.errors import error_response
 from fiatrails.compliance.geo.addresses import Address
+from fiatrails.compliance.geo.client_address import client_ip, network_of
 from fiatrails.compliance.geo.countries import locate
 from fiatrails.compliance.geo.gate import rules_in_force, source_in_force
 from fiatrails.compliance.geo.policy import GeoVerdict, decide
@@ -58,15 +58,9 @@ def _refuse(request: HttpRequest, address: Address | None, verdict: GeoVerdict) 
     header; of the address its network, which tells where from and not who."""
     geo_refusals.labels(code=verdict.code).inc()
     log.warning(
-        "geo.refused", code=verdict.code, country=verdict.country, network=_network(address), method=_method(request)
+        "geo.refused", code=verdict.code, country=verdict.country, network=network_of(address), method=_method(request)
     )
     return error_response("geo_restricted", verdict.reason, 403, country=verdict.country)
-
-
-def _network(address: Address | None) -> str:
-    if address is None:
-        return UNREADABLE
-    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def _method(request: HttpRequest) -> str:

@@ -8,7 +8,7 @@ from fiatrails.api.open.health import health
 from fiatrails.api.open.metrics import metrics
 from fiatrails.api.openapi.views import schema
 from fiatrails.api.v1.mint_intents import MintIntent, MintIntents
-from fiatrails.api.v1.screenings import Screenings
+from fiatrails.api.v1.screenings import OneScreening, Screenings
 from fiatrails.api.webhooks import daraja
 from fiatrails.api.webhooks.gateway import gateway_callback
 
@@ -21,6 +21,7 @@ _versioned: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(_versioned)),
     path("api/v1/screenings", Screenings.as_view()),
+    path("api/v1/screenings/<str:screening_id>", OneScreening.as_view()),
     *_versioned,
     # M-PESA refuses to register addresses that contain its name.
     path("callbacks/till/<str:token>/", include(daraja.urlpatterns)),

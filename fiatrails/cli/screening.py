@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json as json_module
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -98,6 +99,29 @@ def file(
     render.emit(json, {"results": documents}, render.table(columns, [[d[c] for c in columns] for d in documents]))
     if any(document["band"] != "clear" for document in documents):
         runtime.negative()
+
+
+@app.command("show")
+def show(
+    screening_id: Annotated[str, typer.Argument(metavar="ID", help="As `POST /api/v1/screenings` answered it.")],
+    json: Json = False,
+) -> None:
+    """Show what an API client asked and was answered.
+
+    \b
+    Examples:
+      fiatrails screen show 0b9f6c1e2d3a4f5b8c7d6e5f4a3b2c1d
+    """
+    runtime.setup()
+    from fiatrails.compliance.sanctions import screenings
+    from fiatrails.kernel.clock import isoformat
+
+    kept = screenings.get(screening_id=screening_id)
+    whole = {"client": kept.client, "askedAt": isoformat(kept.asked_at), "asked": kept.inputs}
+    answer = json_module.loads(kept.answer)
+    lines = [f"{hit['band'].upper()} {hit['entity']} {hit['name']}" for hit in answer["hits"]]
+    shown = {name: answer[name] for name in ("id", "band", "why", "problem", "algorithm")}
+    render.emit(json, {**whole, "answer": answer}, render.fields({**shown, **whole}), *lines)
 
 
 @app.command("release")

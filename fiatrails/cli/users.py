@@ -64,7 +64,8 @@ def attest(
 ) -> None:
     """Record a user's attestation on chain and wait until it is final.
 
-    Nothing is sent when the registry says so already. On a local stack the hash may be left out.
+    Nothing is sent when the registry says so already. On a local stack the hash may be left out. While a sanctions case
+    stands against the user, only --revoke is possible; the end of the case gives nothing back then.
 
     \b
     Examples:
@@ -72,12 +73,16 @@ def attest(
       fiatrails user attest 0x90F7... --attestation-hash 0x5f2c... --no-wait
     """
     runtime.setup()
-    known = _read(address)
-    if not revoke:
+    known, under_way = _read_ahead(address)
+    if revoke:
+        _revoke_return(known.address, actor)
+    else:
         _require_no_case(known.address)
     word = _attestation(known.address, attestation_hash, document) if not revoke else known.attestation_hash
     score = risk_score if risk_score is not None else known.risk_score if known.is_registered else DEFAULT_SCORE
-    _update(known, score, word, not revoke, actor=actor, no_wait=no_wait, timeout=timeout, json=json)
+    _update(
+        known, score, word, not revoke, under_way=under_way, actor=actor, no_wait=no_wait, timeout=timeout, json=json
+    )
 
 
 @app.command("risk")
@@ -97,7 +102,7 @@ def risk(
       fiatrails user risk 0x90F7... 95
     """
     runtime.setup()
-    known = _read(address)
+    known, under_way = _read_ahead(address)
     if not known.is_registered:
         raise Conflict("not_registered", "the user is not in the registry; use `fiatrails user attest` first")
     _update(
@@ -105,6 +110,7 @@ def risk(
         score,
         known.attestation_hash,
         known.is_verified,
+        under_way=under_way,
         actor=actor,
         no_wait=no_wait,
         timeout=timeout,
@@ -120,12 +126,25 @@ def _read(address: str) -> UserCompliance:
     return read_users([user], pool=default_pool())[user]
 
 
-def _require_no_case(address: str) -> None:
-    """What screening took away on chain comes back with the decision, not around it."""
-    from fiatrails.compliance.sanctions import cases
+def _read_ahead(address: str) -> tuple[UserCompliance, bool]:
+    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.registry import read_ahead
 
-    for case in cases.standing([address]).get(address, ()):
-        raise Conflict("case_stands", f"case {case.id} stands against this user; decide it with `fiatrails case` first")
+    return read_ahead(parse_address(address, field="ADDRESS"), pool=default_pool())
+
+
+def _require_no_case(address: str) -> None:
+    """Said before anything is asked of the user; what counts is the look under the lock."""
+    from fiatrails.compliance.sanctions import attestations
+
+    attestations.require_no_case(address)
+
+
+def _revoke_return(address: str, actor: str) -> None:
+    """Also where the registry says "not verified" already and nothing is sent."""
+    from fiatrails.compliance.sanctions import attestations
+
+    attestations.revoke_return(user=address, actor=actor, now=runtime.now())
 
 
 def _attestation(address: str, word: str | None, document: Path | None) -> str:
@@ -144,9 +163,11 @@ def _attestation(address: str, word: str | None, document: Path | None) -> str:
 
 def _update(
     known: UserCompliance, score: int, word: str, verified: bool,
-    *, actor: str, no_wait: bool, timeout: float, json: bool,
+    *, under_way: bool, actor: str, no_wait: bool, timeout: float, json: bool,
 ) -> None:  # fmt: skip
-    if known.is_registered and (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified):
+    """`under_way`: `known` is not said on the chain yet, and may never be."""
+    says_so = (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified)
+    if says_so and known.is_registered and not under_way:
         whole = {**_document(known), "changed": False}
         render.emit(json, whole, "the registry says so already", render.fields(_document(known)))
         return
@@ -165,26 +186,19 @@ def _update(
 
 
 def _enqueue(address: str, score: int, word: str, verified: bool, *, actor: str) -> int:
-    """Queues the update and writes the audit record, together; the officer's lane is made if it is new."""
-    from django.db import transaction
-
+    """Queues the update; the officer's lane is made if it is new."""
     from fiatrails.chains.core.pool import default_pool
     from fiatrails.chains.core.signer import Signers, load_signers
     from fiatrails.chains.evm.lanes import ensure_lanes
-    from fiatrails.chains.evm.registry import enqueue_update
-    from fiatrails.controls import audit
-    from fiatrails.engine.wakeup import notify
+    from fiatrails.compliance.sanctions import attestations
     from fiatrails.kernel.conf import config
 
     now = runtime.now()
     officer = load_signers(config().signers).officer
     ensure_lanes(signers=Signers(executors=(), officer=officer), pool=default_pool(), now=now)
-    with transaction.atomic():
-        slot_id = enqueue_update(address, score, word, verified, now=now)
-        details = {"riskScore": score, "attestationHash": word, "verified": verified, "slot": slot_id}
-        audit.record(actor, "user.update", address, details, now=now)
-        notify()
-    return slot_id
+    return attestations.update(
+        user=address, risk_score=score, attestation_hash=word, verified=verified, actor=actor, now=now
+    )
 
 
 def _wait(slot_id: int, timeout: float) -> CallStatus:

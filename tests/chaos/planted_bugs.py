@@ -273,6 +273,39 @@ BUGS = (
         (f"{CASES}::test_two_people_release_a_case_and_the_payer_goes_on",),
     ),
     PlantedBug(
+        "an attestation on its way gets past a suspension",
+        (
+            Edit("fiatrails/compliance/sanctions/suspensions.py", "said = under_way or entry", "said = entry"),
+        ),
+        (f"{CHAINS}/test_suspension_races.py::"
+         "test_an_attestation_queued_before_the_case_is_followed_by_the_suspension",),
+    ),
+    PlantedBug(
+        "an officer attests whose case is being opened",
+        (
+            Edit("fiatrails/compliance/sanctions/attestations.py", "        cases.lock(user)\n        if verified:",
+                 "        if verified:"),
+        ),
+        (f"{CHAINS}/test_suspension_races.py::test_nobody_is_attested_while_a_case_is_being_opened",),
+    ),
+    PlantedBug(
+        "one address guesses under every name",
+        (
+            Edit("fiatrails/admin/attempts.py", "_LIMITS = (ADDRESS, HERE, ANYWHERE)", "_LIMITS = (HERE, ANYWHERE)"),
+        ),
+        ("tests/integration/admin/test_sign_in.py::"
+         "test_many_names_from_one_address_are_stopped_and_another_address_is_not",),
+    ),
+    PlantedBug(
+        "a client reads what another was answered",
+        (
+            Edit("fiatrails/compliance/sanctions/screenings.py", "or (client is not None and row.client != client)",
+                 ""),
+        ),
+        (f"{COMPLIANCE}/test_screenings.py::"
+         "test_an_answer_is_read_as_it_was_given_by_who_asked_and_by_operators",),
+    ),
+    PlantedBug(
         "a question is answered on lists that nobody may be cleared on",
         (
             Edit("fiatrails/compliance/sanctions/screenings.py", "if isinstance(found, Unusable):", "if False:"),

@@ -120,10 +120,29 @@ _SCREENINGS: Schema = {
         "parameters": [_KEY_ID],
         "requestBody": _body("NewScreening"),
         "responses": {
-            "200": answer("What was found.", "Screening"),
+            "200": {
+                **answer("What was found.", "Screening"),
+                "links": {
+                    "read": {"operationId": "readScreening", "parameters": {"screeningId": "$response.body#/id"}},
+                },
+            },
             **_AUTHENTICATED,
             **_errors(_415="WrongMediaType"),
         },
+    }
+}
+_SCREENING: Schema = {
+    "get": {
+        "operationId": "readScreening",
+        "tags": ["screenings"],
+        "summary": "Read one of the caller's screenings, as it was answered",
+        "description": "The bytes of the first answer, whatever the lists say now.",
+        "security": _SIGNED,
+        "parameters": [
+            {"name": "screeningId", "in": "path", "required": True, "schema": {"type": "string"}},
+            _KEY_ID,
+        ],
+        "responses": {"200": answer("The answer.", "Screening"), **_AUTHENTICATED, **_errors(_404="NotFound")},
     }
 }
 _GATEWAY: Schema = {
@@ -212,6 +231,7 @@ PATHS: Schema = {
     "/api/v1/mint-intents": _MINT_INTENTS,
     "/api/v1/mint-intents/{intentId}": _MINT_INTENT,
     "/api/v1/screenings": _SCREENINGS,
+    "/api/v1/screenings/{screeningId}": _SCREENING,
     "/api/v1/callbacks/mpesa": _GATEWAY,
     **{f"/api/v1/callbacks/mpesa/{{token}}/{name}": item for name, item in DARAJA.items()},
     "/health": _HEALTH,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import structlog
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.plain import json_response
 from fiatrails.api.v1.shapes import read_party
 from fiatrails.api.v1.signed import SignedView, client_of
 from fiatrails.compliance.lists.rules import ActiveLists
@@ -27,9 +28,25 @@ class Screenings(SignedView):
     def post(self, request: Request) -> HttpResponse:
         """Screens a party; moves no payment."""
         party = read_party(json_object(request._request))
-        answered = screenings.ask(party, client=client_of(request), now=CLOCK.now())
+        answered = screenings.ask(party, client=client_of(request), shown=_text, now=CLOCK.now())
         structlog.contextvars.bind_contextvars(screening_id=answered.screening_id)
-        return json_response(_shown(answered))
+        return HttpResponse(answered.text, content_type="application/json")
+
+
+class OneScreening(SignedView):
+    """One question that was answered."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, screening_id: str) -> HttpResponse:
+        """What the caller was answered, byte by byte."""
+        kept = screenings.get(screening_id=screening_id, client=client_of(request))
+        structlog.contextvars.bind_contextvars(screening_id=kept.screening_id)
+        return HttpResponse(kept.answer, content_type="application/json")
+
+
+def _text(answered: Answered) -> str:
+    return json.dumps(_shown(answered), separators=(",", ":"))
 
 
 def _shown(answered: Answered) -> dict[str, object]:

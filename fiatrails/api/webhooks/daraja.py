@@ -18,10 +18,10 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from fiatrails.api.bodies import raw_body
-from fiatrails.api.client_address import client_address
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import not_found
 from fiatrails.api.plain import json_response, only
+from fiatrails.compliance.geo.client_address import client_address
 from fiatrails.controls.modes import ModeName, in_force
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import config

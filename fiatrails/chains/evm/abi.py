@@ -126,6 +126,12 @@ def update_user(address: str, risk_score: int, attestation_hash: str, verified: 
     return _UPDATE_USER + encode(["address", "uint8", "bytes32", "bool"], values)
 
 
+def decode_update(data: bytes) -> tuple[int, str, bool]:
+    """Score, attestation and verification of what `update_user` made."""
+    _, score, attestation, verified = decode(["address", "uint8", "bytes32", "bool"], data[4:])
+    return int(score), "0x" + bytes(attestation).hex(), bool(verified)
+
+
 def get_user(address: str) -> bytes:
     """Calldata of getUser(address)."""
     return _GET_USER + encode(["address"], [address])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -29,6 +29,20 @@ INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, calldata, creat
 VALUES (%s, %s, 'call', %s, %s, %s) RETURNING id
 """
 _ADVANCE = "UPDATE chains_lane SET next_nonce = %s WHERE id = %s"
+# Nonces are final in their order, so all below were final when this was asked.
+_OLDEST_OPEN = """
+SELECT coalesce((SELECT min(s.nonce) FROM chains_nonce_slot s
+    WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')), l.next_nonce)
+FROM chains_lane l WHERE l.chain_id = %s AND l.role = %s ORDER BY l.id LIMIT 1
+"""
+# The user is the first argument, a word of 32 bytes behind the selector.
+_NEWEST = """
+SELECT s.calldata FROM chains_nonce_slot s
+WHERE s.lane_id = (SELECT id FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1)
+    AND s.nonce >= %s AND s.kind = 'call' AND s.to_address = %s AND substring(s.calldata FROM 17 FOR 20) = %s
+    AND NOT (s.state = 'final' AND s.result <> 'success')
+ORDER BY s.nonce DESC LIMIT 1
+"""
 _STATUS = """
 SELECT state, kind, result, tx_hash, block_number, coalesce(nullif(error, ''), refusal)
 FROM chains_nonce_slot WHERE id = %s
@@ -48,6 +62,15 @@ class UserCompliance:
     is_compliant: bool
     is_registered: bool
     block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedUpdate:
+    """What a registry update that may not have reached the chain will write there."""
+
+    risk_score: int
+    attestation_hash: str
+    is_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +116,40 @@ def enqueue_update(address: str, risk_score: int, attestation_hash: str, verifie
         slot_id = int(cursor.fetchone()[0])
         cursor.execute(_ADVANCE, [nonce + 1, lane_id])
     return slot_id
+
+
+def oldest_open_nonce() -> int:
+    """Below it, every registry update is final: what is read from the chain afterwards shows it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_OPEN, [_contracts().chain_id, OFFICER])
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def queued_update(address: str, *, since: int) -> QueuedUpdate | None:
+    """The user's newest registry update from nonce `since` on, unless it failed: the chain says this once the officer's
+    lane has come so far. What is queued afterwards lands behind it. None when there is none."""
+    contracts = _contracts()
+    user = bytes.fromhex(parse_address(address)[2:])
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [contracts.chain_id, OFFICER, since, contracts.registry, user])
+        row = cursor.fetchone()
+    return QueuedUpdate(*abi.decode_update(bytes(row[0]))) if row else None
+
+
+def read_ahead(address: str, *, pool: RpcPool) -> tuple[UserCompliance, bool]:
+    """What the registry says of the user once the updates under way have landed, and whether there are any: what is
+    decided on the chain's word alone undoes them. `last_updated` and `is_compliant` are the chain's. OutsideUnknown as
+    `read_users`."""
+    since = oldest_open_nonce()
+    entry = read_users([address], pool=pool)[parse_address(address)]
+    queued = queued_update(address, since=since)
+    if queued is None:
+        return entry, False
+    return replace(
+        entry, risk_score=queued.risk_score, attestation_hash=queued.attestation_hash,
+        is_verified=queued.is_verified, is_registered=True,
+    ), True  # fmt: skip
 
 
 def call_status(slot_id: int) -> CallStatus:

@@ -32,7 +32,8 @@ class Payer(models.Model):
 
 class AskedScreening(models.Model):
     """A question of an API client and its answer; append-only. `inputs`, `lists` (ids of editions) and `algorithm` are
-    all that the answer depended on, so it can be made again; `problem` says what could not be screened."""
+    all that the answer depended on, so it can be made again; `problem` says what could not be screened. `answer` is the
+    text that the client was given, empty where only its parts were kept."""
 
     screening_id = models.CharField(max_length=32, unique=True)
     client = models.CharField(max_length=64)
@@ -44,6 +45,7 @@ class AskedScreening(models.Model):
     band = models.CharField(max_length=8)
     problem = models.TextField(default="", blank=True)
     hits = models.JSONField()
+    answer = models.TextField(default="", blank=True)
 
     class Meta:
         app_label = "compliance"
@@ -118,8 +120,8 @@ class Case(models.Model):
 class Suspension(models.Model):
     """A wallet whose on-chain compliance is taken away while a case stands, and given back afterwards. `wanted` is
     where it has to go (`suspended`, `restored`), `settled_at` when it was there. `slot_id` is the registry update under
-    way; `risk_score` and `attestation_hash` are what the registry said before, absent when there was nothing to take
-    away."""
+    way; `risk_score` and `attestation_hash` are what the registry said before, or was on its way to say, absent when
+    there was nothing to take away or an officer has revoked it. `due_at` is when it is looked at next."""
 
     user = models.CharField(max_length=42)
     wanted = models.CharField(max_length=16)

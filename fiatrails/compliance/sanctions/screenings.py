@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
@@ -16,24 +18,28 @@ from fiatrails.compliance.sanctions.models import AskedScreening
 from fiatrails.compliance.sanctions.payers import MAX_ITEMS, Identity
 from fiatrails.controls import modes
 from fiatrails.controls.modes import Flow
-from fiatrails.kernel.errors import BadInput, Unavailable
+from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 # A refresh that is under way takes about as long.
 _RETRY_AFTER_S = 60
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`screening_id` names the stored row; `lists` are those that it was answered on."""
+    """`screening_id` names the stored row; `lists` are those that it was answered on; `text` is what the client is
+    told."""
 
     screening_id: str
     result: Screening
     lists: ActiveLists
+    text: str = ""
 
 
-def ask(party: Party, *, client: str, now: datetime) -> Answered:
-    """Screens a party for an API client and stores question and answer. Decides nothing about any payment.
+def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: datetime) -> Answered:
+    """Screens a party for an API client and stores question and answer, also as it is `shown` to the client: what it
+    says of the lists is not the same later. Decides nothing about any payment.
 
     To be called outside a transaction: a new list takes seconds to be made ready. BadInput for what cannot be screened
     or stored; Unavailable `sanctions_unusable` without a list that may be relied on, and then nothing is answered.
@@ -49,10 +55,21 @@ def ask(party: Party, *, client: str, now: datetime) -> Answered:
             retry_after=_RETRY_AFTER_S,
         )  # fmt: skip
     answered = Answered(uuid4().hex, screen(party, checks.ready(found.lists)), found.lists)
+    answered = replace(answered, text=shown(answered))
     _keep(party, answered, client, now)
     # Whom it was about stays in the table.
     log.info("screening.answered", screening_id=answered.screening_id, band=answered.result.band.value)
     return answered
+
+
+def get(*, screening_id: str, client: str | None = None) -> AskedScreening:
+    """What was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees all),
+    or was kept in parts only."""
+    wanted = screening_id.lower()
+    row = AskedScreening.objects.filter(screening_id=wanted).first() if _ID.fullmatch(wanted) else None
+    if row is None or not row.answer or (client is not None and row.client != client):
+        raise NotFound("screening_not_found", "no such screening")
+    return row
 
 
 def _keep(party: Party, answered: Answered, client: str, now: datetime) -> None:
@@ -61,6 +78,7 @@ def _keep(party: Party, answered: Answered, client: str, now: datetime) -> None:
         screening_id=answered.screening_id, client=client, asked_at=now, inputs=checks.inputs_of(party),
         lists=list(answered.lists.ids), list_digest=result.list_digest, algorithm=result.algorithm,
         band=result.band.value, problem=result.problem, hits=[checks.hit_of(hit) for hit in result.hits],
+        answer=answered.text,
     )  # fmt: skip
 
 

@@ -154,6 +154,46 @@ def test_each_question_is_kept_with_its_client_and_answered_anew_whatever_key_it
     assert rows == [("default", "Jane Wanjiku")] * 2
 
 
+def test_an_answer_is_read_again_byte_by_byte_whatever_the_list_says_by_then(live: Live, http: httpx.Client) -> None:
+    asked = ask(http, {"name": "Xiaobing Yan", "wallets": [LISTED_WALLET]})
+    path = f"/api/v1/screenings/{asked.json()['id']}"
+    age(live, "- interval '3 days'")
+    try:
+        again = [live.read(http, path), live.read(http, f"/api/v1/screenings/{asked.json()['id'].upper()}")]
+    finally:
+        age(live, "+ interval '3 days'")
+    assert [answer.status_code for answer in again] == [200, 200]
+    assert {answer.content for answer in again} == {asked.content}
+    assert again[0].headers["Content-Type"] == asked.headers["Content-Type"] == "application/json"
+    assert "hits" in asked.json()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["0" * 32, "0" * 31, "0" * 33, "g" * 32, "%00", "..", "%2e%2e", "\u0661" * 32, "'", "0x" + "1" * 30, "a" * 3000],
+)
+def test_what_nobody_asked_is_not_found(live: Live, http: httpx.Client, wanted: str) -> None:
+    before = kept(live)
+    answer = live.read(http, f"/api/v1/screenings/{wanted}")
+    assert answer.status_code == 404, answer.text
+    assert set(answer.json()) == {"error", "message", "requestId"}
+    assert answer.json()["error"] in ("screening_not_found", "not_found")
+    assert kept(live) == before
+
+
+def test_another_clients_answer_is_not_found_and_nobodys_is_read_without_a_signature(
+    live: Live, http: httpx.Client
+) -> None:
+    path = f"/api/v1/screenings/{ask(http, {'name': 'Jane Wanjiku'}).json()['id']}"
+    forged = signed() | {"X-Request-Signature": hex_hmac("other", b"")}
+    assert (http.get(path).status_code, http.get(path, headers=forged).status_code) == (401, 401)
+    assert http.post(path, headers=signed()).status_code == 405
+    of_another = f"UPDATE compliance_screening SET client = 'else' WHERE screening_id = '{path.rsplit('/', 1)[1]}'"
+    live.execute(f"SET session_replication_role = replica; {of_another}")
+    refused = live.read(http, path)
+    assert (refused.status_code, refused.json()["error"]) == (404, "screening_not_found")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_question_is_refused_and_not_kept(live: Live, http: httpx.Client, name: str) -> None:
     raw, status, error = REFUSED[name]

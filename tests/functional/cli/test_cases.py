@@ -1,13 +1,14 @@
-"""`fiatrails case`, `screen revoke`, `screen rescreen` as a compliance officer uses them."""
+"""`fiatrails case`, `screen revoke`, `screen rescreen`, `screen show` as a compliance officer uses them."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from django.db import transaction
 
-from fiatrails.compliance.models import Case
+from fiatrails.compliance.models import AskedScreening, Case
 from fiatrails.compliance.sanctions import cases
 from tests.functional.cli.conftest import USER, Run
 from tests.integration.compliance.sanctions_kit import screening_is_on
@@ -88,3 +89,17 @@ def test_everybody_is_screened_again_on_demand(run: Run) -> None:
     done = run("screen", "rescreen", "--again", "--json")
     assert (done.code, done.document["screened"]) == (0, 0)
     assert done.document["finishedAt"]
+
+
+def test_a_clients_question_is_shown_with_its_answer(run: Run) -> None:
+    hit = {"band": "review", "entity": "SDN:36", "name": "YAN, Xiaobing"}
+    said = {"id": "ab" * 16, "band": "review", "why": "99% like", "problem": None, "algorithm": "1", "hits": [hit]}
+    AskedScreening.objects.create(
+        screening_id="ab" * 16, client="shop", asked_at=datetime(2026, 11, 1, tzinfo=UTC), inputs={"name": "Yan"},
+        lists=[1], list_digest="d", algorithm="1", band="review", hits=[], answer=json.dumps(said),
+    )  # fmt: skip
+    found = run("screen", "show", "ab" * 16, "--json").document
+    assert (found["client"], found["asked"], found["answer"]) == ("shop", {"name": "Yan"}, said)
+    assert "REVIEW SDN:36 YAN, Xiaobing" in run("screen", "show", "ab" * 16).out
+    unknown = run("screen", "show", "cd" * 16, "--json")
+    assert (unknown.code, unknown.document["error"]) == (3, "screening_not_found")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from eth_account import Account
 
 from fiatrails.chains.core.pool import default_pool
+from fiatrails.chains.evm import abi
+from fiatrails.compliance.models import Suspension
+from fiatrails.compliance.sanctions import cases
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config
@@ -69,12 +72,45 @@ def test_an_attestation_is_final_when_the_command_ends(run: Run, lanes: Deployed
     assert (revoked.document["verified"], revoked.document["riskScore"]) == (False, 95)
 
 
+def test_nothing_verifies_a_user_against_whom_a_case_stands_and_a_revocation_stays(
+    run: Run, lanes: DeployedChain, user: str
+) -> None:
+    run("user", "attest", user)
+    finding = cases.Finding("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
+    with transaction.atomic():
+        cases.open_for(user, [finding], origin="payment", now=SystemClock().now())
+    for command in (("attest", user), ("risk", user, "50")):
+        refused = run("user", *command, "--json")
+        assert (refused.code, refused.document["error"]) == (4, "case_stands")
+    assert run("user", "attest", user, "--revoke", "--json").document["verified"] is False
+    Suspension.objects.create(
+        user=user, wanted="suspended", risk_score=10, due_at=SystemClock().now(), opened_at=SystemClock().now()
+    )
+    again = run("user", "attest", user, "--revoke", "--actor", "amina", "--json")
+    assert (again.code, again.document["changed"]) == (0, False)
+    assert Suspension.objects.get().risk_score is None
+    assert AuditRecord.objects.get(action="user.return_revoked").actor == "amina"
+
+
 def test_an_update_may_be_left_to_itself(run: Run, on_chain: DeployedChain, user: str) -> None:
     outcome = run("user", "attest", user, "--no-wait", "--json")
     assert (outcome.code, outcome.document["changed"]) == (0, True)
     assert isinstance(outcome.document["slotId"], int)
     [lane] = run("nonce", "show", "--json").document["lanes"]
     assert (lane["role"], lane["reserved"]) == ("officer", 1)
+
+
+def test_updates_of_one_user_follow_one_another_also_before_any_has_landed(
+    run: Run, on_chain: DeployedChain, user: str
+) -> None:
+    for command in (("attest", user, "--risk-score", "20"), ("risk", user, "50"), ("attest", user, "--revoke")):
+        outcome = run("user", *command, "--no-wait", "--json")
+        assert (outcome.code, outcome.document.get("changed")) == (0, True), outcome.err
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT calldata FROM chains_nonce_slot ORDER BY nonce")
+        queued = [abi.decode_update(bytes(row[0])) for row in cursor.fetchall()]
+    attested = queued[0][1]
+    assert queued == [(20, attested, True), (50, attested, True), (50, attested, False)]
 
 
 def test_without_a_worker_the_outcome_is_unknown(run: Run, on_chain: DeployedChain, user: str) -> None:

@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from fiatrails.admin import attempts, forms, people
 from fiatrails.admin.housekeeping import _purge
@@ -26,6 +27,8 @@ from tests.integration.admin.conftest import NOW, PASSWORD
 pytestmark = pytest.mark.django_db(transaction=True)
 WRONG = "Please enter the correct username and password for a staff account."
 WAIT = "Too many failed attempts under this name. Wait 15 minutes and try again."
+STOPPED = "Too many failed attempts from this address. Wait 15 minutes and try again."
+HERE, THERE, PROXY = "203.0.113.9", "198.51.100.7", "10.0.0.1"
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +39,10 @@ def stepped(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch, officers: None
     return clock
 
 
-def sign_in(name: str, password: str) -> Any:
-    return Client().post("/admin/login/?next=/admin/", {"username": name, "password": password})
+def sign_in(name: str, password: str, *, at: str = HERE, forwarded: str = "") -> Any:
+    headers = {"X-Forwarded-For": forwarded} if forwarded else None
+    body = {"username": name, "password": password}
+    return Client(REMOTE_ADDR=at).post("/admin/login/?next=/admin/", body, headers=headers)
 
 
 def said(answer: Any) -> str:
@@ -59,7 +64,7 @@ def test_after_five_failures_the_name_waits_and_the_right_password_too(stepped: 
     assert [said(sign_in(name, "guess")) for name in ("ann", "ANN", "Ann", "ann", "ann")] == [WRONG] * 5
     assert said(sign_in("ann", PASSWORD)) == WAIT
     [locked] = AuditRecord.objects.filter(action="operator.locked_out")
-    assert (locked.subject, locked.details) == ("ann", {"failures": 5, "minutes": 15})
+    assert (locked.subject, locked.details) == ("ann", {"failures": 5, "minutes": 15, "everywhere": False})
     stepped.advance(minutes=14)
     assert said(sign_in("ann", PASSWORD)) == "Too many failed attempts under this name. Wait 1 minute and try again."
     stepped.advance(minutes=1)
@@ -120,6 +125,67 @@ def test_of_many_guesses_at_once_five_are_looked_at(monkeypatch: pytest.MonkeyPa
         answers = list(pool.map(guess, range(12)))
     assert (answers.count(WRONG), answers.count(WAIT), len(looked_at)) == (5, 7, 5)
     assert AuditRecord.objects.filter(action="operator.locked_out").count() == 1
+
+
+def test_many_names_from_one_address_are_stopped_and_another_address_is_not(stepped: SteppedClock) -> None:
+    with capture_logs() as lines:
+        assert [said(sign_in(f"name{number}", "Spring2026!")) for number in range(20)] == [WRONG] * 20
+        assert said(sign_in("name20", "Spring2026!")) == said(sign_in("ann", PASSWORD)) == STOPPED
+    assert said(sign_in("ann", PASSWORD, at=THERE)) == "in"
+    [line] = [line for line in lines if line["event"] == "operator.address_stopped"]
+    assert (line["network"], line["minutes"]) == ("203.0.113.0/24", 15)
+    assert SignInFailure.objects.filter(address=HERE).count() == 20
+    stepped.advance(minutes=14)
+    assert said(sign_in("ann", PASSWORD)) == STOPPED.replace("15 minutes", "1 minute")
+    stepped.advance(minutes=1)
+    assert said(sign_in("ann", PASSWORD)) == "in"
+
+
+def test_of_many_names_at_once_from_one_address_twenty_are_looked_at() -> None:
+    together = threading.Barrier(13)
+
+    def guess(number: int) -> str:
+        try:
+            together.wait(20)
+            return said(sign_in(f"name{number}", "Spring2026!"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(13) as pool:
+        answers = list(pool.map(guess, range(26)))
+    assert (answers.count(WRONG), answers.count(STOPPED)) == (20, 6)
+
+
+def test_behind_our_proxy_the_address_is_what_the_proxy_wrote(settings: Any) -> None:
+    settings.TRUSTED_PROXIES = ("10.0.0.0/8",)
+    for number in range(20):
+        # What stands in front of it is written by the client, who changes it each time.
+        sign_in(f"name{number}", "guess", at=PROXY, forwarded=f"192.0.2.{number}, {HERE}")
+    assert said(sign_in("ann", PASSWORD, at=PROXY, forwarded=f"192.0.2.99, {HERE}")) == STOPPED
+    assert said(sign_in("ann", PASSWORD, at=PROXY, forwarded=THERE)) == "in"
+
+
+def test_addresses_of_one_ipv6_network_are_one() -> None:
+    for number in range(20):
+        sign_in(f"name{number}", "guess", at=f"2001:db8:1:2::{number:x}")
+    assert said(sign_in("ann", PASSWORD, at="2001:db8:1:2:ffff::1")) == STOPPED
+    assert said(sign_in("ann", PASSWORD, at="2001:db8:1:3::1")) == "in"
+
+
+def test_who_guesses_at_one_address_does_not_lock_a_name_out_elsewhere() -> None:
+    for _ in range(7):
+        sign_in("ann", "guess")
+    assert said(sign_in("ann", PASSWORD)) == WAIT
+    assert said(sign_in("ann", PASSWORD, at=THERE)) == "in"
+
+
+def test_a_name_that_is_guessed_at_from_many_addresses_waits_everywhere(stepped: SteppedClock) -> None:
+    for number in range(20):
+        assert said(sign_in("ann", "guess", at=f"203.0.113.{number // 3}")) == WRONG
+    assert said(sign_in("ann", PASSWORD, at=THERE)) == WAIT
+    assert AuditRecord.objects.get(action="operator.locked_out").details["everywhere"] is True
+    stepped.advance(minutes=15)
+    assert said(sign_in("ann", PASSWORD, at=THERE)) == "in"
 
 
 def test_a_new_password_ends_the_wait() -> None:

@@ -5,53 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
-from django.db import transaction
 
-from fiatrails.chains.evm import lanes, registry
-from fiatrails.chains.evm.registry import UserCompliance, enqueue_update, read_users
+from fiatrails.chains.evm import registry
+from fiatrails.chains.evm.registry import enqueue_update
 from fiatrails.compliance.models import Case, Suspension
-from fiatrails.compliance.sanctions import cases, releases, suspensions
+from fiatrails.compliance.sanctions import suspensions
 from fiatrails.controls import dead_letters
 from fiatrails.controls.models import AuditRecord
-from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import OutsideUnknown
 from tests.integration.chains.conftest import Rail
+from tests.integration.chains.suspension_kit import (
+    FINDING,
+    on_chain,
+    open_case,
+    release_case,
+    screening_is_on,
+    settle,
+    step,
+)
 
-FINDING = cases.Finding("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
-
-
-@pytest.fixture(autouse=True)
-def screening_is_on(rail: Rail, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "FIATRAILS", replace(settings.FIATRAILS, screening=ScreeningConfig(enabled=True)))
-
-
-def open_case(rail: Rail, user: str, finding: cases.Finding = FINDING) -> Case:
-    with transaction.atomic():
-        cases.open_for(user, [finding], origin="payment", now=rail.clock.now())
-    return Case.objects.filter(user=user).latest("id")
-
-
-def release_case(rail: Rail, case: Case) -> None:
-    asked = releases.request_for_case(case_id=case.id, reason="seen", actor="ann", now=rail.clock.now())
-    releases.approve(release_id=asked.id, actor="ben", now=rail.clock.now())
-
-
-def step(rail: Rail) -> int:
-    """A pass, a tick of every lane, a block."""
-    moved = suspensions.settle(pool=rail.pool, now=rail.clock.now())
-    lanes.run_lanes(clock=rail.clock, pool=rail.pool, signers=rail.signers, holder=rail.holder)
-    rail.mine()
-    return moved
-
-
-def settle(rail: Rail) -> None:
-    """Steps until nothing moves any more."""
-    rail.until(lambda: step(rail) == 0 and not Suspension.objects.filter(settled_at=None).exists())
-
-
-def on_chain(rail: Rail, user: str) -> UserCompliance:
-    return read_users([user], pool=rail.pool)[user]
+pytestmark = pytest.mark.usefixtures("screening_is_on")
+__all__ = ["screening_is_on"]
 
 
 def test_a_case_takes_compliance_away_and_its_release_gives_it_back(rail: Rail) -> None:
@@ -159,8 +133,8 @@ def test_two_workers_send_one_update(rail: Rail) -> None:
     suspensions._begin(rail.clock.now())
     row = Suspension.objects.get()
     entry = on_chain(rail, row.user)
-    assert suspensions._send_one(row, entry, rail.clock.now())
-    assert not suspensions._send_one(row, entry, rail.clock.now())
+    assert suspensions._send_one(row, entry, since=0, now=rail.clock.now())
+    assert not suspensions._send_one(row, entry, since=0, now=rail.clock.now())
     assert rail.sql("SELECT count(*) FROM chains_nonce_slot WHERE kind = 'call'") == [(1,)]
     release_case(rail, case)
     settle(rail)

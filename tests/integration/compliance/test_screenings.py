@@ -17,7 +17,7 @@ from fiatrails.compliance.ofac.screening import Band, Party, Screening, Screenin
 from fiatrails.compliance.sanctions import checks, screenings
 from fiatrails.controls import dead_letters, modes
 from fiatrails.kernel.conf import Config
-from fiatrails.kernel.errors import BadInput, Unavailable
+from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
 from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,8 +53,12 @@ def load(clock: SteppedClock, sdn: bytes = SDN) -> None:
     store.load({"sdn.csv": sdn}, published=date(2026, 10, 20), actor="test", now=clock.now(), allow_shrink=True)
 
 
+def shown(answered: screenings.Answered) -> str:
+    return f"the answer {answered.screening_id}, with an é"
+
+
 def ask(party: Party, clock: SteppedClock) -> Screening:
-    return screenings.ask(party, client="shop", now=clock.now()).result
+    return screenings.ask(party, client="shop", shown=shown, now=clock.now()).result
 
 
 def shape(result: Screening) -> list[Any]:
@@ -62,7 +66,7 @@ def shape(result: Screening) -> list[Any]:
 
 
 def test_what_was_asked_and_found_is_kept(loaded: None, clock: SteppedClock) -> None:
-    answered = screenings.ask(YAN, client="shop", now=clock.now())
+    answered = screenings.ask(YAN, client="shop", shown=shown, now=clock.now())
     row = AskedScreening.objects.get()
     assert (row.screening_id, row.client, row.asked_at) == (answered.screening_id, "shop", clock.now())
     assert (row.band, row.problem, row.algorithm) == ("block", "", answered.result.algorithm)
@@ -72,6 +76,24 @@ def test_what_was_asked_and_found_is_kept(loaded: None, clock: SteppedClock) -> 
     }  # fmt: skip
     assert (row.lists, row.list_digest) == (list(answered.lists.ids), answered.lists.digest)
     assert [hit["uid"] for hit in row.hits] == [hit.entity.uid for hit in answered.result.hits]
+
+
+def test_an_answer_is_read_as_it_was_given_by_who_asked_and_by_operators(loaded: None, clock: SteppedClock) -> None:
+    answered = screenings.ask(YAN, client="shop", shown=shown, now=clock.now())
+    load(clock, SDN.replace(b"YAN, Xiaobing", b"SOMEBODY, Else"))
+    assert answered.text == shown(answered)
+    for client in ("shop", None):
+        assert screenings.get(screening_id=answered.screening_id.upper(), client=client).answer == answered.text
+    for number, client in ((answered.screening_id, "other"), ("0" * 32, None), ("a\0", None), ("", "shop")):
+        with pytest.raises(NotFound) as refused:
+            screenings.get(screening_id=number, client=client)
+        assert refused.value.code == "screening_not_found"
+
+
+def test_what_was_kept_in_parts_only_is_not_read(loaded: None, clock: SteppedClock) -> None:
+    answered = screenings.ask(YAN, client="shop", shown=lambda _: "", now=clock.now())
+    with pytest.raises(NotFound):
+        screenings.get(screening_id=answered.screening_id)
 
 
 def test_an_answer_can_be_made_again_after_the_list_has_changed(loaded: None, clock: SteppedClock) -> None:

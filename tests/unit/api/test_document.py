@@ -18,7 +18,8 @@ def served(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
     for pattern in patterns:
         route = prefix + str(pattern.pattern)
         if isinstance(pattern, URLPattern):
-            yield re.sub(r"<str:(\w+)>", r"{\1}", route).replace("{intent_id}", "{intentId}")
+            named = re.sub(r"<str:(\w+)>", r"{\1}", route)
+            yield named.replace("{intent_id}", "{intentId}").replace("{screening_id}", "{screeningId}")
         else:
             yield from served(pattern.url_patterns, route)
 

@@ -27,7 +27,7 @@ EXPECTED = {
     "ledger verify", "ledger trial-balance", "ledger equation", "ledger reconcile", "mode show", "mode set",
     "contracts deploy", "contracts status", "client list", "client create", "client add-secret", "client end-secret",
     "mpesa register-urls", "lists load", "lists refresh", "lists status", "lists history", "lists delta",
-    "screen name", "screen wallet", "screen file", "screen release", "screen approve", "screen releases",
+    "screen name", "screen wallet", "screen file", "screen show", "screen release", "screen approve", "screen releases",
     "screen revoke", "screen rescreen", "case list", "case show", "case release", "case approve", "case confirm",
     "screen evaluate", "screen hold-out", "screen alerts", "payer record", "payer show",
     "operator add", "operator list", "operator password", "operator disable",

@@ -39,6 +39,13 @@ def client_ip(request: HttpRequest) -> Address | None:
     return _walk(nearest, forwarded, trusted) if forwarded.strip() else nearest
 
 
+def network_of(address: Address | None) -> str:
+    """What a log may say of an address: its network, which tells where from and not who."""
+    if address is None:
+        return UNREADABLE
+    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
+
+
 def _walk(nearest: Address, forwarded: str, trusted: _Networks) -> Address | None:
     # Of a header that is too long the end is enough: it is the part that our proxies wrote.
     hops = forwarded[-_MAX_CHARS:].rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]

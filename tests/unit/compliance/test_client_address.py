@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fiatrails.api.client_address import UNREADABLE, client_address, client_ip
+from fiatrails.compliance.geo.client_address import UNREADABLE, client_address, client_ip
 
 OURS = ("10.0.0.0/8", "fd00::/8")
 CLIENT = "203.0.113.9"
