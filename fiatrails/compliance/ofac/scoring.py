@@ -39,7 +39,7 @@ class Weights:
 PERSON = Weights(-13.59, 1.62, 1.75, 3.96, -1.22, 5.88, -2.46, 0.97)
 # Romanised ideographs are a handful of short syllables, which many share: what else would wake someone for one in 25.
 EAST_ASIAN = -2.70
-THING = Weights(-16.64, 2.42, 5.59, 4.08, -1.00, 8.25, -2.08, -3.02)
+THING = Weights(-20.39, 2.66, 2.74, 3.66, -1.89, 13.77, -1.04, 0.47)
 
 
 @dataclass(frozen=True, slots=True)
