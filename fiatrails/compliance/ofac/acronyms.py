@@ -11,7 +11,7 @@ from fiatrails.compliance.ofac.text import Name
 SHORTEST, LONGEST = 3, 8
 # How sure it is that the letters stand for these words, and what each letter says at most, in nats: some listed name or
 # other has any three letters in a row.
-LIKENESS = 0.88
+LIKENESS = 0.94
 PER_LETTER = 2.5
 # One letter of another alphabet.
 _LETTERS = re.compile("shch|[cksz]h|ts|y[ua]")

@@ -34,12 +34,13 @@ class Weights:
     weakest: float
     order: float
     several: float
+    unlike: float = 0.0
 
 
 PERSON = Weights(-13.59, 1.62, 1.75, 3.96, -1.22, 5.88, -2.46, 0.97)
 # Romanised ideographs are a handful of short syllables, which many share: what else would wake someone for one in 25.
 EAST_ASIAN = -2.70
-THING = Weights(-20.39, 2.66, 2.74, 3.66, -1.89, 13.77, -1.04, 0.47)
+THING = Weights(-11.50, 3.40, 3.24, 4.13, -1.84, 4.31, -1.08, 0.16, unlike=-2.64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def _features(alignment: Alignment, weights: Weights) -> list[Feature]:
     rarity = min(matched, _MOST_NATS) / _NATS
     conflict = (shorter - matched) / shorter if shorter else 1.0
     weakest = min((pair.likeness for pair in alignment.pairs), default=0.0)
+    unlike = sum(pair.weight for pair in alignment.pairs if pair.likeness < 1.0) / _NATS
     return [
         Feature("base", 1.0, weights.base),
         Feature("coverage", coverage**2, weights.coverage * coverage**2),
@@ -108,4 +110,5 @@ def _features(alignment: Alignment, weights: Weights) -> list[Feature]:
         Feature("weakest pair", weakest, weights.weakest * weakest),
         Feature("other order", float(alignment.swapped), weights.order * alignment.swapped),
         Feature("several words", float(len(alignment.pairs) >= 2), weights.several * (len(alignment.pairs) >= 2)),
+        *([Feature("spelled otherwise", unlike, weights.unlike * unlike)] if weights.unlike else []),
     ]
