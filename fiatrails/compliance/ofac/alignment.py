@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fiatrails.compliance.ofac.sounds import likeness
 
 Weigh = Callable[[str], float]
+# Likeness, weight, and the numbers of the words on either side.
+Link = tuple[float, float, tuple[int, ...], tuple[int, ...]]
 
 # Two words written as one, or one as two, are taken for the same only when hardly a letter differs.
 JOINED_FLOOR = 0.90
@@ -39,9 +41,10 @@ class Alignment:
     swapped: bool
 
 
-def align(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> Alignment:
-    """The best one-to-one pairing, most alike first; on equal likeness the rarer word, then the earlier."""
-    links = _links(query, listed, weigh)
+def align(query: Sequence[str], listed: Sequence[str], weigh: Weigh, more: Sequence[Link] = ()) -> Alignment:
+    """The best one-to-one pairing, most alike first; on equal likeness the rarer word, then the earlier. `more`: links
+    that are not seen from the words themselves."""
+    links = [*_links(query, listed, weigh), *more]
     links.sort(key=lambda link: (-link[0], -link[1], link[2], link[3]))
     query_free, listed_free = set(range(len(query))), set(range(len(listed)))
     chosen: list[tuple[int, int, Pair]] = []
@@ -55,11 +58,8 @@ def align(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> Alignmen
     return _summary(chosen, alone, weigh)
 
 
-_Link = tuple[float, float, tuple[int, ...], tuple[int, ...]]
-
-
-def _links(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> list[_Link]:
-    links: list[_Link] = []
+def _links(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> list[Link]:
+    links: list[Link] = []
     firm_query, firm_listed = set(), set()
     for i, mine in enumerate(query):
         for j, theirs in enumerate(listed):
@@ -76,9 +76,9 @@ def _links(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> list[_L
 
 def _joined(
     query: Sequence[str], listed: Sequence[str], firm_query: set[int], firm_listed: set[int], weigh: Weigh
-) -> list[_Link]:
+) -> list[Link]:
     """Neighbours written together on one side: "Pol Pot" and "Polpot", "Ya Mahdi" and "Yamahdi"."""
-    links: list[_Link] = []
+    links: list[Link] = []
     for mine in _runs(query, firm_query):
         for theirs in _runs(listed, firm_listed):
             if (len(mine) > 1) == (len(theirs) > 1):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from math import inf, log
 
+from fiatrails.compliance.ofac import acronyms
+from fiatrails.compliance.ofac.alignment import Alignment, Weigh, align
 from fiatrails.compliance.ofac.entities import EntityType, ListedEntity, NameKind
 from fiatrails.compliance.ofac.scoring import best_case
 from fiatrails.compliance.ofac.sounds import fold, frame, likeness
 from fiatrails.compliance.ofac.text import Name, parse
+from fiatrails.compliance.ofac.words import GENERIC
 
 MAX_CANDIDATES = 64
 # An alignment may match words that the index did not find to be neighbours: candidates get that much (log-odds) credit.
-SLACK = 2.0
+# Among the words of organisations that happens more often: they are longer, and are translated.
+SLACK, SLACK_OF_THINGS = 2.0, 3.0
 # Words borne by more names than this bring no candidates of their own while a rarer word of the query does.
 COMMON = 400
 _CACHED_WORDS = 20_000
@@ -25,6 +29,8 @@ _CACHED_WORDS = 20_000
 _LONG, _END = 6, 4
 # Entities of the list on which the words were counted.
 _POPULATION = 14_965
+# What a word that everybody's company bears says, beside another that is as frequent on the list.
+_GENERIC = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,53 +55,84 @@ class NameIndex:
             for listed in entity.names
         ]
         self._bearers = _bearers(parsed)
-        self._nats: dict[str, float] = {}
+        self.weigh = lru_cache(maxsize=_CACHED_WORDS)(self._weigh)
+        self.weigh_thing = lru_cache(maxsize=_CACHED_WORDS)(self._weigh_thing)
         self.names = tuple(
-            IndexedName(number, self.entities[number].type, kind, name, sum(map(self.weigh, name.tokens)))
+            IndexedName(number, type := self.entities[number].type, kind, name, self._total(name, type))
             for number, kind, name in parsed
             if name.tokens
         )
+        self._of_a_person = [entry.type is EntityType.PERSON for entry in self.names]
         self._build()
         self.neighbours = lru_cache(maxsize=_CACHED_WORDS)(self._neighbours)
 
-    def weigh(self, word: str) -> float:
-        """How much the word says, in nats: the rarer among listed entities, the more."""
-        nats = self._nats.get(word)
-        return weigh(word, self.bearers(word)) if nats is None else nats
+    def align(self, query: Name, listed: IndexedName) -> Alignment:
+        """Which word stands for which."""
+        return align_names(query, listed.name, listed.type, self.weighing(listed.type))
+
+    def weighing(self, type: EntityType) -> Weigh:
+        """How much a word says in the name of such an entity, in nats: the rarer among listed entities, the more."""
+        return self.weigh if type is EntityType.PERSON else self.weigh_thing
 
     def bearers(self, word: str) -> int:
         """How many listed entities bear the word, in any spelling of its sound."""
         return self._bearers.get(fold(word), 0)
 
-    def candidates(self, query: Name, *, slack: float = SLACK) -> list[tuple[int, float]]:
+    def _weigh(self, word: str) -> float:
+        return weigh(word, self.bearers(word))
+
+    def _weigh_thing(self, word: str) -> float:
+        return self.weigh(word) * (_GENERIC if word in GENERIC else 1.0)
+
+    def _total(self, name: Name, type: EntityType) -> float:
+        return sum(map(self.weighing(type), name.words(type)))
+
+    def candidates(self, query: Name, *, beyond: float = 0.0) -> list[tuple[int, float]]:
         """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
-        first, at most `MAX_CANDIDATES`."""
-        total = sum(map(self.weigh, query.tokens))
-        bounds = ((self._bound(number, weight, total), number) for number, weight in self._gather(query.tokens).items())
-        close = [(-bound, number) for bound, number in bounds if bound >= -slack]
+        first, at most `MAX_CANDIDATES`. `beyond`: so much farther from the threshold than a screening looks."""
+        totals = (self._total(query, EntityType.ORGANIZATION), self._total(query, EntityType.PERSON))
+        floors = (-slack(EntityType.ORGANIZATION) - beyond, -slack(EntityType.PERSON) - beyond)
+        least = (
+            least_weight(EntityType.ORGANIZATION, int(totals[0]), floors[0]),
+            least_weight(EntityType.PERSON, int(totals[1]), floors[1]),
+        )
+        of_a_person = self._of_a_person
+        close = [
+            (-bound, number)
+            for number, weight in self._gather(query).items()
+            if weight >= least[of_a_person[number]]
+            and (bound := self._bound(number, weight, totals)) >= floors[of_a_person[number]]
+        ]
         close.sort()
         return [(number, -bound) for bound, number in close[:MAX_CANDIDATES]]
 
-    def _bound(self, number: int, weight: float, total: float) -> float:
+    def _bound(self, number: int, weight: float, totals: tuple[float, float]) -> float:
         """The best case, if the words that found this candidate are all that match. What was found by words written
-        together is compared in any case."""
+        together, or by their initials, is compared in any case: such a pair weighs less than its words."""
         if weight == inf:
             return weight
         listed = self.names[number]
+        total = totals[listed.type is EntityType.PERSON]
+        if not total:
+            return -inf  # asked for a person, and listed as none
         return best_case(min(weight, total, listed.total), total, listed.total, listed.type)
 
-    def _gather(self, words: Sequence[str]) -> dict[int, float]:
+    def _gather(self, query: Name) -> dict[int, float]:
         """Weight found, by name."""
         found: dict[int, float] = defaultdict(float)
-        times = Counter(words)
-        finds = sorted(((*self._finds(word), times[word]) for word in times), key=lambda find: find[0])
-        for bearers, weighted, repeated in finds:
+        words = Counter(query.tokens) if query.tokens == query.things else Counter(query.tokens) | Counter(query.things)
+        finds = sorted(((*self._finds(word), words[word]) for word in words), key=lambda find: find[0])
+        for bearers, weighted, times in finds:
             fresh = bearers <= COMMON or not found
             for postings, weight in weighted:
                 for number in postings:
                     if fresh or number in found:
-                        found[number] += weight * repeated
-        for joined in self._joined_words(words):
+                        found[number] += weight * times
+        for letters, numbers in self._spelled_out(query):
+            for number in numbers:
+                if letters > acronyms.SHORTEST or number in found:
+                    found[number] = inf
+        for joined in self._joined_words(query.tokens):
             for number in joined:
                 found[number] = inf
         return found
@@ -116,6 +153,14 @@ class NameIndex:
             for near in self._by_fold.get(fold(one + other), ()):
                 yield self._postings[near]
 
+    def _spelled_out(self, query: Name) -> Iterator[tuple[int, Sequence[int]]]:
+        """Names in which a word of the query is an acronym, or that bear an acronym of the query's own; the letters."""
+        for word in query.things:
+            for letters in acronyms.spellings(word):
+                yield len(letters), self._acronyms.get(letters, ())
+        for letters in acronyms.acronyms(query):
+            yield len(letters), self._short.get(letters, ())
+
     def _neighbours(self, word: str) -> tuple[tuple[str, float], ...]:
         """Listed words that this one may be, with their likeness."""
         folded = fold(word)
@@ -133,16 +178,44 @@ class NameIndex:
     def _build(self) -> None:
         self._postings: dict[str, list[int]] = defaultdict(list)
         self._together: dict[str, list[int]] = defaultdict(list)
+        self._acronyms: dict[str, list[int]] = defaultdict(list)
+        self._short: dict[str, list[int]] = defaultdict(list)
         for number, entry in enumerate(self.names):
+            for letters in dict.fromkeys(acronyms.acronyms(entry.name)):
+                self._acronyms[letters].append(number)
+            for letters in {letters for word in entry.name.things for letters in acronyms.spellings(word)}:
+                self._short[letters].append(number)
             for word in dict.fromkeys(entry.name.tokens):
                 self._postings[word].append(number)
             for joined in _together(entry.name.tokens):
                 self._together[joined].append(number)
-        self._nats = {word: self.weigh(word) for word in self._postings}
         self._by_fold = _grouped(self._postings, lambda word: (fold(word),))
         self._by_frame = _grouped(self._postings, _frames)
         self._by_deletion = _grouped(self._postings, lambda word: _deletions(fold(word)))
         self._by_end = _grouped(self._postings, lambda word: _ends(fold(word)))
+
+
+def align_names(query: Name, listed: Name, type: EntityType, weigh: Weigh) -> Alignment:
+    """As a name of such an entity; acronyms are of what is no person."""
+    short = [] if type is EntityType.PERSON else acronyms.links(query, listed, weigh)
+    return align(query.words(type), listed.words(type), weigh, short)
+
+
+@lru_cache(maxsize=1024)
+def least_weight(type: EntityType, total: int, floor: float) -> float:
+    """The least weight with which any listed name can come near a query of this total: cheaper than each one's bound,
+    and most names that are found share but a common word."""
+    low, high = 0.0, float(total)
+    for _ in range(8):
+        middle = (low + high) / 2
+        near = middle and best_case(middle, total, middle, type) >= floor
+        low, high = (low, middle) if near else (middle, high)
+    return low
+
+
+def slack(type: EntityType) -> float:
+    """How far below the threshold a bound may lie."""
+    return SLACK if type is EntityType.PERSON else SLACK_OF_THINGS
 
 
 def weigh(word: str, bearers: int = 0) -> float:

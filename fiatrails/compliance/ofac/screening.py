@@ -11,10 +11,10 @@ from enum import StrEnum
 from rapidfuzz.distance import JaroWinkler
 
 from fiatrails.compliance.ofac import evidence as evidences
-from fiatrails.compliance.ofac.alignment import Alignment, align
+from fiatrails.compliance.ofac.alignment import Alignment
 from fiatrails.compliance.ofac.entities import EntityType, ListedEntity, ListedName, NameKind
 from fiatrails.compliance.ofac.evidence import Evidence, Verdict, plain_number
-from fiatrails.compliance.ofac.index import IndexedName, NameIndex, weigh
+from fiatrails.compliance.ofac.index import IndexedName, NameIndex, align_names, weigh
 from fiatrails.compliance.ofac.scoring import ALGORITHM, REVIEW, Score, is_identical, score
 from fiatrails.compliance.ofac.text import Name, parse, split
 from fiatrails.compliance.ofac.wallets import canonical
@@ -134,8 +134,9 @@ def screen(party: Party, against: ScreeningList) -> Screening:
 def compare(query: str, listed: str, type: EntityType | None, against: ScreeningList | None = None) -> Score:
     """The score of one name against another as if that were listed; without a list words weigh as in a full one."""
     mine, theirs = parse(query, type), parse(listed, type)
-    alignment = align(mine.tokens, theirs.tokens, against.index.weigh if against else weigh)
-    return score(alignment, type or EntityType.ORGANIZATION, east_asian=mine.east_asian)
+    kind = type or EntityType.ORGANIZATION
+    alignment = align_names(mine, theirs, kind, against.index.weighing(kind) if against else weigh)
+    return score(alignment, kind, east_asian=mine.east_asian)
 
 
 def match_names(
@@ -152,7 +153,7 @@ def match_names(
         entity = index.entities[listed.entity]
         if not _comparable(type, entity.type):
             continue
-        alignment = align(name.tokens, listed.name.tokens, index.weigh)
+        alignment = index.align(name, listed)
         found = Match(listed, alignment, score(alignment, entity.type, east_asian=name.east_asian))
         known = best.get(listed.entity)
         if _counts(found) and (known is None or found.score.logit > known.score.logit):

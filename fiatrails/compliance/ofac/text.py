@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from anyascii import anyascii
 
+from fiatrails.compliance.ofac.english import translate
 from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.words import (
-    ABBREVIATIONS,
     ARTICLES,
     FORM_PREFIXES,
+    FORM_STARTS,
     FORMS,
     LONGEST_FORM,
     NUMBERS,
     PARTICLES,
     SERVANTS,
+    SMALL_WORDS,
     TITLES,
     VESSEL_PREFIXES,
 )
@@ -47,7 +49,10 @@ _LEET = str.maketrans("0123456789", "oizeasgtbg")
 @dataclass(frozen=True, slots=True)
 class Name:
     """A name ready to be compared. `tokens` carry its identity; `minor` are particles and titles, `forms` legal forms.
-    A name that is nothing but such words keeps them all as tokens. `problem` says why it cannot be screened."""
+    A name that is nothing but such words keeps them all as tokens. `problem` says why it cannot be screened.
+
+    What is no person is compared by `things`, its words in English; `initials` are their first letters as written,
+    `initial_of` the word of each: its number in `things`, or -1 for a legal form."""
 
     text: str
     tokens: tuple[str, ...]
@@ -55,6 +60,13 @@ class Name:
     forms: tuple[str, ...] = ()
     east_asian: bool = False
     problem: str = ""
+    things: tuple[str, ...] = ()
+    initials: str = ""
+    initial_of: tuple[int, ...] = ()
+
+    def words(self, type: EntityType) -> tuple[str, ...]:
+        """What is compared with a listed name of this type."""
+        return self.tokens if type is EntityType.PERSON else self.things
 
 
 @lru_cache(maxsize=4096)
@@ -111,13 +123,33 @@ def _classify(text: str, words: list[str], type: EntityType | None) -> Name:
     if type is EntityType.VESSEL and len(words) > 1 and words[0] in VESSEL_PREFIXES:
         words = words[1:]
     kept, forms = (words, []) if type is EntityType.PERSON else _without_forms(words)
-    if type is not EntityType.PERSON:
-        kept = [ABBREVIATIONS.get(word, word) for word in kept]
     tokens, minor = _without_minor(kept, titles=type in (None, EntityType.PERSON))
     if not tokens:
         tokens, minor, forms = words, [], []
     east_asian = _EAST_ASIAN.search(text) is not None
-    return Name(text, tuple(tokens), tuple(minor), tuple(forms), east_asian)
+    name = Name(text, tuple(tokens), tuple(minor), tuple(forms), east_asian)
+    if type is EntityType.PERSON:
+        return name
+    last = words[-1][0].replace("c", "k") if forms and len(words[-1]) > 4 and (words[-1],) in FORMS else ""
+    return _in_english(name, last, tokens_too=type is not None)
+
+
+def _in_english(name: Name, last: str, *, tokens_too: bool) -> Name:
+    """The words, and their initials. What is a legal form in English ("kompaniya") says nothing here either.
+    `last`: the letter of the legal form that stands at the end."""
+    things: list[str] = []
+    initials: list[tuple[str, int]] = []
+    translated = translate([word for word in name.tokens if word not in SMALL_WORDS] or name.tokens)
+    spare = all((word,) in FORMS for word, _ in translated)
+    for word, letters in translated:
+        form = not spare and (word,) in FORMS
+        initials += [(letter, -1 if form else len(things)) for letter in letters]
+        things += [] if form else [word]
+    initials += [(letter, -1) for letter in last]
+    return replace(
+        name, tokens=tuple(things) if tokens_too else name.tokens, things=tuple(things),
+        initials="".join(letter for letter, _ in initials), initial_of=tuple(number for _, number in initials),
+    )  # fmt: skip
 
 
 def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:
@@ -139,7 +171,7 @@ def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _form_at(words: list[str], at: int) -> tuple[str, int]:
     """The legal form that begins at this word and the number of its words; 0 when none does."""
-    for form, prefixes in FORM_PREFIXES:
+    for form, prefixes in FORM_PREFIXES if words[at][:3] in FORM_STARTS else ():
         if len(words) - at >= len(prefixes) and all(map(str.startswith, words[at:], prefixes)):
             return form, len(prefixes)
     for length in range(min(LONGEST_FORM, len(words) - at), 0, -1):
@@ -184,6 +216,8 @@ def _plain_number(word: str) -> str:
 
 def _unleet(word: str) -> str:
     """Digits inside a word stand for letters: Sech1n. A word of mostly digits is a number."""
+    if word.isalpha():
+        return word
     letters = sum(character.isalpha() for character in word)
     return word.translate(_LEET) if letters >= 2 and letters > len(word) - letters else word
 
