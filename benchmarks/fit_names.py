@@ -67,7 +67,8 @@ class Queries:
         """The row with the highest score of each query."""
         order = np.lexsort((self.rows @ weights, self.owner))
         owners = self.owner[order]
-        return order[np.append(owners[1:] != owners[:-1], True)]
+        last: NDArray[np.int64] = order[np.append(owners[1:] != owners[:-1], True)]
+        return last
 
 
 def main() -> None:

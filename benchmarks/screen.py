@@ -13,10 +13,12 @@ from faker import Faker
 from rapidfuzz import fuzz, process
 
 from benchmarks.figures import Figure, figure, median_of, percentile
+from benchmarks.organisations import ordinary_organisations
 from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.ofac.evaluation import Split, alert_rate, hold_out_aliases
 from fiatrails.compliance.ofac.formats import read_list
 from fiatrails.compliance.ofac.screening import Band, Party, ScreeningList, screen
+from fiatrails.compliance.ofac.sounds import likeness
 from fiatrails.compliance.ofac.text import parse
 
 DATA = Path(__file__).parent / "data" / "ofac"
@@ -84,7 +86,8 @@ def _speed(against: ScreeningList, ordinary: Sequence[str]) -> list[Figure]:
 
     def once() -> float:
         parse.cache_clear()
-        against.index.neighbours.cache_clear()
+        against.index.finds.cache_clear()
+        likeness.cache_clear()
         started = time.perf_counter()
         for query in queries:
             asked = time.perf_counter()
@@ -111,7 +114,11 @@ def _cdist(queries: Sequence[str], listed: Sequence[str]) -> float:
 
 def _accuracy(against: ScreeningList, ordinary: Sequence[str]) -> list[Figure]:
     aliases = hold_out_aliases(against, split=Split.REPORT)
-    alerts, _ = alert_rate(ordinary, against=against, type=EntityType.PERSON, split=Split.REPORT)
+    asked = {
+        "": (ordinary, EntityType.PERSON),
+        ".organization": (ordinary_organisations(), EntityType.ORGANIZATION),
+        ".untyped": (ordinary, None),
+    }
     figures = [
         figure(f"screen.alias_recall{'' if name == 'all' else '.' + name}", [share.value], "share", GOAL_RECALL)
         for name in ("all", "person", "organization")
@@ -119,7 +126,11 @@ def _accuracy(against: ScreeningList, ordinary: Sequence[str]) -> list[Figure]:
     ]
     return [
         *figures,
-        figure("screen.alert_rate", [alerts.share().value], "share", GOAL_ALERTS),
+        *(
+            figure(f"screen.alert_rate{name}", [alerts.share().value], "share", GOAL_ALERTS)
+            for name, (names, type) in asked.items()
+            for alerts, _ in [alert_rate(names, against=against, type=type, split=Split.REPORT)]
+        ),
         figure("screen.wallet_recall", [_wallet_recall(against)], "share", 1),
     ]
 

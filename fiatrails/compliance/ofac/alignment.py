@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fiatrails.compliance.ofac.sounds import likeness
 
@@ -79,24 +80,32 @@ def _joined(
 ) -> list[Link]:
     """Neighbours written together on one side: "Pol Pot" and "Polpot", "Ya Mahdi" and "Yamahdi"."""
     links: list[Link] = []
-    for mine in _runs(query, firm_query):
-        for theirs in _runs(listed, firm_listed):
-            if (len(mine) > 1) == (len(theirs) > 1):
-                continue
-            one, other = "".join(query[i] for i in mine), "".join(listed[j] for j in theirs)
-            alike = likeness(one, other) if abs(len(one) - len(other)) <= JOINED_SLIPS else 0.0
-            if alike >= JOINED_FLOOR:
-                parts = [query[i] for i in mine] if len(mine) > 1 else [listed[j] for j in theirs]
-                links.append((alike, max(_weight(one, other, weigh), *map(weigh, parts)), mine, theirs))
+    mine_alone, mine_joined = _runs(query, firm_query)
+    theirs_alone, theirs_joined = _runs(listed, firm_listed)
+    for mine, one in mine_joined:
+        for j in theirs_alone:
+            if abs(len(one) - len(listed[j])) <= JOINED_SLIPS and (alike := likeness(one, listed[j])) >= JOINED_FLOOR:
+                weight = max(_weight(one, listed[j], weigh), *(weigh(query[i]) for i in mine))
+                links.append((alike, weight, mine, (j,)))
+    for theirs, other in theirs_joined:
+        for i in mine_alone:
+            if abs(len(query[i]) - len(other)) <= JOINED_SLIPS and (alike := likeness(query[i], other)) >= JOINED_FLOOR:
+                weight = max(_weight(query[i], other, weigh), *(weigh(listed[j]) for j in theirs))
+                links.append((alike, weight, (i,), theirs))
     return links
 
 
-def _runs(words: Sequence[str], firm: set[int]) -> list[tuple[int, ...]]:
-    """Every free word, and two or three free neighbours together."""
+def _runs(words: Sequence[str], firm: set[int]) -> tuple[list[int], list[tuple[tuple[int, ...], str]]]:
+    """The free words; and two or three free neighbours, with what they are together."""
     free = [i for i in range(len(words)) if i not in firm]
-    runs = [(i,) for i in free]
-    longer = [tuple(range(i, i + n)) for n in (2, 3) for i in free if i + n <= len(words)]
-    return [*runs, *(run for run in longer if not firm.intersection(run))]
+    joined: list[tuple[tuple[int, ...], str]] = []
+    for at, (one, other) in enumerate(pairwise(free)):
+        if other == one + 1:
+            two = words[one] + words[other]
+            joined.append(((one, other), two))
+            if at + 2 < len(free) and free[at + 2] == one + 2:
+                joined.append(((one, other, one + 2), two + words[one + 2]))
+    return free, joined
 
 
 def _weight(mine: str, theirs: str, weigh: Weigh) -> float:

@@ -21,7 +21,9 @@ from fiatrails.compliance.ofac.words import GENERIC
 MAX_CANDIDATES = 64
 # An alignment may match words that the index did not find to be neighbours: candidates get that much (log-odds) credit.
 # Among the words of organisations that happens more often: they are longer, and are translated.
-SLACK, SLACK_OF_THINGS = 2.0, 3.0
+SLACK, SLACK_OF_THINGS = 2.0, 1.5
+# Initials find nothing, and weigh less than the words that they stand for.
+OF_INITIALS = 6.0
 # Words borne by more names than this bring no candidates of their own while a rarer word of the query does.
 COMMON = 400
 _CACHED_WORDS = 20_000
@@ -64,7 +66,7 @@ class NameIndex:
         )
         self._of_a_person = [entry.type is EntityType.PERSON for entry in self.names]
         self._build()
-        self.neighbours = lru_cache(maxsize=_CACHED_WORDS)(self._neighbours)
+        self.finds = lru_cache(maxsize=_CACHED_WORDS)(self._finds)
 
     def align(self, query: Name, listed: IndexedName) -> Alignment:
         """Which word stands for which."""
@@ -91,6 +93,7 @@ class NameIndex:
         """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
         first, at most `MAX_CANDIDATES`. `beyond`: so much farther from the threshold than a screening looks."""
         totals = (self._total(query, EntityType.ORGANIZATION), self._total(query, EntityType.PERSON))
+        beyond += OF_INITIALS if any(len(word) == 1 for word in query.tokens) else 0.0
         floors = (-slack(EntityType.ORGANIZATION) - beyond, -slack(EntityType.PERSON) - beyond)
         least = (
             least_weight(EntityType.ORGANIZATION, int(totals[0]), floors[0]),
@@ -121,7 +124,7 @@ class NameIndex:
         """Weight found, by name."""
         found: dict[int, float] = defaultdict(float)
         words = Counter(query.tokens) if query.tokens == query.things else Counter(query.tokens) | Counter(query.things)
-        finds = sorted(((*self._finds(word), words[word]) for word in words), key=lambda find: find[0])
+        finds = sorted(((*self.finds(word), words[word]) for word in words), key=lambda find: find[0])
         for bearers, weighted, times in finds:
             fresh = bearers <= COMMON or not found
             for postings, weight in weighted:
@@ -138,9 +141,10 @@ class NameIndex:
         return found
 
     def _finds(self, word: str) -> tuple[int, list[tuple[list[int], float]]]:
+        """How many names have a word that this one may be; those names, by word, with what it then says in nats."""
+        weight = self.weigh(word)
         weighted = [
-            (self._postings[near], alike * min(self.weigh(word), self.weigh(near)))
-            for near, alike in self.neighbours(word)
+            (self._postings[near], alike * min(weight, self.weigh(near))) for near, alike in self._neighbours(word)
         ]
         return sum(len(postings) for postings, _ in weighted), weighted
 
@@ -161,8 +165,8 @@ class NameIndex:
         for letters in acronyms.acronyms(query):
             yield len(letters), self._short.get(letters, ())
 
-    def _neighbours(self, word: str) -> tuple[tuple[str, float], ...]:
-        """Listed words that this one may be, with their likeness."""
+    def _neighbours(self, word: str) -> list[tuple[str, float]]:
+        """Listed words that this one may be, with their likeness, the most alike first."""
         folded = fold(word)
         near = {word} if word in self._postings else set()
         near.update(self._by_fold.get(folded, ()))
@@ -173,7 +177,7 @@ class NameIndex:
             for key in _ends(folded):
                 near.update(self._by_end.get(key, ()))
         alike = ((other, likeness(word, other)) for other in near)
-        return tuple(sorted((pair for pair in alike if pair[1]), key=lambda pair: (-pair[1], pair[0])))
+        return sorted((pair for pair in alike if pair[1]), key=lambda pair: (-pair[1], pair[0]))
 
     def _build(self) -> None:
         self._postings: dict[str, list[int]] = defaultdict(list)
