@@ -36,11 +36,14 @@ def _sound(word: str) -> str:
     return _DOUBLED.sub(r"\1", _PATTERN.sub(lambda match: _TABLE[match[0]], word))
 
 
+# By group: a name, and the words that are read as it.
+SPELLINGS: dict[str, dict[str, str]] = tomllib.loads(
+    files(__package__).joinpath("spellings.toml").read_text(encoding="utf-8")
+)
 # Mohd, Mehmet, Magomed -> muhamad.
-_SPELLINGS = tomllib.loads(files(__package__).joinpath("spellings.toml").read_text(encoding="utf-8"))
 _SPELLED: dict[str, str] = {
     _sound(other): _sound(name)
-    for group in _SPELLINGS.values()
+    for group in SPELLINGS.values()
     for name, others in group.items()
     for other in others.split()
 }

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fiatrails.compliance.ofac.alignment import align
 from fiatrails.compliance.ofac.entities import (
     DateRange,
     EntityType,
@@ -18,7 +19,10 @@ from fiatrails.compliance.ofac.entities import (
     Wallet,
 )
 from fiatrails.compliance.ofac.explain import details, headline
+from fiatrails.compliance.ofac.index import weigh
+from fiatrails.compliance.ofac.scoring import best_case, score
 from fiatrails.compliance.ofac.screening import Band, Party, ScreeningList, compare, screen
+from fiatrails.compliance.ofac.sounds import SPELLINGS, fold
 
 ETH = "0x098B716B8Aaf21512996dC57EB0615e2383E2f96"
 XBT = "12QtD5BFwRsdNsAZY76UVE1xyCGNTojH9h"
@@ -46,6 +50,7 @@ ENTITIES = (
     entity("t:8", PERSON, "NURISTANI, Abdul Aziz"),
     entity("t:9", ORGANIZATION, "OOO OBORONNYE INITSIATIVY", wallets=(Wallet("SOL", SOLANA),)),
     entity("t:10", PERSON, "GARCIA LOPEZ, Jose"),
+    entity("t:11", PERSON, "SUMPHANTARAT, Prasitchai"),
     *(entity(f"f:{n}", PERSON, f"ALI, Mohammed {word}") for n, word in enumerate("Qasim Umar Tariq Yasin".split())),  # noqa: SIM905
 )  # fmt: skip
 
@@ -69,6 +74,8 @@ def against() -> ScreeningList:
         ("'Abd al-Aziz al-Nuristani", "t:8"),
         ("Abdulaziz Nooristani", "t:8"),
         ("Yan Xiao Bing", "t:3"),
+        ("A. Rotenberg", "t:1"),
+        ("Prasitchai Sumpuntarath", "t:11"),
     ],
 )
 def test_a_listed_person_is_found_however_the_name_is_written(against: ScreeningList, name: str, uid: str) -> None:
@@ -187,6 +194,57 @@ def test_a_result_names_its_list_and_its_algorithm(against: ScreeningList) -> No
 )
 def test_two_names_are_compared_without_a_list(one: str, other: str, same: bool) -> None:
     assert (compare(one, other, PERSON).value >= 0.5) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Muhammad bin Salman", "Mohammed bin Salman"),
+        ("Mohd Zubair Qureshi", "Muhammad Zubair Qureshi"),
+        ("Volodymyr Hrytsak", "Vladimir Gritsak"),
+        ("Pak Yong Chol", "Park Young-cheol"),
+        ("Tony Marchetti", "Anthony Marchetti"),
+        ("Chiang Teng", "Jiang Deng"),
+    ],
+)
+def test_the_spellings_of_one_name_are_one(one: str, other: str) -> None:
+    assert compare(one, other, PERSON).value >= 0.5
+    assert compare(other, one, PERSON).value >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Karim Nabil Farouk al-Zahrani", "Karim Nabil Farouk al-Ghamdi"),
+        ("Rustam Magomedovich Taskaev", "Rustam Magomedovich Belkin"),
+        ("Faizullah Khan Noorbaksh", "Faizullah Khan Wardaki"),
+    ],
+)
+def test_two_people_whose_names_differ_by_a_whole_word_are_two(one: str, other: str) -> None:
+    score = compare(one, other, PERSON)
+    assert score.value < 0.5
+    assert "word replaced" in {feature.name for feature in score.features}
+    assert compare(one, one.rsplit(" ", 1)[0], PERSON).value >= 0.5  # and a shorter form of one's own is no other name
+
+
+def test_a_spelling_is_that_of_one_name_only() -> None:
+    rows = [(name, other) for group in SPELLINGS.values() for name, others in group.items() for other in others.split()]
+    names = {fold(name) for name, _ in rows}
+    assert all(fold(other) == fold(name) for name, other in rows)
+    assert len(names) == sum(map(len, SPELLINGS.values()))
+
+
+_SOME = ("ali", "omar", "karim", "qarim", "nabil", "farouk", "faruq", "zahrani", "zahran", "z")
+_WORDS = st.lists(st.sampled_from(_SOME), min_size=1, max_size=5)
+
+
+@given(_WORDS, _WORDS, st.sampled_from([PERSON, ORGANIZATION]))
+def test_no_score_is_above_what_is_said_to_be_the_best_case(
+    query: list[str], listed: list[str], type: EntityType
+) -> None:
+    alignment = align(query, listed, weigh)
+    best = best_case(alignment.matched, alignment.query_total, alignment.listed_total, type)
+    assert not alignment.pairs or score(alignment, type).logit <= best + 1e-9
 
 
 @given(st.text(max_size=600), st.sampled_from([None, *EntityType]))
