@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fiatrails.compliance.ofac.alignment import Link, Weigh
 from fiatrails.compliance.ofac.text import Name
@@ -17,6 +18,7 @@ PER_LETTER = 2.5
 _LETTERS = re.compile("shch|[cksz]h|ts|y[ua]")
 
 
+@lru_cache(maxsize=65536)
 def spellings(word: str) -> tuple[str, ...]:
     """The initials that a word may be: "chtpz" also "ctpz". None when it is no acronym."""
     if not SHORTEST <= len(word) <= LONGEST or not word.isalpha():

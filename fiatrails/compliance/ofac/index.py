@@ -21,7 +21,7 @@ from fiatrails.compliance.ofac.words import GENERIC
 MAX_CANDIDATES = 64
 # An alignment may match words that the index did not find to be neighbours: candidates get that much (log-odds) credit.
 # Among the words of organisations that happens more often: they are longer, and are translated.
-SLACK, SLACK_OF_THINGS = 2.0, 1.5
+SLACK, SLACK_OF_THINGS = 2.0, 1.0
 # Initials find nothing, and weigh less than the words that they stand for.
 OF_INITIALS = 6.0
 # Words borne by more names than this bring no candidates of their own while a rarer word of the query does.
@@ -93,8 +93,8 @@ class NameIndex:
         """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
         first, at most `MAX_CANDIDATES`. `beyond`: so much farther from the threshold than a screening looks."""
         totals = (self._total(query, EntityType.ORGANIZATION), self._total(query, EntityType.PERSON))
-        beyond += OF_INITIALS if any(len(word) == 1 for word in query.tokens) else 0.0
-        floors = (-slack(EntityType.ORGANIZATION) - beyond, -slack(EntityType.PERSON) - beyond)
+        initials = OF_INITIALS if any(len(word) == 1 and word.isalpha() for word in query.tokens) else 0.0
+        floors = (-slack(EntityType.ORGANIZATION) - beyond, -slack(EntityType.PERSON) - beyond - initials)
         least = (
             least_weight(EntityType.ORGANIZATION, int(totals[0]), floors[0]),
             least_weight(EntityType.PERSON, int(totals[1]), floors[1]),
@@ -176,8 +176,8 @@ class NameIndex:
                 near.update(self._by_deletion.get(key, ()))
             for key in _ends(folded):
                 near.update(self._by_end.get(key, ()))
-        alike = ((other, likeness(word, other)) for other in near)
-        return sorted((pair for pair in alike if pair[1]), key=lambda pair: (-pair[1], pair[0]))
+        alike = sorted((-found, other) for other in near if (found := likeness(word, other)))
+        return [(other, -found) for found, other in alike]
 
     def _build(self) -> None:
         self._postings: dict[str, list[int]] = defaultdict(list)
