@@ -11,7 +11,7 @@ from fiatrails.compliance.ofac.english import translate
 from fiatrails.compliance.ofac.entities import EntityType, ListedEntity, ListedName, NameKind
 from fiatrails.compliance.ofac.index import NameIndex, least_weight, slack
 from fiatrails.compliance.ofac.scoring import best_case
-from fiatrails.compliance.ofac.screening import Band, Party, ScreeningList, screen
+from fiatrails.compliance.ofac.screening import Band, Party, ScreeningList, compare, screen
 from fiatrails.compliance.ofac.text import parse
 
 PERSON, ORGANIZATION = EntityType.PERSON, EntityType.ORGANIZATION
@@ -130,3 +130,10 @@ def test_what_is_passed_over_unseen_could_not_have_scored(
 
 def test_an_index_of_nothing_has_no_candidates() -> None:
     assert NameIndex([]).candidates(parse("GLBCC", ORGANIZATION)) == []
+
+
+def test_a_letter_makes_another_word_of_a_short_one_and_a_slip_in_a_long_one() -> None:
+    short, long = compare("Zarko", "Zarka", ORGANIZATION), compare("Zarkovitanol", "Zarkovitanal", ORGANIZATION)
+    added = {feature.name: feature.added for feature in short.features}
+    assert added["short word spelled otherwise"] < 0
+    assert short.value < 0.5 < long.value
