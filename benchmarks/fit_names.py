@@ -1,9 +1,10 @@
-"""Fits what the matcher of names has learned, from the development half alone: `python -m benchmarks.fit_names WHAT`.
+"""Fits what the matcher of names has learned: `python -m benchmarks.fit_names WHAT`.
 
-`frequencies` prints frequencies.txt: how many bear a word. `person` and `thing` print the weights of `scoring`: a
-logistic regression of aliases, each against the other names of its entity, and ordinary names against whatever is
-nearest on the list. Only the nearest counts on either side, and which one that is depends on the
-weights, so it is done a few times over. Then the base is moved to where `ALERTS` of the ordinary names are found.
+`frequencies` prints frequencies.txt: how many bear a word, counted over the whole list, as every index counts its own.
+`person` and `thing` print the weights of `scoring`, from the development half alone: a logistic regression of aliases,
+each against the other names of its entity, and ordinary names against whatever is nearest on the list. Only the nearest
+counts on either side, and which one that is depends on the weights, so it is done a few times over. Then the base is
+moved to where `ALERTS` of the ordinary names are found.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.screen import DATA, listed, ordinary_names
 from fiatrails.compliance.ofac.entities import EntityType, NameKind
 from fiatrails.compliance.ofac.evaluation import Split
 from fiatrails.compliance.ofac.index import IndexedName, NameIndex
-from fiatrails.compliance.ofac.scoring import EAST_ASIAN, PERSON, REPLACED, THING, Weights, measure
+from fiatrails.compliance.ofac.scoring import PERSON, THING, Weights, measure
 from fiatrails.compliance.ofac.sounds import fold
 from fiatrails.compliance.ofac.text import Name, parse
 
@@ -36,20 +37,11 @@ RIDGE = 1.0
 FEWEST_BEARERS = 12
 # Candidates that the weights at hand would not look at may be the nearest under the weights to come.
 BEYOND = 3.0
-# Not fitted but chosen, and why is said in `scoring`.
-CHOSEN = {
-    EntityType.PERSON: {
-        "short_word_spelled_otherwise": 0.0,
-        "word_replaced": REPLACED,
-        "east_asian_script": EAST_ASIAN,
-    },
-    # Given the other features these say nothing, or the opposite of what they should.
-    EntityType.ORGANIZATION: {
-        "conflict": 0.0,
-        "asked_for_more": 0.0,
-        "listed_with_more": 0.0,
-        "east_asian_script": -2.7,
-    },
+# Not fitted: they stay as `scoring` has them.
+HELD = {
+    EntityType.PERSON: ("short_word_spelled_otherwise", "word_replaced", "east_asian_script"),
+    # Given the other features the first three say nothing, or the opposite of what they should.
+    EntityType.ORGANIZATION: ("conflict", "asked_for_more", "listed_with_more", "east_asian_script"),
 }
 
 Matrix = NDArray[np.float64]
@@ -120,10 +112,12 @@ def fit(index: NameIndex, type: EntityType, ordinary: Sequence[Asked], others: S
     """The weights for names of this type; `others` have a say in the weights and not in the base."""
     aliases = _gather(_aliases(index, type), index)
     strangers = _gather(_strangers(index, type, [*ordinary, *others]), index)
-    weights = np.array(PERSON if type is EntityType.PERSON else THING)
+    at_hand = PERSON if type is EntityType.PERSON else THING
+    held = {name: getattr(at_hand, name) for name in HELD[type]}
+    weights = np.array(at_hand)
     for _ in range(ROUNDS):
         near, far = aliases.rows[aliases.nearest(weights)], strangers.rows[strangers.nearest(weights)]
-        weights = _regress(np.vstack([near, far]), np.repeat([1.0, 0.0], [len(near), len(far)]), CHOSEN[type])
+        weights = _regress(np.vstack([near, far]), np.repeat([1.0, 0.0], [len(near), len(far)]), held)
     nearest = strangers.nearest(weights)
     scores = strangers.rows[nearest] @ weights
     found = np.sort(scores[strangers.owner[nearest] < len(ordinary)])[::-1]
@@ -166,7 +160,7 @@ def _gather(queries: Iterable[tuple[Name, list[IndexedName]]], index: NameIndex)
 
 
 def _regress(rows: Matrix, labels: Matrix, held: dict[str, float]) -> Matrix:
-    """Logistic regression by Newton's method with a ridge, the chosen weights held. Where a replaced word decides by
+    """Logistic regression by Newton's method with a ridge, the weights in `held` as they are. Where a replaced word decides by
     itself, names that have one teach nothing about the rest."""
     chosen = np.array([held.get(name, 0.0) for name in Weights._fields])
     free = np.array([name not in held for name in Weights._fields])
