@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from benchmarks.organisations import ordinary_organisations
 from benchmarks.screen import DATA, listed, ordinary_names
-from fiatrails.compliance.ofac.entities import EntityType, NameKind
-from fiatrails.compliance.ofac.evaluation import Split
-from fiatrails.compliance.ofac.index import IndexedName, NameIndex
-from fiatrails.compliance.ofac.scoring import PERSON, THING, Weights, measure
-from fiatrails.compliance.ofac.sounds import fold
-from fiatrails.compliance.ofac.text import Name, parse
+from fiatrails.screening.entities import EntityType, NameKind
+from fiatrails.screening.matching.evaluation import Split
+from fiatrails.screening.matching.index import IndexedName, NameIndex
+from fiatrails.screening.matching.scoring import PERSON, THING, Weights, measure
+from fiatrails.screening.matching.sounds import fold
+from fiatrails.screening.matching.text import Name, parse
 
 CENSUS = DATA.parent / "census" / "names.csv.gz"
 # A list has few bearers of names that many people have. One in so many people counts for more than one on the list.

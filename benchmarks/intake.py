@@ -12,8 +12,8 @@ import psycopg
 from benchmarks import load
 from benchmarks.figures import Figure, figure, percentile
 from benchmarks.site import Site, callback_request, insert_intents
-from fiatrails.cli.local.ports import free_port
-from fiatrails.cli.local.process import ManagedProcess
+from fiatrails.local.ports import free_port
+from fiatrails.local.process import ManagedProcess
 from tests.kit.rail import BIN, ROOT, Rail
 
 REQUESTS = 8_000

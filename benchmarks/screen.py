@@ -14,10 +14,10 @@ from rapidfuzz import fuzz, process
 
 from benchmarks.figures import Figure, figure, median_of, percentile
 from benchmarks.organisations import ordinary_organisations
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.evaluation import Split, alert_rate, hold_out_aliases
-from fiatrails.compliance.ofac.formats import read_list
-from fiatrails.compliance.ofac.screening import Band, Party, ScreeningList, screen
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.lists.formats import read_list
+from fiatrails.screening.matching.evaluation import Split, alert_rate, hold_out_aliases
+from fiatrails.screening.matching.screening import Band, Party, ScreeningList, screen
 
 DATA = Path(__file__).parent / "data" / "ofac"
 GOAL_PER_S, GOAL_P99_MS, GOAL_BUILD_S, GOAL_RECALL, GOAL_ALERTS = 1_000, 20, 5, 0.95, 0.005

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psycopg
 
-from fiatrails.chains.evm.identifiers import intent_id, tx_ref_hash
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.ports import free_port
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.ports import free_port
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.databases import make_template
 from tests.kit.rail import GATEWAY_SECRET, TOKEN, Rail
 from tests.kit.services import deploy_to

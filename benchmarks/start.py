@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, figure
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.ports import free_port
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.ports import free_port
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.rail import ROOT
 
 

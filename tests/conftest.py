@@ -17,9 +17,9 @@ from django.db import connections
 from django.test import TransactionTestCase
 from pydantic import SecretStr
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.config.env import database_settings
 from fiatrails.kernel.conf import Config
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit import databases
 from tests.kit.services import DeployedChain
 

@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fiatrails.admin import attempts, people
+from fiatrails.accounts import attempts, people
 from fiatrails.admin.clock import CLOCK
-from fiatrails.compliance.geo.addresses import Address
-from fiatrails.compliance.geo.client_address import client_ip
 from fiatrails.controls import audit
+from fiatrails.kernel.client_address import client_ip
 from fiatrails.kernel.errors import BadInput, TooMany
+from fiatrails.kernel.networks import Address
 
 log = structlog.get_logger(__name__)
 MAX_REASON = 2_000

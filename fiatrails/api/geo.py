@@ -11,13 +11,13 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 
 from fiatrails.api.errors import error_response
-from fiatrails.compliance.geo.addresses import Address
-from fiatrails.compliance.geo.client_address import client_ip, network_of
 from fiatrails.compliance.geo.countries import locate
 from fiatrails.compliance.geo.gate import rules_in_force, source_in_force
 from fiatrails.compliance.geo.policy import GeoVerdict, decide
+from fiatrails.kernel.client_address import client_ip, network_of
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.metrics import geo_refusals
+from fiatrails.kernel.networks import Address
 
 log = structlog.get_logger(__name__)
 # Open for everybody: what watches us, what describes us, and what providers tell us. A provider's money has moved

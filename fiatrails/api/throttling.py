@@ -8,7 +8,7 @@ from django.db import connection
 from django.http import HttpRequest
 
 from fiatrails.api.models import RateCounter
-from fiatrails.compliance.geo.client_address import client_address
+from fiatrails.kernel.client_address import client_address
 from fiatrails.kernel.clock import unix
 from fiatrails.kernel.errors import TooMany
 

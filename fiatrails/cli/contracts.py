@@ -118,7 +118,7 @@ def status(json: Json = False) -> None:
 
 
 def _signers() -> tuple[tuple[str, ...], str | None]:
-    from fiatrails.chains.core.signer import load_signers
+    from fiatrails.chains.evm.signer import load_signers
     from fiatrails.kernel.conf import config
 
     signers = load_signers(config().signers)
@@ -126,7 +126,7 @@ def _signers() -> tuple[tuple[str, ...], str | None]:
 
 
 def _toolchain() -> Toolchain:
-    from fiatrails.cli.local.toolchain import PROJECT_ROOT, ToolMissingError, foundry_binary
+    from fiatrails.local.toolchain import PROJECT_ROOT, ToolMissingError, foundry_binary
     from fiatrails.operations.deployments import Toolchain
 
     try:

@@ -11,12 +11,13 @@ import typer
 
 from fiatrails.cli import amounts, progress, render, runtime
 from fiatrails.cli.runtime import Actor, Json, Reason, Yes
+from fiatrails.kernel import times
 from fiatrails.kernel.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fiatrails.controls.dead_letters import Item
+    from fiatrails.engine.dead_letters import Letter
     from fiatrails.operations.replay import Replayed
 
 app = typer.Typer(help="Dead letters: work that ran out of attempts.", no_args_is_help=True)
@@ -37,10 +38,10 @@ def list_(
       fiatrails dlq list --since "1 hour ago" --class temporary --json
     """
     runtime.setup()
-    from fiatrails.controls import dead_letters
+    from fiatrails.engine import dead_letters
 
-    moment = dead_letters.since(since, now=runtime.now()) if since else None
-    groups = dead_letters.list_open(buried_since=moment, error_class=error_class)
+    moment = times.since(since, now=runtime.now()) if since else None
+    groups = dead_letters.list_open(since=moment, error_class=error_class)
     whole = {
         "depth": dead_letters.depth(),
         "groups": [
@@ -68,7 +69,7 @@ def show(
       fiatrails dlq show 123 | jq .payload
     """
     runtime.setup()
-    from fiatrails.controls import dead_letters
+    from fiatrails.engine import dead_letters
 
     item = dead_letters.show(item_id)
     render.emit(json, item, render.as_json(item))
@@ -107,7 +108,7 @@ def replay(
     runtime.confirm(f"Replay {len(items)} item(s)?", yes=yes)
     results = _replay_all(items, actor=actor, rate=rate)
     whole = {"dryRun": False, "preview": preview, "results": [_result(r) for r in results]}
-    rows = [(r.item_id, r.intent_id, _word(r), r.why) for r in results]
+    rows = [(r.item_id, r.subject, _word(r), r.why) for r in results]
     render.emit(json, whole, render.table(("item", "intent", "", "why"), rows))
     if any(not result.closed for result in results):
         runtime.negative()
@@ -128,7 +129,7 @@ def discard(
       fiatrails dlq discard DL-000123 --reason "returned by bank transfer 4411"
     """
     runtime.setup()
-    from fiatrails.controls import dead_letters
+    from fiatrails.engine import dead_letters
 
     item = dead_letters.get(item_id)
     runtime.confirm(f"Discard {item.item_id} ({item.operation}, {item.last_error})?", yes=yes)
@@ -136,18 +137,18 @@ def discard(
     render.emit(json, {"itemId": item.item_id, "state": "discarded"}, f"{item.item_id} discarded")
 
 
-def _chosen(item_id: str | None, since: str | None, everything: bool) -> list[Item]:
-    from fiatrails.controls import dead_letters
+def _chosen(item_id: str | None, since: str | None, everything: bool) -> list[Letter]:
+    from fiatrails.engine import dead_letters
     from fiatrails.operations.replay import open_items
 
     if sum((item_id is not None, since is not None, everything)) != 1:
         raise BadInput("which_items", "say which: --item-id ID, --since TIME or --all, and one of them only")
     if item_id is not None:
         return [dead_letters.get(item_id)]
-    return open_items(since=dead_letters.since(since, now=runtime.now()) if since else None)
+    return open_items(since=times.since(since, now=runtime.now()) if since else None)
 
 
-def _replay_all(items: Sequence[Item], *, actor: str, rate: float) -> list[Replayed]:
+def _replay_all(items: Sequence[Letter], *, actor: str, rate: float) -> list[Replayed]:
     from fiatrails.operations.replay import replay_item, replay_many
 
     if len(items) == 1:
@@ -161,11 +162,11 @@ def _replay_all(items: Sequence[Item], *, actor: str, rate: float) -> list[Repla
     return results
 
 
-def _preview(items: Sequence[Item]) -> dict[str, object]:
+def _preview(items: Sequence[Letter]) -> dict[str, object]:
     from fiatrails.cli import queries
 
     counts = Counter((item.operation, item.error_class) for item in items)
-    value = queries.paid_by_currency({item.intent_id for item in items if item.intent_id})
+    value = queries.paid_by_currency({item.subject for item in items if item.subject})
     return {
         "count": len(items),
         "byOperation": [{"operation": o, "errorClass": c, "count": n} for (o, c), n in sorted(counts.items())],
@@ -194,23 +195,23 @@ def _word(result: Replayed) -> str:
 def _result(result: Replayed) -> dict[str, object]:
     return {
         "itemId": result.item_id,
-        "intentId": result.intent_id,
+        "intentId": result.subject,
         "restarted": result.restarted,
         "closed": result.closed,
         "why": result.why,
     }
 
 
-def _row(item: Item) -> tuple[object, ...]:
+def _row(item: Letter) -> tuple[object, ...]:
     moment = amounts.when(item.created_at)
-    return item.item_id, item.operation, item.intent_id, item.attempts, moment, item.last_error
+    return item.item_id, item.operation, item.subject, item.attempts, moment, item.last_error
 
 
-def _document(item: Item) -> dict[str, object]:
+def _document(item: Letter) -> dict[str, object]:
     return {
         "itemId": item.item_id,
         "operation": item.operation,
-        "intentId": item.intent_id,
+        "intentId": item.subject,
         "attempts": item.attempts,
         "lastError": item.last_error,
         "timestamp": amounts.when(item.created_at),

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fiatrails.chains.core.signer import KeystoreSigner, load_signers
-from fiatrails.chains.evm.stablecoin import refuse_other_decimals
+from fiatrails.chains.evm.contracts.stablecoin import refuse_other_decimals
+from fiatrails.chains.evm.signer import KeystoreSigner, load_signers
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config, config
 from fiatrails.kernel.errors import FiatRailsError

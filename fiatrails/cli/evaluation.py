@@ -13,7 +13,7 @@ from fiatrails.cli.runtime import Json
 from fiatrails.cli.screening import Kind, ready
 
 if TYPE_CHECKING:
-    from fiatrails.compliance.ofac.evaluation import Recall, Share
+    from fiatrails.screening.matching.evaluation import Recall, Share
 
 Csv = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)]
 Threshold = Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="[default: that of a review]")]
@@ -33,8 +33,8 @@ def evaluate(path: Csv, *, threshold: Threshold = None, json: Json = False) -> N
       fiatrails screen evaluate pairs.csv
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.evaluation import evaluate_pairs, read_pairs
-    from fiatrails.compliance.ofac.scoring import REVIEW
+    from fiatrails.screening.matching.evaluation import evaluate_pairs, read_pairs
+    from fiatrails.screening.matching.scoring import REVIEW
 
     with path.open(encoding="utf-8-sig", newline="") as lines:
         found = evaluate_pairs(read_pairs(lines), against=None, threshold=REVIEW if threshold is None else threshold)
@@ -58,7 +58,7 @@ def hold_out(*, split: Half = "report", json: Json = False) -> None:
       fiatrails screen hold-out
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.evaluation import Split, hold_out_aliases
+    from fiatrails.screening.matching.evaluation import Split, hold_out_aliases
 
     against = ready()
     with progress.bar("aliases", total=len(against.index.names)) as advance:
@@ -74,7 +74,7 @@ def alerts(path: Csv, *, kind: Kind = None, split: Half = "all", json: Json = Fa
       fiatrails screen alerts staff.txt --type person
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.evaluation import Split, alert_rate
+    from fiatrails.screening.matching.evaluation import Split, alert_rate
 
     names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     found, which = alert_rate(names, against=ready(), type=kind, split=Split(split))

@@ -106,7 +106,7 @@ def list_(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.controls.since import since as parse_since
+    from fiatrails.kernel.times import since as parse_since
 
     moment = parse_since(since, now=runtime.now()) if since else None
     found = queries.list_intents(states=state or (), user=user, client=client, since=moment, limit=limit)

@@ -22,7 +22,7 @@ def up(
       fiatrails up
       fiatrails up --exit
     """
-    from fiatrails.cli.local import commands
+    from fiatrails.local import commands
 
     commands.up(exit_when_minted=exit_when_minted)
 
@@ -34,7 +34,7 @@ def down() -> None:
     Examples:
       fiatrails down
     """
-    from fiatrails.cli.local import commands
+    from fiatrails.local import commands
 
     commands.down()
 
@@ -46,7 +46,7 @@ def reset() -> None:
     Examples:
       fiatrails reset
     """
-    from fiatrails.cli.local import commands
+    from fiatrails.local import commands
 
     commands.reset()
 

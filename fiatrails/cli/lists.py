@@ -18,10 +18,10 @@ from fiatrails.kernel.errors import BadInput
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from fiatrails.compliance.lists.models import ListVersion
-    from fiatrails.compliance.lists.rules import ActiveVersion
-    from fiatrails.compliance.lists.store import Loaded
-    from fiatrails.compliance.ofac.delta import Change, Delta
+    from fiatrails.screening.lists.delta import Change, Delta
+    from fiatrails.screening.lists.models import ListVersion
+    from fiatrails.screening.lists.rules import ActiveVersion
+    from fiatrails.screening.lists.store import Loaded
 
 app = typer.Typer(help="The sanctions lists that users and wallets are screened against.", no_args_is_help=True)
 _COLUMNS = ("source", "version", "published", "fetched", "age (h)", "entities", "names", "wallets", "sample", "digest")
@@ -58,7 +58,7 @@ def load(
       fiatrails lists load ~/Downloads/ofac --allow-shrink --reason "Cuba programme ended, press release of 12 Nov"
     """
     runtime.setup()
-    from fiatrails.compliance.lists import store
+    from fiatrails.screening.lists import store
 
     files, day = _files(paths), _day(as_of)
     if allow_shrink and not reason.strip():
@@ -94,8 +94,8 @@ def refresh(
     runtime.setup()
     from dataclasses import replace
 
-    from fiatrails.compliance.lists.refresh import configured
-    from fiatrails.compliance.lists.refresh import refresh as download
+    from fiatrails.screening.lists.refresh import configured
+    from fiatrails.screening.lists.refresh import refresh as download
 
     source = configured()
     source = replace(source, base_urls=tuple(url or source.base_urls), files=tuple(file or source.files))
@@ -114,7 +114,7 @@ def status(json: Json = False) -> None:
       fiatrails lists status --json | jq .lists[0].ageHours
     """
     runtime.setup()
-    from fiatrails.compliance.lists import current
+    from fiatrails.screening.lists import current
 
     lists = current.stored(now=runtime.now())
     found = [_active(version, lists.at.timestamp()) for version in lists.versions]
@@ -141,7 +141,7 @@ def history(
       fiatrails lists history --limit 5 --json
     """
     runtime.setup()
-    from fiatrails.compliance.lists import store
+    from fiatrails.screening.lists import store
 
     found = [_version(version) for version in store.list_versions(source=source, limit=limit)]
     columns = ("version", "source", "state", "published", "loadedAt", "fetchedAt", "entities", "activatedBy", "note")
@@ -164,7 +164,7 @@ def delta(
       fiatrails lists delta 3 4 --json | jq .added
     """
     runtime.setup()
-    from fiatrails.compliance.lists import store
+    from fiatrails.screening.lists import store
 
     found = store.compare(old, new)
     render.emit(json, _delta(found), found.report(limit=limit))
@@ -172,7 +172,7 @@ def delta(
 
 def _files(paths: list[Path]) -> dict[str, bytes]:
     """The files that were named, and of directories those that are known."""
-    from fiatrails.compliance.ofac.formats import is_list_file
+    from fiatrails.screening.lists.formats import is_list_file
 
     chosen = [path for path in paths if not path.is_dir()]
     for directory in (path for path in paths if path.is_dir()):

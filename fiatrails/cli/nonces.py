@@ -11,7 +11,7 @@ from fiatrails.cli import amounts, render, runtime
 from fiatrails.cli.runtime import Actor, Json, Yes
 
 if TYPE_CHECKING:
-    from fiatrails.chains.evm.repair import LaneView, RepairPlan
+    from fiatrails.chains.evm.submitter.repair import LaneView, RepairPlan
 
 app = typer.Typer(help="Nonces of the signer lanes beside what the chain counts.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def show(json: Json = False) -> None:
     """
     runtime.setup()
     from fiatrails.chains.core.pool import default_pool
-    from fiatrails.chains.evm import lanes
+    from fiatrails.chains.evm.submitter import lanes
 
     found = [_lane(lane) for lane in lanes.show(pool=default_pool(), now=runtime.now())]
     columns = (
@@ -57,7 +57,7 @@ def repair(
     """
     runtime.setup()
     from fiatrails.chains.core.pool import default_pool
-    from fiatrails.chains.evm import lanes
+    from fiatrails.chains.evm.submitter import lanes
 
     if apply is None:
         _print(lanes.repair_plan(pool=default_pool(), now=runtime.now()), applied=False, json=json)

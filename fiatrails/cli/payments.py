@@ -37,7 +37,7 @@ def list_(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.controls.since import since as parse_since
+    from fiatrails.kernel.times import since as parse_since
 
     moment = parse_since(since, now=runtime.now()) if since else None
     found = queries.list_payments(states=state or WAITING, since=moment, limit=limit)

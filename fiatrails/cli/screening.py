@@ -13,13 +13,13 @@ import typer
 
 from fiatrails.cli import progress, render, runtime
 from fiatrails.cli.runtime import Actor, Json, Reason
-from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import BadInput, NotFound
+from fiatrails.screening.entities import EntityType
 
 if TYPE_CHECKING:
-    from fiatrails.compliance.ofac.screening import Party, Screening, ScreeningList
     from fiatrails.compliance.sanctions.models import Release
+    from fiatrails.screening.matching.screening import Party, Screening, ScreeningList
 
 app = typer.Typer(help="Names and wallets against the sanctions lists in force.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def name(
       fiatrails screen name "Xiaobing Yan" --type person --born 1977-03-25
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.screening import Party
+    from fiatrails.screening.matching.screening import Party
 
     details: dict[str, Any] = {"countries": tuple(country or ()), "identifiers": tuple(identifier or ())}
     _answer(Party(name=name, type=kind, born=read_date(born), **details), json=json)
@@ -69,7 +69,7 @@ def wallet(
       fiatrails screen wallet 0x098B716B8Aaf21512996dC57EB0615e2383E2f96
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.screening import Party
+    from fiatrails.screening.matching.screening import Party
 
     _answer(Party(wallets=(address,)), json=json)
 
@@ -86,7 +86,7 @@ def file(
       fiatrails screen file payers.csv
     """
     runtime.setup()
-    from fiatrails.compliance.ofac.screening import screen
+    from fiatrails.screening.matching.screening import screen
 
     against = ready()
     parties = list(_parties(path))
@@ -237,8 +237,8 @@ def releases_(json: Json = False) -> None:
 
 
 def _answer(party: Party, *, json: bool) -> None:
-    from fiatrails.compliance.ofac.explain import details
-    from fiatrails.compliance.ofac.screening import screen
+    from fiatrails.screening.matching.explain import details
+    from fiatrails.screening.matching.screening import screen
 
     result = screen(party, ready())
     document = _document(party, result)
@@ -250,8 +250,8 @@ def _answer(party: Party, *, json: bool) -> None:
 
 def ready() -> ScreeningList:
     """The lists in force, made ready; a warning when they are the sample."""
-    from fiatrails.compliance.lists import current
     from fiatrails.compliance.sanctions import checks
+    from fiatrails.screening.lists import current
 
     lists = current.active(now=runtime.now())
     if lists.is_sample:
@@ -260,7 +260,7 @@ def ready() -> ScreeningList:
 
 
 def _document(party: Party, result: Screening) -> dict[str, Any]:
-    from fiatrails.compliance.ofac.explain import details, headline
+    from fiatrails.screening.matching.explain import details, headline
 
     hits = [
         {
@@ -276,7 +276,7 @@ def _document(party: Party, result: Screening) -> dict[str, Any]:
 
 
 def _parties(path: Path) -> Iterable[Party]:
-    from fiatrails.compliance.ofac.screening import Party
+    from fiatrails.screening.matching.screening import Party
 
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)

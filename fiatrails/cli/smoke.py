@@ -95,7 +95,7 @@ def _local_payer() -> str:
 
     if config().env not in ("local", "test"):
         raise BadInput("user_missing", "say with --user who receives the tokens: somebody compliant, better yourself")
-    from fiatrails.cli.local.keystores import PAYER, dev_address
+    from fiatrails.local.keystores import PAYER, dev_address
 
     return dev_address(PAYER)
 

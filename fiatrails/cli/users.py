@@ -188,8 +188,8 @@ def _update(
 def _enqueue(address: str, score: int, word: str, verified: bool, *, actor: str) -> int:
     """Queues the update; the officer's lane is made if it is new."""
     from fiatrails.chains.core.pool import default_pool
-    from fiatrails.chains.core.signer import Signers, load_signers
-    from fiatrails.chains.evm.lanes import ensure_lanes
+    from fiatrails.chains.evm.signer import Signers, load_signers
+    from fiatrails.chains.evm.submitter.lanes import ensure_lanes
     from fiatrails.compliance.sanctions import attestations
     from fiatrails.kernel.conf import config
 

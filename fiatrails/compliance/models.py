@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
-from fiatrails.compliance.lists.models import ListFetch, ListFile, ListVersion
 from fiatrails.compliance.sanctions.models import AskedScreening, Case, Payer, Release, Rescreening, Suspension
 from fiatrails.compliance.velocity.models import VelocityUsage
 
-__all__ = [
-    "AskedScreening", "Case", "Decision", "ListFetch", "ListFile", "ListVersion", "Payer", "Release", "Rescreening",
-    "Suspension", "VelocityUsage",
-]  # fmt: skip
+__all__ = ["AskedScreening", "Case", "Decision", "Payer", "Release", "Rescreening", "Suspension", "VelocityUsage"]
 
 
 class Decision(models.Model):

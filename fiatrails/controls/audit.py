@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import connection
 
-from fiatrails.controls.chain import Anchor, ChainWalk, StoredLink
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.errors import BadInput
+from fiatrails.kernel.hash_chain import Anchor, ChainWalk, StoredLink
 
 _CHUNK = 2_000
 _LINKS = """

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from fiatrails.controls.chain import Anchor, ChainWalk, StoredLink
+from fiatrails.kernel.hash_chain import Anchor, ChainWalk, StoredLink
 from fiatrails.ledger.balances import AccountBalance, Equation, equation, overdrawn, trial_balance
 
 __all__ = [

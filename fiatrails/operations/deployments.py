@@ -20,10 +20,10 @@ from typing import Any
 
 import httpx
 
-from fiatrails.chains.core.signer import KeystoreSigner
-from fiatrails.chains.evm.deployment import Deployment, deployment
-from fiatrails.chains.evm.inspection import ContractReader, checksum_address
-from fiatrails.chains.evm.stablecoin import DECIMALS, refuse_other_decimals
+from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.contracts.inspection import ContractReader, checksum_address
+from fiatrails.chains.evm.contracts.stablecoin import DECIMALS, refuse_other_decimals
+from fiatrails.chains.evm.signer import KeystoreSigner
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 
 HISTORY_FILE = "deploy-history.log"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from fiatrails.compliance.lists.refresh import run_job as refresh_lists
 from fiatrails.compliance.sanctions import rescreening, suspensions
 from fiatrails.compliance.sanctions.checks import watch as watch_lists
 from fiatrails.compliance.velocity import store as velocity
-from fiatrails.controls import dead_letters
-from fiatrails.engine import heartbeat, periodic
+from fiatrails.engine import dead_letters, heartbeat, periodic
 from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases.operations.confirmations import alarm_unmatched
+from fiatrails.screening.lists.refresh import run_job as refresh_lists
 
 
 def jobs() -> list[Job]:
@@ -40,8 +39,8 @@ def _mirror() -> str:
 def _verify_ledger(clock: Clock) -> str:
     result = verify()
     if not result.ok:
-        dead_letters.bury(
-            operation="verifyLedger", intent_id="", attempts=1, last_error="; ".join(result.problems)[:500],
+        dead_letters.add(
+            operation="verifyLedger", subject="", attempts=1, last_error="; ".join(result.problems)[:500],
             error_class="permanent", payload={}, now=clock.now(),
         )  # fmt: skip
     return "ok" if result.ok else "broken"

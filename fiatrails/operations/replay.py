@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fiatrails.controls import dead_letters
-from fiatrails.controls.dead_letters import Item
 from fiatrails.controls.modes import Flow, check
+from fiatrails.engine import dead_letters
+from fiatrails.engine.dead_letters import Letter
 from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.mpesa.requests import retry_request
 from fiatrails.purchases.operations.confirmations import retry_event
@@ -39,7 +39,7 @@ class Replayed:
     """What became of one item. `restarted` False: nothing had to be done (`closed`) or nothing may be (`advice`)."""
 
     item_id: str
-    intent_id: str
+    subject: str
     restarted: bool
     closed: bool
     why: str
@@ -53,14 +53,14 @@ def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
         raise Conflict("dead_letter_closed", f"{item.item_id} is {item.state} already")
     if not is_replayable(item.operation):
         why = _ADVICE.get(item.operation, "needs a decision; discard it with a reason when it is made")
-        return Replayed(item.item_id, item.intent_id, False, False, why)
+        return Replayed(item.item_id, item.subject, False, False, why)
     with transaction.atomic():
         result = _restart(item, actor, now)
         if result.restarted:
             dead_letters.mark_replayed(item.item_id, actor=actor, now=now)
         else:
             dead_letters.resolve(item.item_id, reason=result.why, actor=actor, now=now)
-    return Replayed(item.item_id, item.intent_id, result.restarted, True, result.why)
+    return Replayed(item.item_id, item.subject, result.restarted, True, result.why)
 
 
 def is_replayable(operation: str) -> bool:
@@ -68,7 +68,7 @@ def is_replayable(operation: str) -> bool:
     return operation in REPLAYABLE or operation.startswith(PROVIDER_REQUEST)
 
 
-def _restart(item: Item, actor: str, now: datetime) -> Rearmed:
+def _restart(item: Letter, actor: str, now: datetime) -> Rearmed:
     payload = dead_letters.show(item.item_id)["payload"]
     details = payload if isinstance(payload, dict) else {}
     if item.operation == CONFIRM_PAYMENT:
@@ -77,23 +77,23 @@ def _restart(item: Item, actor: str, now: datetime) -> Rearmed:
     if item.operation.startswith(PROVIDER_REQUEST):
         retry_request(request_id=int(details["requestId"]), now=now)
         return Rearmed(True, "the provider is asked what became of the request before anything is sent again")
-    return rearm(intent_id=item.intent_id, actor=actor, now=now)
+    return rearm(intent_id=item.subject, actor=actor, now=now)
 
 
-def open_items(*, since: datetime | None = None) -> list[Item]:
+def open_items(*, since: datetime | None = None) -> list[Letter]:
     """The open items, oldest first."""
-    groups = dead_letters.list_open(buried_since=since)
+    groups = dead_letters.list_open(since=since)
     return sorted((item for group in groups for item in group.items), key=lambda item: item.created_at)
 
 
-def replay_many(items: Sequence[Item], *, actor: str, now: datetime) -> list[Replayed]:
+def replay_many(items: Sequence[Letter], *, actor: str, now: datetime) -> list[Replayed]:
     """Replays each; one that somebody closed meanwhile is reported, not raised."""
     results = []
     for item in items:
         try:
             results.append(replay_item(item_id=item.item_id, actor=actor, now=now))
         except Conflict as error:
-            results.append(Replayed(item.item_id, item.intent_id, False, True, error.message))
+            results.append(Replayed(item.item_id, item.subject, False, True, error.message))
     return results
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 import structlog
 
 from fiatrails.chains.core.pool import default_pool
-from fiatrails.chains.core.signer import Signers, load_signers
-from fiatrails.chains.evm import lanes
+from fiatrails.chains.evm.signer import Signers, load_signers
+from fiatrails.chains.evm.submitter import lanes
 from fiatrails.engine.loop import Loop, run_all
 from fiatrails.engine.periodic import run_due
 from fiatrails.engine.wakeup import Listener

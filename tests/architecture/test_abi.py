@@ -20,7 +20,7 @@ def test_the_functions_that_are_called_by_selector_are_in_the_abi() -> None:
 
     from eth_utils import keccak
 
-    from fiatrails.chains.evm import abi
+    from fiatrails.chains.evm.contracts import abi
 
     def selectors(contract: str) -> set[bytes]:
         entries = json.loads((ROOT / f"fiatrails/chains/evm/abi/{contract}.json").read_text())

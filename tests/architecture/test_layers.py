@@ -29,7 +29,7 @@ def test_the_layers_hold() -> None:
     [
         ("kernel/money.py", "import fiatrails.ledger"),
         ("chains/core/orders.py", "import fiatrails.compliance"),
-        ("controls/since.py", "import fiatrails.engine"),
+        ("kernel/times.py", "import fiatrails.engine"),
         ("purchases/states.py", "import django"),
         ("purchases/store.py", "import eth_account"),
     ],

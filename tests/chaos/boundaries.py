@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from fiatrails.chains.core.signer import KeystoreSigner
+from fiatrails.chains.evm.signer import KeystoreSigner
 
 HEAD_START_S = 0.05
 _SAVEPOINT = re.compile(r'"s\d+_x\d+"')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.rail import Rail, compliant_users, rpc
 from tests.kit.services import ChainFactory, DeployedChain, copy_cluster
 

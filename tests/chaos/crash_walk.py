@@ -17,9 +17,10 @@ from django.db.models import Sum
 from fiatrails.api.clients import KEY_RING
 from fiatrails.api.models import IdempotencyKey
 from fiatrails.chains.core import pool
-from fiatrails.chains.core.signer import TransactionFields
-from fiatrails.chains.evm import stablecoin
-from fiatrails.controls import dead_letters, modes
+from fiatrails.chains.evm.contracts import stablecoin
+from fiatrails.chains.evm.signer import TransactionFields
+from fiatrails.controls import modes
+from fiatrails.engine import dead_letters
 from fiatrails.engine.group_commit import GroupCommit
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import profile

@@ -112,12 +112,12 @@ BUGS = (
         "mined counts as final",
         (
             Edit(
-                "fiatrails/chains/evm/concluding.py",
+                "fiatrails/chains/evm/submitter/concluding.py",
                 "slot.state is SlotState.INCLUDED and slot.block_number <= view.final_number",
                 "slot.state is SlotState.INCLUDED",
             ),
             Edit(
-                "fiatrails/chains/evm/concluding.py",
+                "fiatrails/chains/evm/submitter/concluding.py",
                 "final = chain.headers.get(view.final_number)",
                 "final = view.head",
             ),
@@ -127,16 +127,17 @@ BUGS = (
     PlantedBug(
         "the lane's fence is not checked",
         (
-            Edit("fiatrails/chains/evm/lease.py", "            if cursor.rowcount != 1:\n", "            if False:\n"),
+            Edit("fiatrails/chains/evm/submitter/lease.py", "            if cursor.rowcount != 1:\n",
+                 "            if False:\n"),
         ),
         (f"{CHAINS}/test_crashes.py::test_a_worker_that_lost_its_lane_signs_and_sends_nothing",),
     ),
     PlantedBug(
         "a nonce that is still free counts as used up, and a receipt of ours does not speak against it",
         (
-            Edit("fiatrails/chains/evm/concluding.py", "        if any(receipt is not None for receipt in receipts):\n"
-                 "            return False\n", ""),
-            Edit("fiatrails/chains/evm/concluding.py", "slot.nonce < count and _absent", "_absent"),
+            Edit("fiatrails/chains/evm/submitter/concluding.py",
+                 "        if any(receipt is not None for receipt in receipts):\n            return False\n", ""),
+            Edit("fiatrails/chains/evm/submitter/concluding.py", "slot.nonce < count and _absent", "_absent"),
         ),
         (f"{CHAINS}/test_refusals.py::test_a_strangers_transaction_on_a_nonce_that_was_never_sent",),
     ),
@@ -144,7 +145,7 @@ BUGS = (
         "an order is taken without looking at its clearance",
         (
             Edit(
-                "fiatrails/chains/evm/reservation.py",
+                "fiatrails/chains/evm/submitter/reservation.py",
                 "        _require_cleared(order, contracts, now=now, key=clearance_key)\n",
                 "        pass\n",
             ),
@@ -164,7 +165,7 @@ BUGS = (
         (
             Edit("fiatrails/compliance/clearing.py", "and _holds(clearance, now)", "and clearance.expires_at > now"),
             Edit(
-                "fiatrails/chains/evm/reservation.py",
+                "fiatrails/chains/evm/submitter/reservation.py",
                 "        _require_cleared(order, contracts, now=now, key=clearance_key)\n",
                 "        pass\n",
             ),
@@ -188,7 +189,7 @@ BUGS = (
         "a dead letter that is closed is replayed, and closed, once more",
         (
             Edit("fiatrails/operations/replay.py", 'if item.state != "open":', "if False:"),
-            Edit("fiatrails/controls/dead_letters.py",
+            Edit("fiatrails/engine/dead_letters.py",
                  "closed = DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(",
                  "closed = DeadLetter.objects.filter(pk=letter.pk).update("),
         ),
@@ -291,7 +292,7 @@ BUGS = (
     PlantedBug(
         "one address guesses under every name",
         (
-            Edit("fiatrails/admin/attempts.py", "_LIMITS = (ADDRESS, HERE, ANYWHERE)", "_LIMITS = (HERE, ANYWHERE)"),
+            Edit("fiatrails/accounts/attempts.py", "_LIMITS = (ADDRESS, HERE, ANYWHERE)", "_LIMITS = (HERE, ANYWHERE)"),
         ),
         ("tests/integration/admin/test_sign_in.py::"
          "test_many_names_from_one_address_are_stopped_and_another_address_is_not",),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import redis
 
-from fiatrails.cli.local.process import ManagedProcess
-from fiatrails.cli.local.redis import EmbeddedRedis
+from fiatrails.local.process import ManagedProcess
+from fiatrails.local.redis import EmbeddedRedis
 from tests.chaos.conftest import RailFactory
 from tests.kit.rail import BIN, ROOT, Rail, compliant_users
 from tests.kit.services import DeployedChain

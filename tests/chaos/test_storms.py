@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from fiatrails.cli.local.keystores import DEPLOYER, dev_address
+from fiatrails.local.keystores import DEPLOYER, dev_address
 from tests.chaos.conftest import RailFactory
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
-from fiatrails.cli.local.toolchain import PROJECT_ROOT
+from fiatrails.local.postgres import EmbeddedPostgres
+from fiatrails.local.toolchain import PROJECT_ROOT
 
 # The template that every server of the tests and benchmarks has.
 MIGRATED = "migrated"

@@ -20,9 +20,9 @@ import psycopg
 from eth_account import Account
 from eth_utils import keccak
 
-from fiatrails.cli.local.keystores import OFFICER, dev_address
-from fiatrails.cli.local.postgres import EmbeddedPostgres
-from fiatrails.cli.local.process import ManagedProcess
+from fiatrails.local.keystores import OFFICER, dev_address
+from fiatrails.local.postgres import EmbeddedPostgres
+from fiatrails.local.process import ManagedProcess
 from tests.kit.databases import migrated_copy
 from tests.kit.ports import free_port
 from tests.kit.services import DeployedChain

@@ -16,11 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, dev_address, write_keystore
-from fiatrails.cli.local.postgres import EmbeddedPostgres
-from fiatrails.cli.local.redis import EmbeddedRedis
-from fiatrails.cli.local.toolchain import PROJECT_ROOT, foundry_binary
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.keystores import DEPLOYER, EXECUTOR, OFFICER, dev_address, write_keystore
+from fiatrails.local.postgres import EmbeddedPostgres
+from fiatrails.local.redis import EmbeddedRedis
+from fiatrails.local.toolchain import PROJECT_ROOT, foundry_binary
 from fiatrails.operations import deployments
 from tests.kit import databases
 from tests.kit.ports import free_port

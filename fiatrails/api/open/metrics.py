@@ -16,10 +16,10 @@ from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import DATABASE_LOST
 from fiatrails.api.open.checks import queue_depth
 from fiatrails.api.plain import only
-from fiatrails.compliance.lists.rules import Usable
 from fiatrails.compliance.sanctions import checks
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.kernel import metrics as product_metrics
+from fiatrails.screening.lists.rules import Usable
 
 log = structlog.get_logger(__name__)
 

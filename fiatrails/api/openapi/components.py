@@ -6,12 +6,12 @@ from typing import Any
 
 from fiatrails.api.bodies import MAX_BODY_BYTES
 from fiatrails.api.v1.listing import STATUSES
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.evidence import Verdict
-from fiatrails.compliance.ofac.screening import MAX_HITS, Band
-from fiatrails.compliance.ofac.wallets import MAX_CHARACTERS
 from fiatrails.compliance.sanctions.payers import MAX_IDENTIFIER, MAX_ITEMS, MAX_NAME
 from fiatrails.kernel.countries import ALPHA2
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.matching.evidence import Verdict
+from fiatrails.screening.matching.screening import MAX_HITS, Band
+from fiatrails.screening.matching.wallets import MAX_CHARACTERS
 
 Schema = dict[str, Any]
 

@@ -12,12 +12,12 @@ from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.v1.shapes import read_party
 from fiatrails.api.v1.signed import SignedView, client_of
-from fiatrails.compliance.lists.rules import ActiveLists
-from fiatrails.compliance.ofac.explain import details, headline
-from fiatrails.compliance.ofac.screening import Hit
 from fiatrails.compliance.sanctions import screenings
 from fiatrails.compliance.sanctions.screenings import Answered
 from fiatrails.kernel.clock import isoformat
+from fiatrails.screening.lists.rules import ActiveLists
+from fiatrails.screening.matching.explain import details, headline
+from fiatrails.screening.matching.screening import Hit
 
 
 class Screenings(SignedView):

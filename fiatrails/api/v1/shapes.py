@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.screening import Party
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.clock import isoformat
@@ -18,6 +16,8 @@ from fiatrails.providers.mpesa.gateway import parse_tx_ref
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations.intents import NewIntent
 from fiatrails.purchases.states import public_status
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.matching.screening import Party
 
 _COUNTRY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)

@@ -21,9 +21,9 @@ from fiatrails.api.bodies import raw_body
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import not_found
 from fiatrails.api.plain import json_response, only
-from fiatrails.compliance.geo.client_address import client_address
 from fiatrails.controls.modes import ModeName, in_force
 from fiatrails.kernel import metrics
+from fiatrails.kernel.client_address import client_address
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import FiatRailsError, Unavailable
 from fiatrails.providers.core.inbox import Recorded

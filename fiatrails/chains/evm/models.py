@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from fiatrails.chains.evm.states import LIVE_SLOTS, AttemptState, IntentState, SlotKind, SlotState
+from fiatrails.chains.evm.submitter.states import LIVE_SLOTS, AttemptState, IntentState, SlotKind, SlotState
 
 _LIVE = [state.value for state in LIVE_SLOTS]
 

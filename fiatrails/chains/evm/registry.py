@@ -10,10 +10,10 @@ from django.db import connection, transaction
 
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm import abi
-from fiatrails.chains.evm.deployment import Deployment, deployment
-from fiatrails.chains.evm.reservation import OFFICER
-from fiatrails.chains.evm.states import SlotResult, SlotState
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.submitter.reservation import OFFICER
+from fiatrails.chains.evm.submitter.states import SlotResult, SlotState
 from fiatrails.kernel.addresses import parse_address, parse_word
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Misconfigured, NotFound, OutsideUnknown

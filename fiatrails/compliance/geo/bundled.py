@@ -20,8 +20,8 @@ from typing import Any
 
 import structlog
 
-from fiatrails.compliance.geo.addresses import Address
 from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.networks import Address
 
 log = structlog.get_logger(__name__)
 FILE_NAME = "geoip2fast-ipv6.dat.gz"

@@ -9,8 +9,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
-from fiatrails.compliance.geo.addresses import Address, parse_address
 from fiatrails.kernel.countries import ALPHA2
+from fiatrails.kernel.networks import Address, parse_address
 
 _SIX_TO_FOUR = 0x2002
 _TEREDO = 0x2001_0000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fiatrails.compliance.geo.addresses import Address
 from fiatrails.compliance.geo.countries import CountryOf, country_source
 from fiatrails.compliance.geo.policy import GeoRules, GeoVerdict, decide_for_payer, rules_of
 from fiatrails.kernel.conf import config
+from fiatrails.kernel.networks import Address
 
 
 def rules_in_force() -> GeoRules | None:

@@ -12,9 +12,9 @@ from typing import Any
 import maxminddb
 import structlog
 
-from fiatrails.compliance.geo.addresses import Address
 from fiatrails.kernel.clock import isoformat
 from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.networks import Address
 
 log = structlog.get_logger(__name__)
 _Version = tuple[int, int, int]

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import structlog
 
-from fiatrails.compliance.lists.rules import Unusable
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
+from fiatrails.screening.lists.rules import Unusable
 
 log = structlog.get_logger(__name__)
 _ACTOR = "screening"
@@ -16,8 +16,8 @@ _ACTOR = "screening"
 def sound(found: Unusable, *, now: datetime) -> None:
     """Opens the dead letter, or brings the open one up to date; every held intent says it too."""
     log.error("screening.unusable", code=found.code, reason=found.reason)
-    dead_letters.bury(
-        operation="screenPayers", intent_id="", attempts=1, last_error=found.reason, error_class="permanent",
+    dead_letters.add(
+        operation="screenPayers", subject="", attempts=1, last_error=found.reason, error_class="permanent",
         payload={"code": found.code}, now=now,
     )  # fmt: skip
 

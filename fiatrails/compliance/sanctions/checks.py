@@ -9,12 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.compliance.lists import current
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable, Usable, judge
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.explain import headline, reason
-from fiatrails.compliance.ofac.scoring import ALGORITHM
-from fiatrails.compliance.ofac.screening import Band, Hit, Party, Screening, ScreeningList, screen
 from fiatrails.compliance.policy import Verdict
 from fiatrails.compliance.sanctions import alarms, cases, oracle, payers, releases
 from fiatrails.compliance.sanctions.cases import Finding
@@ -22,6 +16,12 @@ from fiatrails.compliance.sanctions.models import Case
 from fiatrails.compliance.sanctions.states import CaseState
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.lists import current
+from fiatrails.screening.lists.rules import ActiveLists, Unusable, Usable, judge
+from fiatrails.screening.matching.explain import headline, reason
+from fiatrails.screening.matching.scoring import ALGORITHM
+from fiatrails.screening.matching.screening import Band, Hit, Party, Screening, ScreeningList, screen
 
 LISTED, REVIEW, UNUSABLE, NOT_SCREENED = (
     "sanctions_listed", "sanctions_review", "sanctions_unusable", "sanctions_not_screened",

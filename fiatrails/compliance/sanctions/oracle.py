@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.oracle import sanctioned
-from fiatrails.compliance.ofac.screening import Band
+from fiatrails.chains.evm.contracts.oracle import sanctioned
 from fiatrails.compliance.sanctions.cases import Finding
 from fiatrails.kernel.conf import config
+from fiatrails.screening.matching.screening import Band
 
 UID = "ORACLE"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.screening import Party
 from fiatrails.compliance.sanctions.models import Payer
 from fiatrails.kernel.countries import require_alpha2
 from fiatrails.kernel.errors import BadInput
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.matching.screening import Party
 
 MAX_NAME = 500
 MAX_IDENTIFIER = 100

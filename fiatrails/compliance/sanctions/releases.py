@@ -9,13 +9,13 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from fiatrails.compliance.ofac.entities import ListedEntity
-from fiatrails.compliance.ofac.text import split
 from fiatrails.compliance.sanctions import cases
 from fiatrails.compliance.sanctions.models import Case, Release
 from fiatrails.compliance.sanctions.states import CaseState
 from fiatrails.controls import audit
 from fiatrails.kernel.errors import BadInput, Conflict, Forbidden, NotFound
+from fiatrails.screening.entities import ListedEntity
+from fiatrails.screening.matching.text import split
 
 
 @dataclass(frozen=True, slots=True)

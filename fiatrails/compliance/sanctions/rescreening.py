@@ -14,13 +14,13 @@ import structlog
 from django.db import connection, transaction
 
 from fiatrails.chains.core.pool import RpcPool, default_pool
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable
-from fiatrails.compliance.ofac.scoring import ALGORITHM
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.sanctions.models import Rescreening
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import OutsideUnknown, Unavailable
+from fiatrails.screening.lists.rules import ActiveLists, Unusable
+from fiatrails.screening.matching.scoring import ALGORITHM
 
 log = structlog.get_logger(__name__)
 CHUNK = 500

@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import structlog
 
-from fiatrails.compliance.lists.rules import ActiveLists, Unusable
-from fiatrails.compliance.ofac.screening import Party, Screening, screen
-from fiatrails.compliance.ofac.wallets import MAX_CHARACTERS, canonical
 from fiatrails.compliance.sanctions import checks, payers
 from fiatrails.compliance.sanctions.models import AskedScreening
 from fiatrails.compliance.sanctions.payers import MAX_ITEMS, Identity
 from fiatrails.controls import modes
 from fiatrails.controls.modes import Flow
 from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
+from fiatrails.screening.lists.rules import ActiveLists, Unusable
+from fiatrails.screening.matching.screening import Party, Screening, screen
+from fiatrails.screening.matching.wallets import MAX_CHARACTERS, canonical
 
 log = structlog.get_logger(__name__)
 # A refresh that is under way takes about as long.

@@ -32,7 +32,8 @@ from fiatrails.chains.evm.registry import (
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.models import Case, Suspension
 from fiatrails.compliance.sanctions.states import STANDING
-from fiatrails.controls import audit, dead_letters
+from fiatrails.controls import audit
+from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.clock import Clock
@@ -193,8 +194,8 @@ def _fail(row: Suspension, error: str, now: datetime) -> None:
     _as_seen(row).update(
         slot_id=None, settled_at=None, attempts=attempts, due_at=now + delay(attempts, profile().retry)
     )
-    dead_letters.bury(
-        operation="suspendPayer", intent_id=row.user, attempts=attempts, last_error=error, error_class="permanent",
+    dead_letters.add(
+        operation="suspendPayer", subject=row.user, attempts=attempts, last_error=error, error_class="permanent",
         payload={"wanted": row.wanted}, now=now,
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm import history
-from fiatrails.chains.evm.deployment import deployment
+from fiatrails.chains.evm.contracts import history
+from fiatrails.chains.evm.contracts.deployment import deployment
 from fiatrails.controls import audit
 from fiatrails.kernel.conf import config
 from fiatrails.ledger.balances import equation, overdrawn, trial_balance

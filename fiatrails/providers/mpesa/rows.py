@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel import metrics
 from fiatrails.kernel.backoff import delay
@@ -52,8 +52,8 @@ def wait(row: ProviderRequest, why: str, *, now: datetime, state: RequestState |
         row, state=new_state, attempts=attempts, due_at=due, lease_until=None, last_error=why, details=row.details
     )
     if exhausted and mine:
-        dead_letters.bury(
-            operation=f"mpesa:{row.kind}", intent_id=row.intent_id or f"event:{row.event_id}", attempts=attempts,
+        dead_letters.add(
+            operation=f"mpesa:{row.kind}", subject=row.intent_id or f"event:{row.event_id}", attempts=attempts,
             last_error=why, error_class="temporary", payload={"requestId": row.pk, "state": str(new_state)},
             now=now,
         )  # fmt: skip

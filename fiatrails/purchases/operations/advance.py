@@ -16,13 +16,13 @@ from django.db import transaction
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.core.orders import MintOrder
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.reservation import reserve
+from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
 from fiatrails.compliance.policy import Verdict
 from fiatrails.compliance.velocity.rules import Usage
-from fiatrails.controls import dead_letters
 from fiatrails.controls.modes import Flow, check
+from fiatrails.engine import dead_letters
 from fiatrails.engine.claim import claim, still_mine
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
@@ -259,8 +259,8 @@ def _retry_later(rows: Sequence[Intent], error: FiatRailsError, *, operation: st
 
 
 def _bury(intent: Intent, operation: str, now: datetime, *, error_class: str = "temporary") -> None:
-    dead_letters.bury(
-        operation=operation, intent_id=intent.intent_id, attempts=intent.attempts, last_error=intent.last_error,
+    dead_letters.add(
+        operation=operation, subject=intent.intent_id, attempts=intent.attempts, last_error=intent.last_error,
         error_class=error_class, payload={"txRef": intent.tx_ref, "state": intent.state}, now=now,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import IntegrityError, transaction
 
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.engine.claim import claim, still_mine
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel import metrics
@@ -243,8 +243,8 @@ def _retry_later(event: InboxEvent, why: str, now: datetime) -> None:
             mine.lease_until, mine.last_error = None, why
             mine.save(update_fields=["attempts", "due_at", "lease_until", "last_error"])
             if exhausted:
-                dead_letters.bury(
-                    operation="confirmPayment", intent_id=f"event:{mine.pk}", attempts=mine.attempts, last_error=why,
+                dead_letters.add(
+                    operation="confirmPayment", subject=f"event:{mine.pk}", attempts=mine.attempts, last_error=why,
                     error_class="temporary", payload={"eventKey": mine.event_key, "inboxId": mine.pk}, now=now,
                 )  # fmt: skip
 

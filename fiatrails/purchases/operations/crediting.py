@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from django.db.models import Q, QuerySet
 
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import StaleFence
 from fiatrails.kernel.money import Money
@@ -206,8 +206,8 @@ def _book(mine: InboxEvent, intent: Intent | None, money: Money, now: datetime) 
 
 def alarm(event: InboxEvent, operation: str, error: str, *, now: datetime) -> None:
     """A dead letter about an event that needs a person; one per event while it is open."""
-    dead_letters.bury(
-        operation=operation, intent_id=f"event:{event.pk}", attempts=max(event.attempts, 1), last_error=error,
+    dead_letters.add(
+        operation=operation, subject=f"event:{event.pk}", attempts=max(event.attempts, 1), last_error=error,
         error_class="permanent", now=now,
         payload={
             "eventKey": event.event_key, "inboxId": event.pk, "intentId": event.intent_id or "", "txRef": event.tx_ref,

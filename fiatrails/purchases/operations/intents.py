@@ -9,9 +9,9 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import F
 
-from fiatrails.chains.evm.deployment import deployment
-from fiatrails.chains.evm.identifiers import intent_id as derive_intent_id
-from fiatrails.chains.evm.identifiers import tx_ref_hash
+from fiatrails.chains.evm.contracts.deployment import deployment
+from fiatrails.chains.evm.contracts.identifiers import intent_id as derive_intent_id
+from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
 from fiatrails.compliance.sanctions import payers
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.controls.modes import Flow, check

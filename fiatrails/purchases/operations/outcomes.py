@@ -9,8 +9,8 @@ import structlog
 from django.db import transaction
 
 from fiatrails.chains.core.orders import Outcome, OutcomeKind
-from fiatrails.chains.evm.outcomes import take
-from fiatrails.controls import dead_letters
+from fiatrails.chains.evm.submitter.outcomes import take
+from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.conf import profile
@@ -70,8 +70,8 @@ def collect_outcomes(*, now: datetime, limit: int = 500) -> int:
 
 def _alarm(intent: Intent, outcome: Outcome, operation: str, what: str, now: datetime) -> None:
     """What the chain did is a fact that the rows cannot follow by themselves: a person decides, nothing else waits."""
-    dead_letters.bury(
-        operation=operation, intent_id=intent.intent_id, attempts=1,
+    dead_letters.add(
+        operation=operation, subject=intent.intent_id, attempts=1,
         last_error=f"{what}, in {outcome.tx_hash}; compare and decide",
         error_class="permanent", payload={"txRef": intent.tx_ref, "txHash": outcome.tx_hash}, now=now,
     )  # fmt: skip

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import structlog
 
-from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.sanctions import payers
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.kernel.errors import BadInput
 from fiatrails.purchases.models import Intent
+from fiatrails.screening.entities import EntityType
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.money import Money
@@ -158,7 +158,7 @@ def _bury(operation: str, draft: Draft, answer: Receipted, error: str, now: date
         "inboxId": answer.row_id,
         "intentId": answer.intent_id or "",
     }
-    dead_letters.bury(
-        operation=operation, intent_id=f"event:{answer.row_id}", attempts=1, last_error=error,
+    dead_letters.add(
+        operation=operation, subject=f"event:{answer.row_id}", attempts=1, last_error=error,
         error_class="permanent", payload=payload, now=now,
     )  # fmt: skip

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from django.db import models, transaction
 
-from fiatrails.chains.evm.queries import live_intents
+from fiatrails.chains.evm.submitter.queries import live_intents
 from fiatrails.compliance.velocity import store as velocity
-from fiatrails.controls import audit, dead_letters
+from fiatrails.controls import audit
 from fiatrails.controls.modes import Flow, check
+from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict
 from fiatrails.kernel.metrics import mint_intents
@@ -108,8 +109,8 @@ def follow(intent: Intent, *, now: datetime) -> Step | None:
     if RequestState.FAILED in states and states <= {RequestState.FAILED, RequestState.SUCCEEDED}:
         reason = "the provider refused the reversal; refund again, or pay it back and give the reference"
         hold(intent, Hold.REFUND_FAILED, now=now, reason=reason)
-        dead_letters.bury(
-            operation="refundPayment", intent_id=intent.intent_id, attempts=1, last_error=reason,
+        dead_letters.add(
+            operation="refundPayment", subject=intent.intent_id, attempts=1, last_error=reason,
             error_class="permanent", payload={"txRef": intent.tx_ref}, now=now,
         )  # fmt: skip
         return Step(intent.intent_id, intent.state, "provider", reason)

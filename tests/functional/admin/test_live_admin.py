@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, callback_body, new_intent, serve
 from tests.kit.databases import migrated_copy
 from tests.kit.processes import ROOT

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, serve
 from tests.kit.databases import migrated_copy
 

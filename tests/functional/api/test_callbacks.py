@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, callback_body, new_intent
 
 

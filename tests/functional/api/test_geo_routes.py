@@ -18,12 +18,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from structlog.testing import capture_logs
 
 from fiatrails.api.geo import GeoRestriction
-from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.compliance.geo import countries
 from fiatrails.compliance.geo.gate import judge_payer
 from fiatrails.kernel.conf import Config, GeoConfig
 from fiatrails.kernel.metrics import geo_refusals
 from fiatrails.kernel.profile import Geo, Profile
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import TABLES, Live, callback_body, new_intent, serve, signed
 from tests.kit.databases import migrated_copy
 from tests.kit.mmdb import mmdb

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from fiatrails.api.openapi.document import document
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import GATEWAY_SECRET, TOKENS, Live, hex_hmac, serve, signed
 from tests.kit.databases import migrated_copy
 

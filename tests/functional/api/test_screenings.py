@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import CLIENT_SECRET, Live, hex_hmac, serve, signed
 from tests.kit.databases import migrated_copy
 from tests.kit.processes import ROOT
@@ -84,7 +84,7 @@ def load(live: Live, path: Path) -> None:
 
 def age(live: Live, by: str) -> None:
     """Makes the list in force older, past the guard that keeps its times."""
-    update = f"UPDATE compliance_list_version SET fetched_at = fetched_at {by}"
+    update = f"UPDATE screening_list_version SET fetched_at = fetched_at {by}"
     live.execute(f"SET session_replication_role = replica; {update}")
 
 

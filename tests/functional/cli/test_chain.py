@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from eth_account import Account
 
 from fiatrails.chains.core.pool import default_pool
-from fiatrails.chains.evm import abi
+from fiatrails.chains.evm.contracts import abi
 from fiatrails.compliance.models import Suspension
 from fiatrails.compliance.sanctions import cases
 from fiatrails.controls.models import AuditRecord

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fiatrails.controls import dead_letters
 from fiatrails.controls.models import AuditRecord
-from fiatrails.engine import heartbeat
+from fiatrails.engine import dead_letters, heartbeat
 from fiatrails.purchases.models import Intent
 from tests.functional.cli.conftest import Make, Run, pay
 
@@ -17,8 +16,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def bury(intent_id: str, *, operation: str = "checkCompliance", ago: timedelta = timedelta()) -> str:
-    return dead_letters.bury(
-        operation=operation, intent_id=intent_id, attempts=5, last_error="RPC timeout", error_class="temporary",
+    return dead_letters.add(
+        operation=operation, subject=intent_id, attempts=5, last_error="RPC timeout", error_class="temporary",
         payload={"txRef": "A-1"}, now=datetime.now(UTC) - ago,
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ def officers(transactional_db: None, settings: Any) -> None:
     """The group, which other tests may have emptied out of the database together with everything else. Hashing of
     passwords is made quick."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    importlib.import_module("fiatrails.admin.migrations.0001_initial").make_officers(apps, None)
+    importlib.import_module("fiatrails.accounts.migrations.0001_initial").make_officers(apps, None)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def secret(tmp_path: Path) -> str:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a person types at the terminal, in turn."""
-    module = importlib.import_module("fiatrails.admin.management.commands.operator")
+    module = importlib.import_module("fiatrails.accounts.management.commands.operator")
     answers: list[str] = []
     monkeypatch.setattr(module, "getpass", lambda _: answers.pop(0))
     monkeypatch.setattr(module, "_is_terminal", lambda: True)

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
-from fiatrails.cli.local.state import write_env
+from fiatrails.local.postgres import EmbeddedPostgres
+from fiatrails.local.state import write_env
 from tests.kit.ports import free_port
 from tests.kit.processes import ROOT, stop, wait_for_http
 from tests.kit.services import DeployedChain

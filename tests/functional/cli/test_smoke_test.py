@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.rail import Rail, compliant_users

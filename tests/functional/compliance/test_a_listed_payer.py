@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.rail import Rail, compliant_users
 from tests.kit.services import ChainFactory
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client
 
-from fiatrails.admin import people
+from fiatrails.accounts import people
 from fiatrails.compliance.models import Case
 from fiatrails.compliance.sanctions import cases
 
@@ -42,7 +42,7 @@ def admin_is_on(settings: Any) -> None:
 @pytest.fixture
 def officers(db: None) -> None:
     """The group, which other tests may have emptied out of the database together with everything else."""
-    importlib.import_module("fiatrails.admin.migrations.0001_initial").make_officers(apps, None)
+    importlib.import_module("fiatrails.accounts.migrations.0001_initial").make_officers(apps, None)
 
 
 @pytest.fixture

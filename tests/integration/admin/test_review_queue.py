@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from fiatrails.admin import people
+from fiatrails.accounts import people
 from fiatrails.compliance.models import Case, Payer, Release, Suspension
 from fiatrails.compliance.sanctions import cases, releases
 from fiatrails.controls.models import AuditRecord

@@ -17,9 +17,10 @@ from django.test import Client
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from fiatrails.admin import attempts, forms, people
-from fiatrails.admin.housekeeping import _purge
-from fiatrails.admin.models import SignInFailure
+from fiatrails.accounts import attempts, people
+from fiatrails.accounts.housekeeping import _purge
+from fiatrails.accounts.models import SignInFailure
+from fiatrails.admin import forms
 from fiatrails.controls.models import AuditRecord
 from tests.conftest import SteppedClock
 from tests.integration.admin.conftest import NOW, PASSWORD

@@ -19,11 +19,12 @@ from pydantic import SecretStr
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.core.orders import MintOrder, Outcome
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.core.signer import Signers, load_signers
-from fiatrails.chains.evm import abi, lanes, outcomes
-from fiatrails.chains.evm.deployment import Deployment, deployment
-from fiatrails.chains.evm.identifiers import intent_id, tx_ref_hash
-from fiatrails.chains.evm.reservation import reserve
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.chains.evm.signer import Signers, load_signers
+from fiatrails.chains.evm.submitter import lanes, outcomes
+from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.kernel.conf import Config, config
 from tests.kit.services import ChainFactory, DeployedChain
 

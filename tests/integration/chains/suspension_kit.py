@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from fiatrails.chains.evm import lanes
 from fiatrails.chains.evm.registry import UserCompliance, read_users
+from fiatrails.chains.evm.submitter import lanes
 from fiatrails.compliance.models import Case, Suspension
 from fiatrails.compliance.sanctions import cases, releases, suspensions
 from fiatrails.kernel.conf import ScreeningConfig

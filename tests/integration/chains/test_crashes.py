@@ -11,7 +11,7 @@ from django.db import connection
 
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call
-from fiatrails.chains.evm import concluding, lanes, sending, tracking
+from fiatrails.chains.evm.submitter import concluding, lanes, sending, tracking
 from fiatrails.kernel.errors import StaleFence
 from tests.integration.chains.conftest import Rail
 

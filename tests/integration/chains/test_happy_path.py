@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from fiatrails.chains.core.orders import OutcomeKind
-from fiatrails.chains.evm import outcomes
+from fiatrails.chains.evm.submitter import outcomes
 from tests.integration.chains.conftest import Rail
 
 

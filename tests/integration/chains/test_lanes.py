@@ -9,8 +9,9 @@ import pytest
 from django.db import transaction
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.core.signer import KeystoreSigner, Signers
-from fiatrails.chains.evm import lanes, registry
+from fiatrails.chains.evm import registry
+from fiatrails.chains.evm.signer import KeystoreSigner, Signers
+from fiatrails.chains.evm.submitter import lanes
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import Conflict, Misconfigured, OutsideUnknown
 from tests.integration.chains.conftest import Rail

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from eth_utils.crypto import keccak
 
-from fiatrails.chains.evm import abi
-from fiatrails.chains.evm.identifiers import intent_id_of_hash
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
 from tests.integration.chains.conftest import TOKEN, Rail
 
 PAUSE, UNPAUSE = (bytes(keccak(text=f"{name}()")[:4]) for name in ("pause", "unpause"))

@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 from eth_account import Account
 
 from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.core.signer import SignedTransaction, Signers, TransactionFields, sign_with
-from fiatrails.chains.evm import lanes
-from fiatrails.chains.evm.reservation import reserve
+from fiatrails.chains.evm.signer import SignedTransaction, Signers, TransactionFields, sign_with
+from fiatrails.chains.evm.submitter import lanes
+from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.kernel.errors import Forbidden, Misconfigured
 from tests.integration.chains.conftest import KEY, TOKEN, Rail
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.chains.core.signer import Signers
-from fiatrails.chains.evm import lanes, registry, stablecoin
+from fiatrails.chains.evm import registry
+from fiatrails.chains.evm.contracts import stablecoin
+from fiatrails.chains.evm.signer import Signers
+from fiatrails.chains.evm.submitter import lanes
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import BadInput, Misconfigured, OutsideUnknown
 from tests.integration.chains.conftest import Rail

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from fiatrails.chains.evm import abi, lanes, registry
+from fiatrails.chains.evm import registry
+from fiatrails.chains.evm.contracts import abi
 from fiatrails.chains.evm.registry import CallStatus, UserCompliance, enqueue_update
+from fiatrails.chains.evm.submitter import lanes
 from fiatrails.compliance.models import Suspension
 from fiatrails.compliance.sanctions import attestations, cases, suspensions
 from fiatrails.controls.models import AuditRecord

@@ -10,8 +10,8 @@ from fiatrails.chains.evm import registry
 from fiatrails.chains.evm.registry import enqueue_update
 from fiatrails.compliance.models import Case, Suspension
 from fiatrails.compliance.sanctions import suspensions
-from fiatrails.controls import dead_letters
 from fiatrails.controls.models import AuditRecord
+from fiatrails.engine import dead_letters
 from fiatrails.kernel.errors import OutsideUnknown
 from tests.integration.chains.conftest import Rail
 from tests.integration.chains.suspension_kit import (
@@ -118,7 +118,7 @@ def test_an_update_that_the_registry_refuses_is_said_and_tried_again(
         suspensions.settle(pool=rail.pool, now=rail.clock.now())
     rail.until(dead_letters.depth, step=lambda: step(rail))
     letter = dead_letters.list_open()[0].items[0]
-    assert (letter.operation, letter.intent_id) == ("suspendPayer", rail.user(6))
+    assert (letter.operation, letter.subject) == ("suspendPayer", rail.user(6))
     assert "InvalidRiskScore" in letter.last_error
     rail.clock.advance(600)
     settle(rail)

@@ -13,11 +13,11 @@ from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.registry import UserCompliance
 from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
-from fiatrails.compliance.lists import current, store
-from fiatrails.compliance.ofac.entities import EntityType
 from fiatrails.compliance.policy import Verdict
 from fiatrails.compliance.sanctions import checks, payers
 from fiatrails.kernel.conf import ScreeningConfig
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.lists import current, store
 from tests.conftest import SteppedClock
 
 USER = "0x" + "a1" * 20

@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from fiatrails.compliance.lists import store
 from fiatrails.compliance.models import Case, Decision
 from fiatrails.compliance.sanctions import checks, payers, releases, rescreening
 from fiatrails.compliance.sanctions.models import Rescreening
 from fiatrails.kernel.errors import Unavailable
+from fiatrails.screening.lists import store
 from tests.conftest import SteppedClock
 from tests.integration.compliance.sanctions_kit import (
     LISTED_WALLET,

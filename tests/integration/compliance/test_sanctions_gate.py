@@ -12,14 +12,14 @@ from django.db import DatabaseError, connection
 from fiatrails.chains.evm.registry import UserCompliance
 from fiatrails.compliance import clearing
 from fiatrails.compliance.clearing import Subject
-from fiatrails.compliance.lists import current, store
 from fiatrails.compliance.models import Decision, Payer
-from fiatrails.compliance.ofac.formats import read_list
 from fiatrails.compliance.sanctions import checks, payers, releases
-from fiatrails.controls import dead_letters
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine import dead_letters
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import BadInput, Conflict, Forbidden
+from fiatrails.screening.lists import current, store
+from fiatrails.screening.lists.formats import read_list
 from tests.conftest import SteppedClock
 from tests.integration.compliance.sanctions_kit import (
     FILES,

@@ -10,14 +10,15 @@ import pytest
 from django.db import DatabaseError, connection
 from structlog.testing import capture_logs
 
-from fiatrails.compliance.lists import current, store
 from fiatrails.compliance.models import AskedScreening
-from fiatrails.compliance.ofac.entities import EntityType
-from fiatrails.compliance.ofac.screening import Band, Party, Screening, ScreeningList
 from fiatrails.compliance.sanctions import checks, screenings
-from fiatrails.controls import dead_letters, modes
+from fiatrails.controls import modes
+from fiatrails.engine import dead_letters
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
+from fiatrails.screening.entities import EntityType
+from fiatrails.screening.lists import current, store
+from fiatrails.screening.matching.screening import Band, Party, Screening, ScreeningList
 from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from psycopg import errors
 
 from fiatrails.controls import audit
-from fiatrails.controls.chain import Anchor
 from fiatrails.controls.models import AuditLink, AuditRecord
 from fiatrails.kernel.errors import BadInput
+from fiatrails.kernel.hash_chain import Anchor
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 123_456, tzinfo=UTC)
 DETAILS = {"b": [1, 2.5, None, True], "a": {"ü": '"quoted" \\ 🙂'}, "amount": 10**30}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.integration.ledger.scratch import Scratch
 
 

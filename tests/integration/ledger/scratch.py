@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import psycopg
 from django.db import connections
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
 from fiatrails.config.env import database_settings
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit import databases
 
 _numbers = itertools.count(1)

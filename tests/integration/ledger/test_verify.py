@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import transaction
 
-from fiatrails.controls.chain import Anchor
+from fiatrails.kernel.hash_chain import Anchor
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.accounts import EntryKind

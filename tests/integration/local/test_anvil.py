@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.keystores import DEPLOYER, PAYER, dev_address
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.keystores import DEPLOYER, PAYER, dev_address
 from tests.kit.ports import free_port
 from tests.kit.services import AnvilFactory
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from fiatrails.cli.local.toolchain import PROJECT_ROOT
+from fiatrails.local.toolchain import PROJECT_ROOT
 
 SCRIPT = PROJECT_ROOT / "scripts" / "bootstrap.py"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.cli.local.keystores import DEPLOYER, EXECUTOR, OFFICER, PAYER, dev_address
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
+from fiatrails.local.keystores import DEPLOYER, EXECUTOR, OFFICER, PAYER, dev_address
 from fiatrails.operations import deployments
 from tests.kit.ports import free_port
 from tests.kit.services import (
@@ -78,7 +78,7 @@ def test_an_unreachable_chain_is_unknown_and_not_undeployed(deployed_chain: Depl
 
 
 def test_deploying_to_nowhere_fails_and_records_nothing(deployed_chain: DeployedChain, tmp_path: Path) -> None:
-    from fiatrails.cli.local.toolchain import PROJECT_ROOT, foundry_binary
+    from fiatrails.local.toolchain import PROJECT_ROOT, foundry_binary
 
     with pytest.raises(OutsideUnknown):
         deployments.deploy(

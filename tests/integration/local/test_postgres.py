@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fiatrails.cli.local.ports import is_listening
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.ports import is_listening
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.services import copy_cluster
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fiatrails.cli.local.process import ManagedProcess, ProcessFailedError, ProcessRecord
+from fiatrails.local.process import ManagedProcess, ProcessFailedError, ProcessRecord
 
 # A leader with one child that ignores SIGTERM; prints the child's pid.
 FAMILY = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import redis
 
-from fiatrails.cli.local.redis import EmbeddedRedis
+from fiatrails.local.redis import EmbeddedRedis
 from tests.kit.ports import free_port
 
 

@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from fiatrails.cli.local.process import ProcessRecord
-from fiatrails.cli.local.state import StateDir, read_env
-from fiatrails.cli.local.toolchain import PROJECT_ROOT
+from fiatrails.local.process import ProcessRecord
+from fiatrails.local.state import StateDir, read_env
+from fiatrails.local.toolchain import PROJECT_ROOT
 
 pytestmark = pytest.mark.timeout(600)
 FIATRAILS = str(Path(sys.executable).parent / "fiatrails")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from fiatrails.cli.local.environment import known_beforehand
-from fiatrails.cli.local.keystores import EXECUTOR, dev_address
-from fiatrails.cli.local.state import StateDir, generated_secrets, read_env, write_env
+from fiatrails.local.environment import known_beforehand
+from fiatrails.local.keystores import EXECUTOR, dev_address
+from fiatrails.local.state import StateDir, generated_secrets, read_env, write_env
 
 PORTS = {"api": 1, "anvil": 2, "mpesa": 3}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fiatrails.chains.core.orders import Outcome, OutcomeKind
-from fiatrails.chains.evm.history import MintSeen
+from fiatrails.chains.evm.contracts.history import MintSeen
 from fiatrails.operations.invariants.checks import Finding, check_books, check_chain, check_settled
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations import refunds
@@ -228,8 +228,8 @@ def test_what_is_left_half_way(world: World) -> None:
 def chain(world: World, monkeypatch: pytest.MonkeyPatch) -> list[MintSeen]:
     """What the chain shows: exactly the one mint. A test adds to it or takes from it."""
     seen = [MintSeen(world.minted.intent_id, USER, 10 * TOKEN, HASH, 5)]
-    monkeypatch.setattr("fiatrails.chains.evm.history.head", lambda *, pool: 9)
-    monkeypatch.setattr("fiatrails.chains.evm.history.mints", lambda **_: iter(seen))
+    monkeypatch.setattr("fiatrails.chains.evm.contracts.history.head", lambda *, pool: 9)
+    monkeypatch.setattr("fiatrails.chains.evm.contracts.history.mints", lambda **_: iter(seen))
     return seen
 
 

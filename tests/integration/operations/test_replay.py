@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from fiatrails.controls import dead_letters
-from fiatrails.controls.models import AuditRecord, DeadLetter
-from fiatrails.engine.models import Heartbeat, PeriodicRun
+from fiatrails.controls.models import AuditRecord
+from fiatrails.engine import dead_letters
+from fiatrails.engine.models import DeadLetter, Heartbeat, PeriodicRun
 from fiatrails.engine.periodic import run_due
 from fiatrails.kernel.errors import Conflict, NotFound, Unavailable
 from fiatrails.operations import replay
@@ -35,8 +35,8 @@ def bury(
     subject: str, clock: SteppedClock, *, operation: str = "checkCompliance", error_class: str = "temporary",
     payload: dict[str, Any] | None = None,
 ) -> str:  # fmt: skip
-    return dead_letters.bury(
-        operation=operation, intent_id=subject, attempts=8, last_error="RPC timeout", error_class=error_class,
+    return dead_letters.add(
+        operation=operation, subject=subject, attempts=8, last_error="RPC timeout", error_class=error_class,
         payload=payload or {}, now=clock.now(),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def state_of(item_id: str) -> str:
 def test_a_replayed_intent_is_due_again_with_all_its_attempts(stop: Any, stage: Stage) -> None:
     intent, item = stop("TX-1")
     result = replay.replay_item(item_id=item, actor="ops", now=stage.clock.now())
-    assert (result.restarted, result.closed, result.intent_id) == (True, True, intent.intent_id)
+    assert (result.restarted, result.closed, result.subject) == (True, True, intent.intent_id)
     found = fresh(intent)
     assert (found.due_at, found.attempts, found.last_error) == (stage.clock.now(), 0, "")
     assert state_of(item) == "replayed"
@@ -117,7 +117,7 @@ def test_since_takes_the_younger_items_only(stop: Any, clock: SteppedClock) -> N
     since = clock.advance(hours=1)
     young, _ = stop("TX-2")
     items = replay.open_items(since=since)
-    assert [item.intent_id for item in items] == [young.intent_id]
+    assert [item.subject for item in items] == [young.intent_id]
     assert [result.restarted for result in replay.replay_many(items, actor="ops", now=clock.now())] == [True]
     assert letters() == [("checkCompliance", old.intent_id)]
     assert (fresh(old).due_at, fresh(young).due_at) == (None, clock.now())

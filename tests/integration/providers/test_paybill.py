@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation

@@ -13,7 +13,6 @@ from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
 from structlog.testing import capture_logs
 
-from fiatrails.compliance.lists import current, store
 from fiatrails.compliance.models import Payer
 from fiatrails.compliance.sanctions import checks, payers
 from fiatrails.kernel.conf import Config, ScreeningConfig
@@ -21,6 +20,7 @@ from fiatrails.kernel.errors import BadInput
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.screening.lists import current, store
 from tests.conftest import SteppedClock
 from tests.integration.providers.conftest import PHONE, Rail
 from tests.integration.providers.test_paybill import bill, state_of

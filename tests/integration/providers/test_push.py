@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import BadInput, Conflict
 from fiatrails.ledger.verify import equation
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.db import IntegrityError, transaction
 
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
 from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestState

@@ -14,7 +14,7 @@ from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.models import Lane, NonceSlot, SlotIntent
 from fiatrails.chains.evm.registry import UserCompliance
 from fiatrails.compliance.clearing import Subject
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import OutsideUnknown
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.operations.invariants.checks import check_books
@@ -95,7 +95,7 @@ def fresh(intent: Intent) -> Intent:
 
 def letters(state: str = "open") -> list[tuple[str, str]]:
     """(operation, intent id) of the dead letters in one state."""
-    return list(DeadLetter.objects.filter(state=state).order_by("pk").values_list("operation", "intent_id"))
+    return list(DeadLetter.objects.filter(state=state).order_by("pk").values_list("operation", "subject"))
 
 
 def timeline(intent: Intent) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.evm.models import SlotIntent
 from fiatrails.compliance.models import Decision
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.operations.replay import replay_item
 from fiatrails.purchases.models import DailyUsage, Intent
 from tests.integration.purchases import stage as acts

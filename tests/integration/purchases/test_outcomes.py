@@ -10,7 +10,7 @@ import pytest
 
 from fiatrails.chains.core.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.models import SlotIntent
-from fiatrails.controls.models import DeadLetter
+from fiatrails.engine.models import DeadLetter
 from fiatrails.ledger.balances import trial_balance
 from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from django.db import connection, transaction
 
-from fiatrails.controls import dead_letters
+from fiatrails.engine import dead_letters
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.providers.core.inbox import Recorded
 from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from fiatrails.controls.models import AuditRecord, DeadLetter
+from fiatrails.controls.models import AuditRecord
+from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import Conflict, NotFound, Unprocessable
 from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation

@@ -7,8 +7,6 @@ from datetime import date
 
 import pytest
 
-from fiatrails.compliance.lists import current, store
-from fiatrails.compliance.ofac.formats import read_list
 from fiatrails.compliance.sanctions import checks, payers, releases
 from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import Conflict
@@ -16,6 +14,8 @@ from fiatrails.purchases.models import Intent
 from fiatrails.purchases.operations.intents import NewIntent, create_intent
 from fiatrails.purchases.operations.payments import record_payments
 from fiatrails.purchases.operations.refunds import refund
+from fiatrails.screening.lists import current, store
+from fiatrails.screening.lists.formats import read_list
 from tests.conftest import SteppedClock
 from tests.integration.purchases.conftest import paid
 from tests.integration.purchases.stage import Stage, set_profile

@@ -15,10 +15,10 @@ from django.test import RequestFactory
 from fiatrails.api.bodies import MAX_BODY_BYTES, parse_object, raw_body
 from fiatrails.api.errors import TooLarge
 from fiatrails.api.open.probe import Finding, Probe
-from fiatrails.compliance.geo.client_address import client_address
 from fiatrails.config.env import Environment
 from fiatrails.config.logging import secrets_of
 from fiatrails.kernel import log as product_log
+from fiatrails.kernel.client_address import client_address
 from fiatrails.kernel.errors import BadInput
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fiatrails.chains.core.rpc import RpcError
-from fiatrails.chains.evm import abi
-from fiatrails.chains.evm.identifiers import tx_ref_hash
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
 
 USER = "0x5FbDB2315678afecb367f032d93F642f64180aa3".lower()
 SETTLE = (

@@ -6,7 +6,7 @@ import pytest
 
 from fiatrails.chains.core.pool import SendReply
 from fiatrails.chains.core.rpc import RpcError
-from fiatrails.chains.evm.answers import SendOutcome, classify, classify_error, combined
+from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, classify_error, combined
 
 SAID = [
     ("nonce too low: next nonce 7, tx nonce 3", SendOutcome.NONCE_LOW),  # geth

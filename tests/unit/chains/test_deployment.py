@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.chains.evm.deployment import deployment
+from fiatrails.chains.evm.contracts.deployment import deployment
 from fiatrails.kernel.errors import Misconfigured
 
 A = [f"0x{number:040x}" for number in range(1, 9)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.chains.evm.fees import FeePolicy, Fees, Market, first_offer, is_priced_out, market, replacement
+from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, first_offer, is_priced_out, market, replacement
 
 GWEI = 10**9
 wei = st.integers(min_value=0, max_value=10**13)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.chains.evm.headers import MAX_NEW_HEADERS, Chain, Header, follow, parse_header
+from fiatrails.chains.evm.submitter.headers import MAX_NEW_HEADERS, Chain, Header, follow, parse_header
 
 
 class Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fiatrails.chains.evm.identifiers import country_code_word, intent_id, intent_id_of_hash, tx_ref_hash
+from fiatrails.chains.evm.contracts.identifiers import country_code_word, intent_id, intent_id_of_hash, tx_ref_hash
 from fiatrails.kernel.errors import BadInput
 
 ESCROW = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

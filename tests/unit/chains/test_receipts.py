@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.chains.evm.abi import MINT_EXECUTED, MINT_SKIPPED
-from fiatrails.chains.evm.receipts import Minted, parse_receipt, receipt_mark
+from fiatrails.chains.evm.contracts.abi import MINT_EXECUTED, MINT_SKIPPED
+from fiatrails.chains.evm.submitter.receipts import Minted, parse_receipt, receipt_mark
 
 ESCROW, OTHER = "0x" + "e5" * 20, "0x" + "07" * 20
 TX, BLOCK = "0x" + "aa" * 32, "0x" + "bb" * 32

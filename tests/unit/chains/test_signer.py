@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from fiatrails.chains.core.signer import KeystoreSigner, TransactionFields, load_signers
+from fiatrails.chains.evm.signer import KeystoreSigner, TransactionFields, load_signers
 from fiatrails.kernel.conf import SignerConfig
 from fiatrails.kernel.errors import Misconfigured
 

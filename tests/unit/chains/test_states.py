@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from fiatrails.chains.evm.answers import SendOutcome
-from fiatrails.chains.evm.states import (
+from fiatrails.chains.evm.submitter.answers import SendOutcome
+from fiatrails.chains.evm.submitter.states import (
     AttemptState,
     IntentState,
     SlotState,
@@ -40,6 +40,6 @@ def test_what_may_have_left_never_counts_as_unsent(outcome: SendOutcome) -> None
 
 @pytest.mark.parametrize("module", ["states", "fees", "answers", "receipts", "headers"])
 def test_the_rules_do_without_django_models(module: str) -> None:
-    probe = f"import sys, fiatrails.chains.evm.{module}; print('django.db.models' in sys.modules)"
+    probe = f"import sys, fiatrails.chains.evm.submitter.{module}; print('django.db.models' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fiatrails.cli import environment
-from fiatrails.cli.local.state import read_env, write_env
+from fiatrails.local.state import read_env, write_env
 
 
 @pytest.fixture

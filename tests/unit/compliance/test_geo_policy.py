@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fiatrails.compliance.geo.addresses import Address
 from fiatrails.compliance.geo.countries import Located, Unknown, locate
 from fiatrails.compliance.geo.policy import NOT_RESTRICTED, GeoRules, decide, decide_for_payer, rules_of
 from fiatrails.kernel.countries import ALPHA2, require_alpha2
+from fiatrails.kernel.networks import Address
 from fiatrails.kernel.profile import Geo
 
 US_ONLY = GeoRules(frozenset({"US"}), frozenset(), block_unknown=True)

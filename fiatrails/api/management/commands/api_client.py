@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand
 from pydantic import SecretStr
 
 from fiatrails.api import clients
-from fiatrails.controls.since import moment
 from fiatrails.kernel.clock import SystemClock, isoformat
+from fiatrails.kernel.times import moment
 
 _SECRET_BYTES = 32
 

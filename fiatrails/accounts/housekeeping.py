@@ -1,0 +1,21 @@
+"""Clean-up of what only serves the present: sessions that ended, failed sign-ins past their window."""
+
+from __future__ import annotations
+
+from fiatrails.engine.periodic import Job, register
+from fiatrails.kernel.clock import Clock
+
+
+def register_jobs() -> None:
+    """Once an hour."""
+    register(Job("operators.purge", 3600, _purge))
+
+
+def _purge(clock: Clock) -> str:
+    from django.contrib.sessions.models import Session
+
+    from fiatrails.accounts import attempts
+
+    now = clock.now()
+    sessions, _ = Session.objects.filter(expire_date__lt=now).delete()
+    return f"{sessions} sessions, {attempts.purge(now=now)} failures"

@@ -1,0 +1,57 @@
+"""Whether the stablecoin counts as the rail does.
+
+The service sends an intent's base units (18 decimals) as the escrow's amount, and the escrow counts in units of its
+stablecoin. With six decimals one payment would mint 10^12 times too much, so nothing is signed for such a deployment.
+"""
+
+from __future__ import annotations
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.deployment import deployment
+from fiatrails.kernel.conf import config
+from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
+
+DECIMALS = 18
+# Chain and stablecoin that this process has asked. ERC-20 decimals do not change, so only the good answer is kept.
+_seen: set[tuple[int, str]] = set()
+
+
+def require_fitting_decimals(*, pool: RpcPool) -> None:
+    """Returns when the deployed stablecoin has 18 decimals; Misconfigured when not. Asks the chain once per process."""
+    settings = config()
+    deployed = deployment(settings.deployments_path, settings.profile.chain_id)
+    key = deployed.chain_id, deployed.stablecoin
+    if key in _seen:
+        return
+    refuse_other_decimals(deployed.stablecoin, _ask(deployed.stablecoin, pool))
+    _seen.add(key)
+
+
+def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
+    """Misconfigured unless `decimals` is 18; None: the contract does not say."""
+    if decimals != DECIMALS:
+        said = "does not answer decimals()" if decimals is None else f"has {decimals} decimals"
+        raise Misconfigured(
+            "stablecoin_decimals",
+            f"the stablecoin {stablecoin} {said}, and amounts are sent with {DECIMALS}: every mint would be wrong; "
+            f"deploy with a stablecoin of {DECIMALS} decimals (`fiatrails contracts deploy --stablecoin`)",
+        )
+
+
+def forget() -> None:
+    """Asks again with the next call: for tests."""
+    _seen.clear()
+
+
+def _ask(stablecoin: str, pool: RpcPool) -> int | None:
+    answer = pool.batch([Call("eth_call", ({"to": stablecoin, "data": "0x" + abi.DECIMALS.hex()}, "latest"))])[0]
+    if isinstance(answer, RpcError):
+        if answer.is_revert:
+            return None
+        raise OutsideUnknown("stablecoin_unknown", "no RPC endpoint could read the stablecoin's decimals")
+    try:
+        return abi.decode_uint(str(answer))
+    except ValueError:
+        return None

@@ -1,0 +1,186 @@
+"""Taking a nonce for cleared orders, in the transaction in which their owner records that it was taken (law 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from fiatrails.chains.core.orders import MintOrder
+from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
+from fiatrails.kernel.conf import config
+from fiatrails.kernel.errors import Forbidden, Misconfigured
+
+EXECUTOR = "executor"
+OFFICER = "officer"
+# Slots mined but not final do not count as in flight: finality may take a quarter of an hour. They are bounded all the
+# same, because every tick looks at them.
+MAX_UNDECIDED_SLOTS = 4096
+
+# All executor lanes of the chain, always in the same order: two reservations never interleave, so what one finds
+# unreserved cannot be reserved by another before it has committed.
+_LOCK_LANES = """
+SELECT id, next_nonce, available_until FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id FOR UPDATE
+"""
+_LOAD = """
+SELECT lane_id, count(*) FILTER (WHERE state IN ('reserved', 'published')), count(*) FROM chains_nonce_slot
+WHERE lane_id = ANY(%s) AND state IN ('reserved', 'published', 'included') GROUP BY lane_id
+"""
+_ALREADY = "SELECT intent_id, state FROM chains_slot_intent WHERE intent_id = ANY(%s) AND state <> 'released'"
+# Whoever orders what is executed already has lost the news: tell it again.
+_TELL_AGAIN = """
+UPDATE chains_slot_intent SET reported = '', report_due = true WHERE intent_id = ANY(%s) AND state = 'executed'
+"""
+_INSERT_SLOTS = """
+INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, country, created_at)
+SELECT %s, nonce, 'settle', to_address, country, %s
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (nonce, to_address, country)
+RETURNING id, nonce
+"""
+_INSERT_INTENTS = """
+INSERT INTO chains_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[], %s::text[], %s::timestamptz[])
+"""
+_ADVANCE = "UPDATE chains_lane SET next_nonce = %s WHERE id = %s"
+
+
+@dataclass(slots=True)
+class _LaneRoom:
+    """A locked lane and how many more slots it takes."""
+
+    lane_id: int
+    next_nonce: int
+    waiting: int
+    free: int
+
+
+def reserve(orders: Sequence[MintOrder], *, now: datetime, clearance_key: bytes) -> list[str]:
+    """Takes nonces for as many orders as fit into free in-flight slots and returns the intent ids accepted, in order;
+    the rest stays with the caller.
+
+    Runs inside the caller's transaction: nonce, slot, intent links and the caller's own record commit together.
+    An intent that is in a slot already counts as accepted, and nothing is done for it. Forbidden when a clearance is
+    forged, expired or of another order: then nothing was reserved. Misconfigured without a lane or an escrow.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("reserve() runs inside the transaction that records the submission")
+    if not orders:
+        return []
+    settings = config()
+    contracts = deployment(settings.deployments_path, settings.profile.chain_id)
+    for order in orders:
+        _require_cleared(order, contracts, now=now, key=clearance_key)
+    with connection.cursor() as cursor:
+        rooms = _lock_rooms(cursor, contracts.chain_id, now)
+        taken = _already(cursor, orders)
+        fresh = list({order.intent_id: order for order in orders if order.intent_id not in taken}.values())
+        accepted = taken | _place(cursor, rooms, fresh, contracts, now)
+    return list(dict.fromkeys(order.intent_id for order in orders if order.intent_id in accepted))
+
+
+def _require_cleared(order: MintOrder, contracts: Deployment, *, now: datetime, key: bytes) -> None:
+    """The clearance is ours, in force, and of exactly this order; the id is what the escrow will compute."""
+    clearance = order.clearance
+    clearance.require_valid(now=now, key=key)
+    same = (
+        clearance.intent_id == order.intent_id
+        and clearance.recipient.lower() == order.user.lower()
+        and clearance.amount == order.amount
+    )
+    if not same:
+        raise Forbidden("clearance_mismatch", f"the clearance of {order.intent_id} is for another order")
+    escrow = contracts.country(order.country_code).escrow
+    computed = intent_id_of_hash(
+        chain_id=contracts.chain_id, escrow=escrow, payer=escrow, tx_ref_word=order.tx_ref_hash
+    )
+    if computed != order.intent_id:
+        # The escrow would execute it under another id, out of sight of everything that waits for this one.
+        raise Forbidden("intent_id_mismatch", f"{order.intent_id} is not the escrow's id of its payment reference")
+
+
+def _lock_rooms(cursor: CursorWrapper, chain_id: int, now: datetime) -> list[_LaneRoom]:
+    """Lanes whose key some worker holds; all of them when none is known to be held, as after a long stop. Orders must
+    not wait in the lane of a signer that was taken out of service."""
+    evm = config().profile.evm
+    cursor.execute(_LOCK_LANES, [chain_id, EXECUTOR])
+    lanes = cursor.fetchall()
+    if not lanes:
+        raise Misconfigured("no_lane", f"chain {chain_id} has no executor lane; set SIGNER_KEYSTORE and start a worker")
+    lanes = [lane for lane in lanes if lane[2] is not None and lane[2] > now] or lanes
+    cursor.execute(_LOAD, [[lane[0] for lane in lanes]])
+    load = {lane_id: (waiting, undecided) for lane_id, waiting, undecided in cursor.fetchall()}
+    rooms = []
+    for lane_id, next_nonce, _ in lanes:
+        waiting, undecided = load.get(lane_id, (0, 0))
+        free = max(0, min(evm.in_flight - waiting, MAX_UNDECIDED_SLOTS - undecided))
+        rooms.append(_LaneRoom(lane_id, next_nonce, waiting, free))
+    return rooms
+
+
+def _already(cursor: CursorWrapper, orders: Sequence[MintOrder]) -> set[str]:
+    cursor.execute(_ALREADY, [[order.intent_id for order in orders]])
+    found = dict(cursor.fetchall())
+    executed = [intent_id for intent_id, state in found.items() if state == "executed"]
+    if executed:
+        cursor.execute(_TELL_AGAIN, [executed])
+    return set(found)
+
+
+def _place(
+    cursor: CursorWrapper, rooms: list[_LaneRoom], orders: list[MintOrder], contracts: Deployment, now: datetime
+) -> set[str]:
+    """Spreads batches over the lanes, always onto the one with the fewest waiting slots."""
+    per_lane: dict[int, list[list[MintOrder]]] = {}
+    for batch in _batches(orders, config().profile.evm.batch_size):
+        room = min((room for room in rooms if room.free > 0), key=lambda room: room.waiting, default=None)
+        if room is None:
+            break
+        room.free -= 1
+        room.waiting += 1
+        per_lane.setdefault(room.lane_id, []).append(batch)
+    for room in rooms:
+        if room.lane_id in per_lane:
+            _insert(cursor, room, per_lane[room.lane_id], contracts, now)
+    return {order.intent_id for batches in per_lane.values() for batch in batches for order in batch}
+
+
+def _batches(orders: Sequence[MintOrder], size: int) -> Iterator[list[MintOrder]]:
+    """Orders of one country at a time, at most `size`; `alone` ones by themselves. In order of their first order."""
+    open_batches: dict[str, list[MintOrder]] = {}
+    batches: list[list[MintOrder]] = []
+    for order in orders:
+        batch = None if order.alone else open_batches.get(order.country_code)
+        if batch is None or len(batch) >= size:
+            batch = []
+            batches.append(batch)
+            if not order.alone:
+                open_batches[order.country_code] = batch
+        batch.append(order)
+    return iter(batches)
+
+
+def _insert(
+    cursor: CursorWrapper, room: _LaneRoom, batches: list[list[MintOrder]], contracts: Deployment, now: datetime
+) -> None:
+    nonces = [room.next_nonce + offset for offset in range(len(batches))]
+    countries = [batch[0].country_code for batch in batches]
+    escrows = [contracts.country(code).escrow for code in countries]
+    cursor.execute(_INSERT_SLOTS, [room.lane_id, now, nonces, escrows, countries])
+    slot_of = {nonce: slot_id for slot_id, nonce in cursor.fetchall()}
+    rows = [(slot_of[nonce], order) for nonce, batch in zip(nonces, batches, strict=True) for order in batch]
+    cursor.execute(
+        _INSERT_INTENTS,
+        [
+            [slot_id for slot_id, _ in rows],
+            [order.intent_id for _, order in rows],
+            [order.user.lower() for _, order in rows],
+            [order.amount for _, order in rows],
+            [order.tx_ref_hash for _, order in rows],
+            [order.clearance.expires_at for _, order in rows],
+        ],
+    )
+    cursor.execute(_ADVANCE, [room.next_nonce + len(batches), room.lane_id])

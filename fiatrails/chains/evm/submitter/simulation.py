@@ -1,0 +1,210 @@
+"""What to sign for a nonce: the whole batch, the part of it that works, nothing, or not yet.
+
+The nonce is taken and never recycled (law 2), so something has to use it in the end. The scheme:
+
+- The batch passes eth_estimateGas: sign it.
+- It reverts: every intent is simulated by itself, in one JSON-RPC batch. Those that pass are tried together, half of
+  them at a time until a part passes; that part is signed. The others stay linked to the slot with a code and leave it
+  as RELEASED when the nonce is final and the escrow does not know them (law 3); their owner orders them again, alone.
+- None passes, and an empty batch reverts as well, or the reason is one of the whole rail (paused, no role, treasury
+  short): hold. Nothing is signed, the nonce stays reserved, the lane says why. A pause or an outage burns no nonce.
+- None passes while an empty batch does: sign a no-op (nothing, to ourselves), which uses the nonce up.
+- Intents whose clearance has expired before anything was signed are left out in the same way: nothing unscreened mints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.submitter.states import SlotKind
+from fiatrails.chains.evm.submitter.work import Desk, SlotRow
+from fiatrails.kernel.errors import OutsideUnknown
+
+NOOP_GAS = 21_000
+EXPIRED = "clearance_expired"
+_HEADROOM_NUMERATOR, _HEADROOM_DENOMINATOR, _HEADROOM_CONSTANT = 13, 10, 50_000
+# Nodes say it in different words when a call needs more gas than a block has.
+_TOO_BIG = ("gas required exceeds", "out of gas", "outofgas", "exceeds block gas limit")
+
+_ITEMS = """
+SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until FROM chains_slot_intent
+WHERE slot_id = ANY(%s) AND code = '' ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to sign for a slot. `left_out`: intent -> code of those that are not in it."""
+
+    slot: SlotRow
+    kind: SlotKind
+    to: str
+    data: bytes
+    gas: int
+    left_out: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing may be signed yet; `reason` is for the operator."""
+
+    slot: SlotRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A slot with the intents that may still go into it."""
+
+    slot: SlotRow
+    items: tuple[abi.Item, ...]
+    left_out: dict[str, str]
+
+    @property
+    def data(self) -> bytes:
+        """Calldata as it stands."""
+        return self.slot.calldata if self.slot.kind is SlotKind.CALL else abi.settle_batch(self.items)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to send but a no-op."""
+        return self.slot.kind is SlotKind.NOOP or (self.slot.kind is SlotKind.SETTLE and not self.items)
+
+
+def plan(desk: Desk, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
+    """Plans in nonce order, up to and including the first Hold: nothing after it may be published (law 8)."""
+    drafts = _drafts(slots, desk.now())
+    estimates = iter(_estimate(desk, [draft for draft in drafts if not draft.is_empty]))
+    plans: list[Plan | Hold] = []
+    for draft in drafts:
+        made = _noop(desk, draft, "") if draft.is_empty else _decide(desk, draft, next(estimates))
+        plans.append(made)
+        if isinstance(made, Hold):
+            break
+    return plans
+
+
+def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[abi.Item, datetime]]]:
+    """Intents that are part of the slots' batches, in order, with the end of their clearance."""
+    found: dict[int, list[tuple[abi.Item, datetime]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_ITEMS, [list(slot_ids)])
+        for slot_id, intent_id, user, amount, tx_ref, until in cursor.fetchall():
+            found.setdefault(slot_id, []).append((abi.Item(intent_id, user, int(amount), tx_ref), until))
+    return found
+
+
+def _drafts(slots: Sequence[SlotRow], now: datetime) -> list[_Draft]:
+    items = batch_items([slot.id for slot in slots if slot.kind is SlotKind.SETTLE])
+    drafts = []
+    for slot in slots:
+        riders = items.get(slot.id, [])
+        expired = {item.intent_id: EXPIRED for item, until in riders if until <= now}
+        fresh = tuple(item for item, _ in riders if item.intent_id not in expired)
+        drafts.append(_Draft(slot, fresh, expired))
+    return drafts
+
+
+def _estimate(desk: Desk, drafts: Sequence[_Draft]) -> list[int | RpcError]:
+    calls = [Call("eth_estimateGas", (_transaction(desk, draft.slot.to_address, draft.data),)) for draft in drafts]
+    return [_gas(answer) for answer in desk.pool.batch(calls)]
+
+
+def _gas(answer: object) -> int | RpcError:
+    if isinstance(answer, RpcError):
+        return answer
+    try:
+        return int(str(answer), 16)
+    except ValueError:
+        return RpcError(0, "eth_estimateGas gave no number")
+
+
+def _transaction(desk: Desk, to: str, data: bytes) -> dict[str, str]:
+    return {"from": desk.lease.address, "to": to, "data": "0x" + data.hex()}
+
+
+def _decide(desk: Desk, draft: _Draft, estimate: int | RpcError) -> Plan | Hold:
+    if isinstance(estimate, int) and estimate <= desk.evm.block_gas_limit:
+        return _send(desk, draft, estimate)
+    error = estimate if isinstance(estimate, RpcError) else RpcError(0, "exceeds block gas limit")
+    if not (error.is_revert or _is_too_big(error)):
+        return Hold(draft.slot, f"simulation: {error.message[:120]}")
+    if draft.slot.kind is SlotKind.CALL:
+        name = abi.revert_name(error)
+        return Hold(draft.slot, name) if abi.is_systemic(name) else _noop(desk, draft, name)
+    return _bisect(desk, draft, error)
+
+
+def _send(desk: Desk, draft: _Draft, estimate: int) -> Plan:
+    """Headroom, because balances and the registry may change before the block does; never above a block."""
+    gas = estimate * _HEADROOM_NUMERATOR // _HEADROOM_DENOMINATOR + _HEADROOM_CONSTANT
+    gas = min(gas, desk.evm.block_gas_limit)
+    return Plan(draft.slot, draft.slot.kind, draft.slot.to_address, draft.data, gas, draft.left_out)
+
+
+def _noop(desk: Desk, draft: _Draft, error: str) -> Plan:
+    return Plan(draft.slot, SlotKind.NOOP, desk.lease.address, b"", NOOP_GAS, draft.left_out, error)
+
+
+def _bisect(desk: Desk, draft: _Draft, error: RpcError) -> Plan | Hold:
+    failures = _singly(desk, draft, error)
+    good = tuple(item for item in draft.items if item.intent_id not in failures)
+    if not good:
+        return _nothing_passes(desk, draft, failures)
+    left_out = draft.left_out | failures
+    while good:
+        trial = _Draft(draft.slot, good, left_out)
+        estimate = _estimate(desk, [trial])[0]
+        if isinstance(estimate, int) and estimate <= desk.evm.block_gas_limit:
+            return _send(desk, trial, estimate)
+        keep = len(good) // 2
+        left_out = left_out | {item.intent_id: "batch_reverted" for item in good[keep:]}
+        good = good[:keep]
+    # Each passed by itself a moment ago and none does now: the state is changing, look again later.
+    return Hold(draft.slot, "simulation: unstable")
+
+
+def _singly(desk: Desk, draft: _Draft, error: RpcError) -> dict[str, str]:
+    """Intents that revert even alone, with the reason."""
+    if len(draft.items) == 1:
+        return {draft.items[0].intent_id: abi.revert_name(error)}
+    calls = [
+        Call("eth_call", (_transaction(desk, draft.slot.to_address, abi.settle_batch([item])), "latest"))
+        for item in draft.items
+    ]
+    answers = desk.pool.batch(calls)
+    if any(isinstance(answer, RpcError) and not answer.is_revert for answer in answers):
+        raise OutsideUnknown("simulation_unknown", "the RPC endpoint does not say whether the mints would pass")
+    return {
+        item.intent_id: abi.revert_name(answer)
+        for item, answer in zip(draft.items, answers, strict=True)
+        if isinstance(answer, RpcError)
+    }
+
+
+def _nothing_passes(desk: Desk, draft: _Draft, failures: dict[str, str]) -> Plan | Hold:
+    systemic = [name for name in failures.values() if abi.is_systemic(name)]
+    canary = _canary(desk.pool, desk.lease.address, draft.slot.to_address)
+    if systemic or canary:
+        return Hold(draft.slot, systemic[0] if systemic else canary)
+    return _noop(desk, _Draft(draft.slot, (), draft.left_out | failures), "batch_reverted")
+
+
+def _canary(pool: RpcPool, executor: str, escrow: str) -> str:
+    """Why even an empty batch reverts, or ""."""
+    call = Call("eth_call", ({"from": executor, "to": escrow, "data": "0x" + abi.settle_batch([]).hex()}, "latest"))
+    answer = pool.batch([call])[0]
+    return abi.revert_name(answer) if isinstance(answer, RpcError) else ""
+
+
+def _is_too_big(error: RpcError) -> bool:
+    text = error.message.lower()
+    return any(words in text for words in _TOO_BIG)

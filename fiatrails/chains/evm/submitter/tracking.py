@@ -1,0 +1,167 @@
+"""What was mined, and what a reorganisation took back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.db.backends.utils import CursorWrapper
+
+from fiatrails.chains.core.rpc import Call
+from fiatrails.chains.evm.submitter import window
+from fiatrails.chains.evm.submitter.headers import Chain, follow
+from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt
+from fiatrails.chains.evm.submitter.states import IntentState, SlotState, intent_sources, slot_sources
+from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View
+from fiatrails.engine.wakeup import notify
+
+_log = structlog.get_logger()
+
+_SLOT_BACK = """
+UPDATE chains_nonce_slot SET state = 'published', last_sent_at = NULL, tx_hash = '', block_number = NULL,
+    block_hash = ''
+WHERE id = ANY(%s) AND state = ANY(%s)
+"""
+_ATTEMPT_BACK = "UPDATE chains_attempt SET state = 'ambiguous' WHERE slot_id = ANY(%s) AND state = 'included'"
+_INTENTS_BACK = """
+UPDATE chains_slot_intent SET state = 'live', tx_hash = '', block_number = NULL, report_due = (reported = 'mined')
+WHERE slot_id = ANY(%s) AND state = 'mined'
+"""
+_SLOT_INCLUDED = """
+UPDATE chains_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
+    block_hash = t.block_hash, published_at = coalesce(s.published_at, %s), refusal = ''
+FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, tx_hash, number, block_hash)
+WHERE s.id = t.id AND s.state = ANY(%s)
+"""
+_ATTEMPT_INCLUDED = "UPDATE chains_attempt SET state = 'included' WHERE hash = ANY(%s)"
+_INCLUSIONS = """
+INSERT INTO chains_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
+SELECT a.id, t.block_hash, t.number, t.succeeded, t.gas_used, %s
+FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[], %s::bigint[])
+    AS t (tx_hash, block_hash, number, succeeded, gas_used)
+JOIN chains_attempt a ON a.hash = t.tx_hash
+ON CONFLICT DO NOTHING
+"""
+_INTENTS_MINED = """
+UPDATE chains_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
+    report_due = (reported <> 'mined')
+FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::bigint[])
+    AS t (intent_id, user_address, amount, tx_hash, number)
+WHERE i.slot_id = ANY(%s) AND i.intent_id = t.intent_id AND i.user_address = t.user_address AND i.amount = t.amount
+    AND i.state = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A receipt of one of a slot's attempts, in a block that is canonical now."""
+
+    slot: SlotRow
+    receipt: Receipt
+
+
+def track(desk: Desk, view: View, slots: Sequence[SlotRow]) -> Chain:
+    """Records inclusions and takes back those whose block is no longer canonical; returns the linked chain.
+
+    Canonical means linked by parent hash to the head (law 7), so a changed block hash is noticed even where heights and
+    receipts look the same.
+    """
+    sightings = _receipts(desk, view, slots)
+    included = [slot for slot in slots if slot.state is SlotState.INCLUDED]
+    heights = [sighting.receipt.block_number for sighting in sightings]
+    stored_floor = window.lowest_undecided(desk.lease.chain_id)
+    floor = min((*heights, *(() if stored_floor is None else (stored_floor,))), default=None)
+    if floor is None:
+        return Chain({})
+    known = window.load(desk.lease.chain_id, floor)
+    chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetcher(desk.pool, numbers))
+    if chain is known and view.head.number >= floor and not known.holds(view.head.number, view.head.hash):
+        # Once is a node that changed its mind while it was asked. Pass after pass it is a node whose blocks contradict
+        # each other: nothing is believed, so nothing becomes final, and whoever looks at the lane must see why.
+        desk.report.held = f"unlinked: block {view.head.number} does not link to the blocks below it"
+    orphans = [slot for slot in included if _is_orphan(slot, known, chain)]
+    seen = [s for s in sightings if chain.holds(s.receipt.block_number, s.receipt.block_hash)]
+    if orphans or seen or chain is not known:
+        with desk.lease.write() as cursor:
+            window.save(cursor, desk.lease.chain_id, known, chain, floor)
+            _take_back(cursor, orphans)
+            _record(cursor, desk, seen)
+            if orphans or seen:
+                notify()
+    _report(desk, orphans, seen)
+    return chain
+
+
+def _is_orphan(slot: SlotRow, known: Chain, chain: Chain) -> bool:
+    canonical = chain.holds(slot.block_number, slot.block_hash)
+    if canonical is not None:
+        return not canonical
+    # The chain was rewritten and is now shorter than this inclusion: its block is gone. (A node that is merely behind
+    # leaves `chain` as it was.)
+    return chain is not known and chain.tip is not None and slot.block_number > chain.tip.number
+
+
+def _receipts(desk: Desk, view: View, slots: Sequence[SlotRow]) -> list[Sighting]:
+    """Receipts of every attempt (law 6) of slots whose nonce the chain has used. A null proves nothing (law 5)."""
+    waiting = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
+    asked = [(slot, attempt) for slot in waiting for attempt in slot.attempts]
+    answers = desk.pool.batch([Call("eth_getTransactionReceipt", (attempt.hash,)) for _, attempt in asked])
+    found = []
+    for (slot, attempt), answer in zip(asked, answers, strict=True):
+        receipt = parse_receipt(answer, tx_hash=attempt.hash, escrow=slot.escrow)
+        if receipt is not None:
+            found.append(Sighting(slot, receipt))
+    return found
+
+
+def _take_back(cursor: CursorWrapper, orphans: Iterable[SlotRow]) -> None:
+    """Back to published with nothing sent yet, so that the same bytes go out again at once: a reorganisation need not
+    return transactions to the pool."""
+    ids = [slot.id for slot in orphans]
+    if ids:
+        cursor.execute(_SLOT_BACK, [ids, slot_sources(SlotState.PUBLISHED)])
+        cursor.execute(_ATTEMPT_BACK, [ids])
+        cursor.execute(_INTENTS_BACK, [ids])
+
+
+def _record(cursor: CursorWrapper, desk: Desk, seen: Sequence[Sighting]) -> None:
+    if not seen:
+        return
+    now = desk.now()
+    ids = [s.slot.id for s in seen]
+    receipts = [s.receipt for s in seen]
+    hashes, blocks = [r.tx_hash for r in receipts], [r.block_hash for r in receipts]
+    numbers = [r.block_number for r in receipts]
+    cursor.execute(_SLOT_INCLUDED, [now, ids, hashes, numbers, blocks, slot_sources(SlotState.INCLUDED)])
+    cursor.execute(_ATTEMPT_INCLUDED, [hashes])
+    succeeded, gas = [r.succeeded for r in receipts], [r.gas_used for r in receipts]
+    cursor.execute(_INCLUSIONS, [now, hashes, blocks, numbers, succeeded, gas])
+    minted = [(m, r) for r in receipts if r.succeeded for m in r.minted]
+    columns: list[list[Any]] = [
+        [m.intent_id for m, _ in minted],
+        [m.user for m, _ in minted],
+        [m.amount for m, _ in minted],
+        [r.tx_hash for _, r in minted],
+        [r.block_number for _, r in minted],
+    ]
+    cursor.execute(_INTENTS_MINED, [*columns, ids, intent_sources(IntentState.MINED)])
+
+
+def _report(desk: Desk, orphans: Sequence[SlotRow], seen: Sequence[Sighting]) -> None:
+    desk.report.included += len(seen)
+    desk.report.reorganised += len(orphans)
+    for slot in orphans:
+        _log.warning("chain.reorganised", lane=desk.lease.lane_id, nonce=slot.nonce, tx_hash=slot.tx_hash)
+    for sighting in seen:
+        _log.info(
+            "chain.included",
+            lane=desk.lease.lane_id,
+            nonce=sighting.slot.nonce,
+            tx_hash=sighting.receipt.tx_hash,
+            block=sighting.receipt.block_number,
+            succeeded=sighting.receipt.succeeded,
+            minted=len(sighting.receipt.minted),
+            skipped=len(sighting.receipt.skipped),
+        )

@@ -1,0 +1,80 @@
+"""The stored window of linked headers, shared by all lanes of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call
+from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
+
+_FLOOR = """
+SELECT min(s.block_number) FROM chains_nonce_slot s JOIN chains_lane l ON l.id = s.lane_id
+WHERE l.chain_id = %s AND s.state = 'included'
+"""
+_LOAD = """
+SELECT number, hash, parent_hash FROM chains_block
+WHERE chain_id = %s AND canonical AND number >= %s ORDER BY number DESC
+"""
+# Two lanes may see the chain through different nodes; one writes at a time, and the next look repairs what differs.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('fiatrails.chains_block'), %s)"
+_ORPHAN = (
+    "UPDATE chains_block SET canonical = false WHERE chain_id = %s AND canonical AND number >= %s AND hash <> ALL(%s)"
+)
+_INSERT = """
+INSERT INTO chains_block (chain_id, number, hash, parent_hash)
+SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[])
+ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true
+"""
+_FORGET = "DELETE FROM chains_block WHERE chain_id = %s AND number < %s"
+
+
+def lowest_undecided(chain_id: int) -> int | None:
+    """Lowest block with an inclusion that is not final, of any lane."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FLOOR, [chain_id])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def load(chain_id: int, floor: int) -> Chain:
+    """What was linked when last looked at, from the top down as far as it links."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, [chain_id, floor])
+        rows = cursor.fetchall()
+    headers: dict[int, Header] = {}
+    above: Header | None = None
+    for number, block_hash, parent in rows:
+        if above is not None and (above.number - 1, above.parent_hash) != (number, block_hash):
+            break
+        above = Header(number, block_hash, parent)
+        headers[number] = above
+    return Chain(headers)
+
+
+def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, floor: int) -> None:
+    """Writes the difference. `current` is linked, so only what differs from `known` is new."""
+    changed = [header for number, header in current.headers.items() if known.headers.get(number) != header]
+    if not changed:
+        return
+    cursor.execute(_LOCK, [chain_id % 2**31])
+    lowest = min(header.number for header in changed)
+    kept = [header.hash for number, header in current.headers.items() if number >= lowest]
+    cursor.execute(_ORPHAN, [chain_id, lowest, kept])
+    columns: list[list[Any]] = [
+        [h.number for h in changed],
+        [h.hash for h in changed],
+        [h.parent_hash for h in changed],
+    ]
+    cursor.execute(_INSERT, [chain_id, *columns])
+    cursor.execute(_FORGET, [chain_id, floor])
+
+
+def fetcher(pool: RpcPool, numbers: Sequence[int]) -> list[Header | None]:
+    """Headers by number from one endpoint after the other."""
+    calls = [Call("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
+    return [parse_header(answer) for answer in pool.batch(calls)]

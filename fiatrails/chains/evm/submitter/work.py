@@ -1,0 +1,197 @@
+"""What one tick works on: the lane's open slots, their attempts, and what the chain looks like now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection
+
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.signer import Signer
+from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, market
+from fiatrails.chains.evm.submitter.headers import Header, parse_header
+from fiatrails.chains.evm.submitter.lease import LaneLease
+from fiatrails.chains.evm.submitter.states import SlotKind, SlotState
+from fiatrails.kernel.errors import OutsideUnknown
+from fiatrails.kernel.profile import Evm
+
+_SLOTS = """
+SELECT id, nonce, kind, state, to_address, country, calldata, gas, refusal, last_sent_at, tx_hash, block_number,
+    block_hash
+FROM chains_nonce_slot WHERE lane_id = %s AND state IN ('reserved', 'published', 'included') ORDER BY nonce
+"""
+_ATTEMPTS = """
+SELECT id, slot_id, hash, max_fee, tip, gas, signed_at_block, state FROM chains_attempt
+WHERE slot_id = ANY(%s) ORDER BY id
+"""
+_RAW = "SELECT id, raw FROM chains_attempt WHERE id = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """Signed bytes of a slot, without the bytes."""
+
+    id: int
+    slot_id: int
+    hash: str
+    fees: Fees
+    gas: int
+    signed_at_block: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """An open slot with its attempts, oldest first."""
+
+    id: int
+    nonce: int
+    kind: SlotKind
+    state: SlotState
+    to_address: str
+    country: str
+    calldata: bytes
+    gas: int
+    refusal: str
+    last_sent_at: datetime | None
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    attempts: tuple[AttemptRow, ...]
+
+    @property
+    def newest(self) -> AttemptRow:
+        """The attempt with the highest fees."""
+        return self.attempts[-1]
+
+    @property
+    def escrow(self) -> str:
+        """The contract whose mint events count, empty when this slot mints nothing."""
+        return self.to_address if self.country else ""
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What one pass over a lane did. `status`: idle (nothing open), busy (another worker has it), no_signer, worked.
+    `held` says why something waits. `progressed` means that another pass at once may find more."""
+
+    lane_id: int
+    status: str = "worked"
+    held: str = ""
+    signed: int = 0
+    published: int = 0
+    rebroadcast: int = 0
+    bumped: int = 0
+    included: int = 0
+    reorganised: int = 0
+    final: int = 0
+    executed: int = 0
+    released: int = 0
+    usurped: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def progressed(self) -> bool:
+        """Whether anything moved."""
+        return bool(self.signed + self.published + self.included + self.reorganised + self.final + self.bumped)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The tools of one tick."""
+
+    lease: LaneLease
+    pool: RpcPool
+    signer: Signer
+    evm: Evm
+    report: TickReport
+
+    @property
+    def policy(self) -> FeePolicy:
+        """Fee bounds of the profile."""
+        return FeePolicy(cap=self.evm.fee_cap_wei, min_tip=self.evm.min_tip_wei)
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.lease.clock.now()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The chain as one endpoint tells it now (finality as two of three tell it). `nonce` counts the lane's mined
+    transactions; `final_number` is the height up to which nothing changes any more."""
+
+    head: Header
+    final_number: int
+    nonce: int
+    market: Market
+
+
+def open_slots(lane_id: int) -> list[SlotRow]:
+    """Every slot of the lane that is not final, lowest nonce first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SLOTS, [lane_id])
+        rows = cursor.fetchall()
+        cursor.execute(_ATTEMPTS, [[row[0] for row in rows]])
+        attempts: dict[int, list[AttemptRow]] = {}
+        for number, slot_id, tx_hash, max_fee, tip, gas, signed_at, state in cursor.fetchall():
+            made = AttemptRow(number, slot_id, tx_hash, Fees(max_fee, tip), gas, signed_at, state)
+            attempts.setdefault(slot_id, []).append(made)
+    return [_slot(row, attempts.get(row[0], [])) for row in rows]
+
+
+def _slot(row: Sequence[object], attempts: Sequence[AttemptRow]) -> SlotRow:
+    (slot_id, nonce, kind, state, to, country, calldata, gas, refusal, sent_at, tx_hash, number, block_hash) = row
+    return SlotRow(
+        slot_id, nonce, SlotKind(kind), SlotState(state), to, country, bytes(calldata), gas, refusal,  # type: ignore[arg-type, call-overload]
+        sent_at, tx_hash, -1 if number is None else number, block_hash, tuple(attempts),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
+    """The signed bytes of attempts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RAW, [list(attempt_ids)])
+        return {number: bytes(raw) for number, raw in cursor.fetchall()}
+
+
+def look(pool: RpcPool, *, address: str, evm: Evm) -> View:
+    """One JSON-RPC batch; OutsideUnknown when the answers are of no use."""
+    tag = "finalized" if evm.finality == "finalized" else "latest"
+    calls = [
+        Call("eth_getBlockByNumber", ("latest", False)),
+        Call("eth_getBlockByNumber", (tag, False)),
+        Call("eth_getTransactionCount", (address, "latest")),
+        Call("eth_feeHistory", ("0x5", "latest", [50])),
+    ]
+    latest, final, count, history = pool.batch(calls)
+    head = parse_header(latest)
+    final_header = parse_header(final)
+    try:
+        if head is None or isinstance(count, RpcError) or isinstance(history, RpcError):
+            raise ValueError("no head")
+        fees, nonce = market(history), int(count, 16)
+    except (TypeError, ValueError):
+        raise OutsideUnknown("rpc_head", "the RPC endpoint does not say what the head of the chain is") from None
+    if evm.finality == "depth":
+        final_number = head.number - evm.confirmations
+    else:
+        # A chain without a finalized block yet has none: nothing is concluded.
+        final_number = final_header.number if final_header else -1
+    if pool.has_quorum:
+        final_number = min(final_number, _second_highest_final(pool, evm))
+    return View(head=head, final_number=final_number, nonce=nonce, market=fees)
+
+
+def _second_highest_final(pool: RpcPool, evm: Evm) -> int:
+    """The height that two endpoints call final (law 5); -1 when no two answer."""
+    depth = evm.finality == "depth"
+    answers = pool.each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
+    headers = [header for answer in answers if (header := parse_header(answer[0])) is not None]
+    heights = sorted((header.number for header in headers), reverse=True)
+    if len(heights) < 2:
+        return -1
+    return heights[1] - evm.confirmations if depth else heights[1]

@@ -1,0 +1,68 @@
+"""The variables that the parts of a local stack are started with."""
+
+import base64
+import json
+from collections.abc import Mapping
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from fiatrails.local.anvil import LOCAL_CHAIN_ID
+from fiatrails.local.parts import local_url
+from fiatrails.local.ports import LOOPBACK
+from fiatrails.local.state import StateDir, generated_secrets
+from fiatrails.local.toolchain import PROJECT_ROOT
+
+_SHORTCODE = "174379"
+_INITIATOR = "testapi"
+
+
+def known_beforehand(state: StateDir, *, ports: Mapping[str, int], stored: Mapping[str, str]) -> dict[str, str]:
+    """Everything that is known before a part runs; secrets that exist are kept."""
+    created = generated_secrets(stored)
+    profile = PROJECT_ROOT / "seed.json"
+    return {
+        **created,
+        **({"FIATRAILS_PROFILE": str(profile)} if profile.exists() else {}),
+        "FIATRAILS_ENV": "local",
+        "DJANGO_SETTINGS_MODULE": "fiatrails.config.settings.local",
+        "FIATRAILS_STATE_DIR": str(state.root),
+        "FIATRAILS_LOCAL_PORTS": json.dumps(dict(ports)),
+        "FIATRAILS_DEPLOYMENTS": str(state.deployments),
+        "RPC_URL": local_url(ports, "anvil"),
+        "CHAIN_ID": str(LOCAL_CHAIN_ID),
+        "PORT": str(ports["api"]),
+        "OFAC_SCREENING_ENABLED": "true",
+        "ADMIN_ENABLED": "true",
+        "SIGNER_KEYSTORE": str(state.keystore("executor")),
+        "OFFICER_KEYSTORE": str(state.keystore("officer")),
+        "SIGNER_KEYSTORE_PASSWORD_FILE": str(state.password_file),
+        "PROMETHEUS_MULTIPROC_DIR": str(state.metrics),
+        "MPESA_BASE_URL": local_url(ports, "mpesa"),
+        "MPESA_SHORTCODE": _SHORTCODE,
+        "MPESA_INITIATOR_NAME": _INITIATOR,
+        "MPESA_CALLBACK_BASE_URL": local_url(ports, "api", "/callbacks/till"),
+        "MPESA_ALLOWED_SOURCES": LOOPBACK,
+        **_sandbox(created),
+    }
+
+
+def security_credential(sandbox_url: str, password: str) -> str:
+    """The initiator's password, encrypted as Daraja wants it, with the simulator's certificate."""
+    answer = httpx.get(f"{sandbox_url}/_sandbox/public-key", timeout=5.0, trust_env=False)
+    key = load_pem_public_key(answer.raise_for_status().json()["pem"].encode())
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise TypeError("the M-PESA sandbox offers no RSA key")
+    return base64.b64encode(key.encrypt(password.encode(), padding.PKCS1v15())).decode()
+
+
+def _sandbox(created: Mapping[str, str]) -> dict[str, str]:
+    """The simulator's side of the shared secrets."""
+    return {
+        "MPESA_SANDBOX_GATEWAY_SECRET": created["MPESA_GATEWAY_SECRET"],
+        "MPESA_SANDBOX_CONSUMER_KEY": created["MPESA_CONSUMER_KEY"],
+        "MPESA_SANDBOX_CONSUMER_SECRET": created["MPESA_CONSUMER_SECRET"],
+        "MPESA_SANDBOX_PASSKEY": created["MPESA_PASSKEY"],
+        "MPESA_SANDBOX_INITIATOR": _INITIATOR,
+    }

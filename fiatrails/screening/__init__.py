@@ -1,0 +1,1 @@
+"""Names, wallets and numbers against sanctions lists. A library: it knows no payment and no payer of ours."""

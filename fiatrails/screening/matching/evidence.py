@@ -1,0 +1,81 @@
+"""What else is known of a payer beside the name: it confirms or contradicts, beside the name's score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from fiatrails.screening.entities import DateRange, ListedEntity
+
+# Lists state births in error by a year or two, or by calendar; further apart it is another person.
+SAME_PERSON_YEARS = 2
+_PLAIN = re.compile(r"[^0-9A-Z]")
+
+
+class Verdict(StrEnum):
+    """What one piece of evidence says."""
+
+    CONFIRMS = "confirms"
+    SUPPORTS = "supports"
+    CONTRADICTS = "contradicts"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`subject` is birth, country or identifier; `detail` reads as a sentence's end."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+
+
+def plain_number(number: str) -> str:
+    """An identifier without its punctuation: "008-046347-9" and "0080463479" are one."""
+    return _PLAIN.sub("", number.upper())
+
+
+def weigh(
+    entity: ListedEntity, *, born: date | None, countries: Iterable[str], identifiers: Iterable[str]
+) -> tuple[Evidence, ...]:
+    """All that can be said; nothing where either side is silent."""
+    found = (_birth(entity, born), _country(entity, tuple(countries)), _identifier(entity, tuple(identifiers)))
+    return tuple(evidence for evidence in found if evidence)
+
+
+def _birth(entity: ListedEntity, born: date | None) -> Evidence | None:
+    if born is None or not entity.births:
+        return None
+    listed = " or ".join(_written(birth) for birth in entity.births)
+    if any(birth.earliest == birth.latest == born for birth in entity.births):
+        return Evidence("birth", Verdict.CONFIRMS, f"born {born}, as listed")
+    if any(birth.earliest <= born <= birth.latest for birth in entity.births):
+        return Evidence("birth", Verdict.SUPPORTS, f"born {born}, listed {listed}")
+    if min(_years_apart(birth, born) for birth in entity.births) > SAME_PERSON_YEARS:
+        return Evidence("birth", Verdict.CONTRADICTS, f"born {born}, listed {listed}")
+    return None
+
+
+def _country(entity: ListedEntity, countries: tuple[str, ...]) -> Evidence | None:
+    known = set(entity.nationalities) | set(entity.countries)
+    shared = sorted(known.intersection(countries))
+    return Evidence("country", Verdict.SUPPORTS, f"{', '.join(shared)}, as listed") if shared else None
+
+
+def _identifier(entity: ListedEntity, identifiers: tuple[str, ...]) -> Evidence | None:
+    listed = {plain_number(identifier.number): identifier for identifier in entity.identifiers}
+    for number in map(plain_number, identifiers):
+        if len(number) >= 5 and number in listed:
+            return Evidence("identifier", Verdict.CONFIRMS, f"{listed[number].kind} {listed[number].number}, as listed")
+    return None
+
+
+def _years_apart(birth: DateRange, born: date) -> float:
+    days = max((birth.earliest - born).days, (born - birth.latest).days, 0)
+    return days / 365.25
+
+
+def _written(birth: DateRange) -> str:
+    return str(birth.earliest) if birth.earliest == birth.latest else f"{birth.earliest} to {birth.latest}"
