@@ -11,7 +11,7 @@ from fiatrails.cli import amounts, progress, render, runtime
 from fiatrails.cli.runtime import Json
 
 if TYPE_CHECKING:
-    from fiatrails.purchases.operations.replay import Backlog
+    from fiatrails.purchases.replay import Backlog
 
 app = typer.Typer(help="Intents that are paid or queued and not settled yet.", no_args_is_help=True)
 # A worker beats every five seconds; one that missed several is not there.
@@ -39,7 +39,7 @@ def process(
       fiatrails backlog process --timeout 60 --json
     """
     runtime.setup()
-    from fiatrails.purchases.operations import replay
+    from fiatrails.purchases import replay
     from fiatrails.purchases.states import State
 
     moving = (State.PAID, State.CLEARED, State.SUBMITTING, State.MINED, State.REFUNDING)

@@ -47,7 +47,7 @@ def create(
     runtime.setup()
     from fiatrails.kernel.addresses import parse_address
     from fiatrails.providers.mpesa.gateway import parse_tx_ref
-    from fiatrails.purchases.operations.intents import NewIntent, create_intent
+    from fiatrails.purchases.intents import NewIntent, create_intent
 
     request = NewIntent(
         user=parse_address(user),
@@ -133,7 +133,7 @@ def accept(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.operations import decisions
+    from fiatrails.purchases import decisions
 
     found = queries.find_intent(reference)
     runtime.confirm(f"Accept {documents.intent_sentence(found)}?", yes=yes)
@@ -162,7 +162,7 @@ def refund(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.operations import refunds
+    from fiatrails.purchases.payments import refunds
 
     found = queries.find_intent(reference)
     how = f"record as paid back ({external_reference})" if external_reference else "refund through the provider"
@@ -183,7 +183,7 @@ def cancel(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.operations import decisions
+    from fiatrails.purchases import decisions
 
     found = queries.find_intent(reference)
     runtime.confirm(f"Cancel {documents.intent_sentence(found)}?", yes=yes)

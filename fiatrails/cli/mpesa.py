@@ -87,7 +87,7 @@ def stk_push(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.operations.stk import start_stk_push
+    from fiatrails.purchases.payments.stk import start_stk_push
 
     intent = queries.find_intent(reference)
     push = start_stk_push(intent_id=intent.intent_id, phone=phone, now=runtime.now())

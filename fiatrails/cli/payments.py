@@ -65,7 +65,7 @@ def refund(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.operations.surplus import refund_event
+    from fiatrails.purchases.payments.surplus import refund_event
 
     event = queries.find_payment(reference)
     what = f"{amounts.money(event.amount_minor, event.currency)} ({event.state}, txRef {event.tx_ref})"

@@ -12,8 +12,8 @@ from fiatrails.kernel.addresses import parse_address, parse_word
 from fiatrails.kernel.errors import BadInput, NotFound
 from fiatrails.ledger.models import Entry
 from fiatrails.providers.core.models import EventState, InboxEvent
+from fiatrails.purchases.intents import get_intent
 from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.operations.intents import get_intent
 from fiatrails.purchases.states import State
 
 

@@ -35,6 +35,19 @@ RETURNING id
 """
 
 
+# Whether trying again may help by itself; what is temporary is replayed every ten minutes.
+TEMPORARY, PERMANENT = "temporary", "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is given up: the operation, what it is about, and what whoever replays it needs to know."""
+
+    operation: str
+    subject: str
+    payload: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One dead letter as read."""

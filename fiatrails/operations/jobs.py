@@ -11,7 +11,7 @@ from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
 from fiatrails.operations.replay import retry_temporary
-from fiatrails.purchases.operations.confirmations import alarm_unmatched
+from fiatrails.purchases.payments.confirmations import alarm_unmatched
 from fiatrails.screening.lists.refresh import run_job as refresh_lists
 
 

@@ -20,11 +20,11 @@ from fiatrails.kernel.conf import config
 from fiatrails.operations.jobs import jobs
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.requests import drive_due
-from fiatrails.purchases.operations.advance import Tools, advance_due
-from fiatrails.purchases.operations.confirmations import confirm_due
-from fiatrails.purchases.operations.outcomes import collect_outcomes
-from fiatrails.purchases.operations.stk import report_ended
-from fiatrails.purchases.operations.surplus import settle_returns
+from fiatrails.purchases.outcomes import collect_outcomes
+from fiatrails.purchases.payments.confirmations import confirm_due
+from fiatrails.purchases.payments.stk import report_ended
+from fiatrails.purchases.payments.surplus import settle_returns
+from fiatrails.purchases.queues import Tools, advance_due
 
 log = structlog.get_logger(__name__)
 SWEEP_S = 0.5

@@ -74,6 +74,12 @@ def hold(intent: Intent, why: Hold, *, now: datetime, reason: str, due_at: datet
     intent.hold, intent.held_at = why.value, first_held
 
 
+def look_again(intent: Intent, at: datetime) -> None:
+    """Look at the intent again at `at`. It was looked at and nothing has changed: failures before that do not add up
+    with those of another day."""
+    intent.due_at, intent.attempts, intent.last_error = at, 0, ""
+
+
 def persist(intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime) -> None:
     """Writes intents changed in memory, and their timeline, in the caller's transaction.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PAYMENTS = "tests/integration/purchases/test_payments.py"
+QUEUE = "tests/integration/engine/test_queue.py"
 ADVANCE = "tests/integration/purchases/test_advance.py"
 OUTCOMES = "tests/integration/purchases/test_outcomes.py"
 REFUNDS = "tests/integration/purchases/test_refunds.py"
@@ -40,14 +41,14 @@ class PlantedBug:
 BUGS = (
     PlantedBug(
         "a redelivered callback is credited again",
-        (Edit("fiatrails/purchases/operations/payments.py", "answer.status is not Recorded.NEW", "False"),),
+        (Edit("fiatrails/purchases/payments/record.py", "answer.status is not Recorded.NEW", "False"),),
         (f"{PAYMENTS}::test_a_callback_repeated_fifty_times_at_once_pays_once",),
     ),
     PlantedBug(
         "a payment and its intent do not wait for each other",
         (
             Edit(
-                "fiatrails/purchases/operations/matching.py",
+                "fiatrails/purchases/payments/matching.py",
                 "[sorted(set(tx_refs))]",
                 "[[f'{r}{__import__(\"os\").urandom(8).hex()}' for r in tx_refs]]",
             ),
@@ -75,7 +76,7 @@ BUGS = (
     PlantedBug(
         "the daily limit is checked apart from being used",
         (
-            Edit("fiatrails/purchases/operations/intents.py", '" WHERE u.total + EXCLUDED.total <= %s RETURNING total"',
+            Edit("fiatrails/purchases/intents.py", '" WHERE u.total + EXCLUDED.total <= %s RETURNING total"',
                  '" WHERE u.total <= %s RETURNING total"'),
         ),
         (f"{PAYMENTS}::test_two_requests_cannot_both_take_the_last_of_the_daily_limit",),
@@ -101,7 +102,7 @@ BUGS = (
         "an outcome is marked as told before it is applied",
         (
             Edit(
-                "fiatrails/purchases/operations/outcomes.py",
+                "fiatrails/purchases/outcomes.py",
                 "        outcomes = take(limit, now=now)\n",
                 "        outcomes = take(limit, now=now)\n    with transaction.atomic():\n",
             ),
@@ -176,7 +177,7 @@ BUGS = (
         "an executed order is told to the ledger again, and the ledger does not know it by its key",
         (
             Edit(
-                "fiatrails/purchases/operations/outcomes.py",
+                "fiatrails/purchases/outcomes.py",
                 "outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED",
                 "outcome.kind is OutcomeKind.EXECUTED",
             ),
@@ -197,44 +198,49 @@ BUGS = (
     ),
     PlantedBug(
         "a payment is refunded while a transaction may still mint it",
-        (Edit("fiatrails/purchases/operations/refunds.py", "if live_intents([intent.intent_id]):", "if False:"),),
+        (Edit("fiatrails/purchases/payments/refunds.py", "if live_intents([intent.intent_id]):", "if False:"),),
         (f"{REFUNDS}::test_nothing_is_refunded_while_a_slot_may_mint_it",),
     ),
     PlantedBug(
         "an intent whose money went back in part is minted in full",
-        (Edit("fiatrails/purchases/operations/decisions.py", "if refunds.went_back(intent):", "if False:"),),
+        (Edit("fiatrails/purchases/decisions.py", "if refunds.went_back(intent):", "if False:"),),
         (f"{REFUNDS}::test_what_went_back_in_part_cannot_be_accepted_for_the_whole",),
     ),
     PlantedBug(
         "one refused clearance sinks the whole batch",
         (
-            Edit(
-                "fiatrails/purchases/operations/advance.py",
-                "        _alone(rows, step, tools, error, operation=_OPERATIONS[state])\n",
-                "        _retry_later(rows, error, operation=_OPERATIONS[state], now=tools.clock.now())\n",
-            ),
+            Edit("fiatrails/engine/queue.py", "error=_words(error))\n        _move_each(queue, rows, tools, clock)\n",
+                 "error=_words(error))\n        retry(queue, rows, error, clock=clock)\n"),
         ),
         (f"{ADVANCE}::test_a_forged_clearance_does_not_sink_its_batch",),
     ),
     PlantedBug(
-        "a mode that holds the flow back uses up attempts",
-        (
-            Edit("fiatrails/purchases/operations/advance.py", "intent.attempts += 0 if held_back else 1",
-                 "intent.attempts += 1"),
-        ),
+        "what is held back uses up attempts",
+        (Edit("fiatrails/engine/queue.py", "row.attempts += 0 if held_back else 1", "row.attempts += 1"),),
+        (f"{QUEUE}::test_what_is_held_back_meanwhile_costs_no_attempt",),
+    ),
+    PlantedBug(
+        "a mode does not stop the queues",
+        (Edit("fiatrails/engine/queue.py", "if queue.flow is not None and not", "if queue.flow is None and not"),),
         (f"{ADVANCE}::test_a_mode_holds_the_flow_back_without_costing_attempts",),
+    ),
+    PlantedBug(
+        "an error that nobody foresaw stops the whole queue",
+        (Edit("fiatrails/engine/queue.py", "    except Exception as error:\n        if not isinstance",
+              "    except FiatRailsError as error:\n        if not isinstance"),),
+        (f"{QUEUE}::test_a_row_with_an_error_nobody_foresaw_does_not_stop_its_neighbours",),
     ),
     PlantedBug(
         "an order that expires keeps its part of the daily limit",
         (
-            Edit("fiatrails/purchases/operations/advance.py", "        release_daily_limit(mine)\n", ""),
+            Edit("fiatrails/purchases/queues.py", "        release_daily_limit(mine)\n", ""),
         ),
         (f"{ADVANCE}::test_an_unpaid_intent_expires_in_time_and_gives_its_daily_limit_back",),
     ),
     PlantedBug(
         "a payer held over an outage is never looked up again",
         (
-            Edit("fiatrails/purchases/operations/replay.py", "if state not in DRIVEN and not looked_up:",
+            Edit("fiatrails/purchases/replay.py", "if state not in DRIVEN and not looked_up:",
                  "if state not in DRIVEN:"),
         ),
         (f"{ADVANCE}::test_a_held_payer_survives_an_outage",),
@@ -324,7 +330,7 @@ BUGS = (
     PlantedBug(
         "a name that cannot be kept keeps the money out",
         (
-            Edit("fiatrails/purchases/operations/payer_names.py", "except BadInput as refusal",
+            Edit("fiatrails/purchases/payments/payer_names.py", "except BadInput as refusal",
                  "except KeyError as refusal"),
         ),
         (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),

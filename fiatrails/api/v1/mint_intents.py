@@ -18,7 +18,7 @@ from fiatrails.api.v1.listing import list_intents
 from fiatrails.api.v1.shapes import created, read_new_intent, shown
 from fiatrails.api.v1.signed import SignedView, client_of
 from fiatrails.kernel.errors import Conflict, NotFound
-from fiatrails.purchases.operations.intents import NewIntent, create_intent, get_intent
+from fiatrails.purchases.intents import NewIntent, create_intent, get_intent
 
 _INTENT_ID = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 

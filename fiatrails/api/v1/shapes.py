@@ -13,8 +13,8 @@ from fiatrails.kernel.clock import isoformat
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import Money, parse_money, parse_token_amount
 from fiatrails.providers.mpesa.gateway import parse_tx_ref
+from fiatrails.purchases.intents import NewIntent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import NewIntent
 from fiatrails.purchases.states import public_status
 from fiatrails.screening.entities import EntityType
 from fiatrails.screening.matching.screening import Party

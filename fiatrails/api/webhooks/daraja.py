@@ -29,7 +29,7 @@ from fiatrails.kernel.errors import FiatRailsError, Unavailable
 from fiatrails.providers.core.inbox import Recorded
 from fiatrails.providers.mpesa import callbacks
 from fiatrails.providers.mpesa.requests import settle_result
-from fiatrails.purchases.operations import confirmations
+from fiatrails.purchases.payments import confirmations
 
 log = structlog.get_logger(__name__)
 ACCEPTED = {"ResultCode": "0", "ResultDesc": "Accepted"}

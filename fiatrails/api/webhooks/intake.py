@@ -19,7 +19,7 @@ from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import Unavailable
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Receipted
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 
 log = structlog.get_logger(__name__)
 _LOST = Unavailable("database_unavailable", "could not be stored; send it again", retry_after=5)

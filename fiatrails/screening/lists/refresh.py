@@ -186,6 +186,4 @@ def _alarm(source: Source, error: FiatRailsError, *, now: datetime) -> None:
 
 
 def _open_alarm(source: Source) -> DeadLetter | None:
-    return DeadLetter.objects.filter(
-        operation="refreshLists", subject=source.name, state=DeadLetter.State.OPEN
-    ).first()
+    return DeadLetter.objects.filter(operation="refreshLists", subject=source.name, state=DeadLetter.State.OPEN).first()

@@ -19,9 +19,9 @@ from fiatrails.controls import modes
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
+from fiatrails.purchases.intents import NewIntent, create_intent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import NewIntent, create_intent
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 
 USER = "0x" + "a1" * 20
 TOKEN = 10**18

@@ -11,9 +11,9 @@ from fiatrails.chains.core.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.contracts.history import MintSeen
 from fiatrails.operations.invariants.checks import Finding, check_books, check_chain, check_settled
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import refunds
-from fiatrails.purchases.operations.outcomes import collect_outcomes
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.outcomes import collect_outcomes
+from fiatrails.purchases.payments import refunds
+from fiatrails.purchases.payments.record import record_payments
 from tests.integration.purchases import stage as acts
 from tests.integration.purchases.conftest import TOKEN, USER, paid
 from tests.integration.purchases.stage import NO_POOL, Stage, fresh, lane, tampering
@@ -32,7 +32,7 @@ class World:
         self.minted = pay_for("TX-MINTED")
         stage.settle()
         seen = [Outcome(self.minted.intent_id, OutcomeKind.EXECUTED, HASH, 5, "")]
-        patch.setattr("fiatrails.purchases.operations.outcomes.take", lambda limit, *, now: seen)
+        patch.setattr("fiatrails.purchases.outcomes.take", lambda limit, *, now: seen)
         collect_outcomes(now=stage.clock.now())
         self.submitted = pay_for("TX-SUBMITTED")
         stage.settle()

@@ -21,7 +21,7 @@ from fiatrails.operations import replay
 from fiatrails.operations.jobs import jobs
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
 from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
 from tests.integration.purchases import stage as acts
 from tests.integration.purchases.conftest import paid

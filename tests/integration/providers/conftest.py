@@ -27,7 +27,7 @@ from fiatrails.providers.mpesa.answers import Accepted
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.requests import drive_due
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import confirmations, stk, surplus
+from fiatrails.purchases.payments import confirmations, stk, surplus
 from tests.integration.purchases.conftest import address_book, make_intent
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module

@@ -15,7 +15,7 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
 from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent, ProviderRequest
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import surplus
+from fiatrails.purchases.payments import surplus
 from tests.integration.providers.conftest import SHORTCODE, Rail
 
 Make = Callable[..., Intent]
@@ -62,7 +62,7 @@ def test_money_that_we_sent_is_not_a_payment(rail: Rail, make_intent: Make) -> N
     first = make_intent("TX-1", now=rail.clock.now())
     receipt = rail.pay_bill("TX-1", 12)
     rail.run_until(lambda: state_of(first) == "held")
-    from fiatrails.purchases.operations import refunds
+    from fiatrails.purchases.payments import refunds
 
     refunds.refund(intent_id=first.intent_id, actor="ops", reason="wrong", now=rail.clock.now())
     rail.run_until(lambda: rail.book(receipt=receipt)["reversals"])
@@ -123,7 +123,7 @@ def test_a_lost_status_result_is_asked_for_again(rail: Rail, make_intent: Make) 
 
 
 def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts(rail: Rail, make_intent: Make) -> None:
-    from fiatrails.purchases.operations.confirmations import retry_event
+    from fiatrails.purchases.payments.confirmations import retry_event
 
     intent = make_intent("TX-1", now=rail.clock.now())
     rail.control("faults", loseRate=1.0, kinds=["result"])

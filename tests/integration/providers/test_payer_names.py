@@ -19,7 +19,7 @@ from fiatrails.kernel.conf import Config, ScreeningConfig
 from fiatrails.kernel.errors import BadInput
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 from fiatrails.screening.lists import current, store
 from tests.conftest import SteppedClock
 from tests.integration.providers.conftest import PHONE, Rail

@@ -16,7 +16,7 @@ from fiatrails.ledger.verify import equation
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState
 from fiatrails.providers.mpesa.requests import drive_due
 from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.operations import stk
+from fiatrails.purchases.payments import stk
 from tests.integration.providers.conftest import Rail
 
 Make = Callable[..., Intent]

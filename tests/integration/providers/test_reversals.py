@@ -15,7 +15,7 @@ from fiatrails.providers.core.requests import open_reversal
 from fiatrails.providers.mpesa.callbacks import Result
 from fiatrails.providers.mpesa.requests import drive_due, retry_request, settle_result
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import refunds
+from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.store import persist
 from tests.integration.providers.conftest import Rail
 

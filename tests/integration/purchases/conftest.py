@@ -13,9 +13,9 @@ from django.conf import settings
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
+from fiatrails.purchases.intents import NewIntent, create_intent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import NewIntent, create_intent
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
 from tests.integration.purchases.stage import Registry, Stage
 

@@ -19,7 +19,7 @@ from fiatrails.kernel.errors import OutsideUnknown
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.operations.invariants.checks import check_books
 from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.operations.advance import Tools, advance_due
+from fiatrails.purchases.queues import Tools, advance_due
 from tests.conftest import SteppedClock
 
 NO_POOL = cast(RpcPool, None)

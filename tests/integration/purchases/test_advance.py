@@ -36,7 +36,7 @@ def exhaust(stage: Stage, times: int = 8) -> None:
 def clear_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clears what is paid, while every slot is taken."""
     with monkeypatch.context() as busy:
-        busy.setattr("fiatrails.purchases.operations.advance.reserve", lambda *a, **k: [])
+        busy.setattr("fiatrails.purchases.submission.reserve", lambda *a, **k: [])
         stage.settle()
 
 
@@ -144,7 +144,7 @@ def test_a_mode_holds_the_flow_back_without_costing_attempts(
     intent = pay_for("TX-1")
     monkeypatch.setenv(mode, "1")
     for _ in range(20):
-        assert stage.step(seconds=1) == 1
+        assert stage.step(seconds=1) == 0
     found = fresh(intent)
     assert (found.state, found.attempts, stage.registry.asked, letters()) == ("paid", 0, 0, [])
     monkeypatch.delenv(mode)

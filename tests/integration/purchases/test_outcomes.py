@@ -14,9 +14,9 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.ledger.balances import trial_balance
 from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation
+from fiatrails.purchases import decisions
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import decisions
-from fiatrails.purchases.operations.outcomes import collect_outcomes
+from fiatrails.purchases.outcomes import collect_outcomes
 from tests.integration.purchases import stage as acts
 from tests.integration.purchases.conftest import TOKEN
 from tests.integration.purchases.stage import Stage, fresh, lane, letters, timeline
@@ -47,7 +47,7 @@ def tell(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Tell:
     """Has the submitter report outcomes, all in one batch."""
 
     def report(*outcomes: Outcome) -> int:
-        monkeypatch.setattr("fiatrails.purchases.operations.outcomes.take", lambda limit, *, now: list(outcomes))
+        monkeypatch.setattr("fiatrails.purchases.outcomes.take", lambda limit, *, now: list(outcomes))
         return collect_outcomes(now=stage.clock.now())
 
     return report
@@ -197,7 +197,7 @@ def test_a_batch_is_applied_together_or_not_at_all(submitted: Make, tell: Tell, 
         raise RuntimeError("the ledger is away")
 
     with monkeypatch.context() as broken:
-        broken.setattr("fiatrails.purchases.operations.outcomes.post", refuse)
+        broken.setattr("fiatrails.purchases.outcomes.post", refuse)
         with pytest.raises(RuntimeError):
             tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
     assert {fresh(first).state, fresh(second).state} == {"submitting"}

@@ -13,9 +13,9 @@ from fiatrails.engine import dead_letters
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.providers.core.inbox import Recorded
 from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent
+from fiatrails.purchases import decisions
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import decisions
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
 from tests.integration.purchases.conftest import paid
 

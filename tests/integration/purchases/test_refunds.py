@@ -16,9 +16,10 @@ from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation
 from fiatrails.operations.replay import replay_item
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState
+from fiatrails.purchases import decisions
 from fiatrails.purchases.models import DailyUsage, Intent
-from fiatrails.purchases.operations import decisions, refunds
-from fiatrails.purchases.operations.payments import record_payments
+from fiatrails.purchases.payments import refunds
+from fiatrails.purchases.payments.record import record_payments
 from tests.integration.purchases import stage as acts
 from tests.integration.purchases.conftest import TOKEN, USER, paid
 from tests.integration.purchases.stage import Stage, fresh, letters, timeline

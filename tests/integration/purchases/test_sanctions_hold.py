@@ -10,10 +10,10 @@ import pytest
 from fiatrails.compliance.sanctions import checks, payers, releases
 from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import Conflict
+from fiatrails.purchases.intents import NewIntent, create_intent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import NewIntent, create_intent
-from fiatrails.purchases.operations.payments import record_payments
-from fiatrails.purchases.operations.refunds import refund
+from fiatrails.purchases.payments.record import record_payments
+from fiatrails.purchases.payments.refunds import refund
 from fiatrails.screening.lists import current, store
 from fiatrails.screening.lists.formats import read_list
 from tests.conftest import SteppedClock

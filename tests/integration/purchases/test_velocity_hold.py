@@ -9,7 +9,7 @@ from django.conf import settings
 
 from fiatrails.kernel.profile import VelocityRule
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.refunds import refund
+from fiatrails.purchases.payments.refunds import refund
 from tests.conftest import SteppedClock
 from tests.integration.purchases.stage import Stage
 

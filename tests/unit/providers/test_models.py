@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fiatrails.providers.core.models import InboxEvent, ProviderRequest
-from fiatrails.purchases.operations.stk import account_reference, mask, parse_phone
+from fiatrails.purchases.payments.stk import account_reference, mask, parse_phone
 
 
 def test_the_label_of_the_providers_is_rb_core() -> None:

@@ -13,9 +13,9 @@ from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
+from fiatrails.purchases.intents import get_intent, release_daily_limit
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import refunds
-from fiatrails.purchases.operations.intents import get_intent, release_daily_limit
+from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import Hold, State
 from fiatrails.purchases.store import Step, move, persist
 

@@ -21,9 +21,9 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_reversal
+from fiatrails.purchases.intents import get_intent, release_daily_limit
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import get_intent, release_daily_limit
-from fiatrails.purchases.operations.matching import money_key
+from fiatrails.purchases.payments.matching import money_key
 from fiatrails.purchases.states import REFUNDABLE, Hold, State
 from fiatrails.purchases.store import Step, hold, move, persist
 

@@ -11,7 +11,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from fiatrails.engine.wakeup import notify
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import refunds
+from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import TERMINAL, Hold, State
 from fiatrails.purchases.store import Step, persist
 

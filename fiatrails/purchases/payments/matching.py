@@ -15,7 +15,7 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import payer_names
+from fiatrails.purchases.payments import payer_names
 from fiatrails.purchases.states import Hold, State, after_payment, takes_payment
 from fiatrails.purchases.store import Step, hold, move, persist
 

@@ -18,8 +18,8 @@ from fiatrails.providers.core.requests import new_reference
 from fiatrails.providers.mpesa.callbacks import CURRENCY
 from fiatrails.providers.mpesa.gateway import PROVIDER
 from fiatrails.providers.mpesa.rows import OPEN_STATES
+from fiatrails.purchases.intents import get_intent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations.intents import get_intent
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, record_steps
 

@@ -38,8 +38,9 @@ from fiatrails.providers.mpesa.callbacks import C2bPayment, StkCallback
 from fiatrails.providers.mpesa.codes import PushStatus, Standing, Transaction
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import crediting, matching, payments
-from fiatrails.purchases.operations.crediting import Booked
+from fiatrails.purchases.payments import crediting, matching
+from fiatrails.purchases.payments import record as payments
+from fiatrails.purchases.payments.crediting import Booked
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
 from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_reversal
-from fiatrails.purchases.operations import crediting
-from fiatrails.purchases.operations.matching import money_key
+from fiatrails.purchases.payments import crediting
+from fiatrails.purchases.payments.matching import money_key
 
 _RETURNABLE = (EventState.SURPLUS, EventState.UNMATCHED)
 

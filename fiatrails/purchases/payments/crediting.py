@@ -25,7 +25,7 @@ from fiatrails.providers.mpesa import callbacks, statuses
 from fiatrails.providers.mpesa.codes import Standing
 from fiatrails.providers.mpesa.pushes import RAN_OUT
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import matching, payer_names
+from fiatrails.purchases.payments import matching, payer_names
 from fiatrails.purchases.store import persist
 
 

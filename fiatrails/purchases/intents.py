@@ -20,7 +20,7 @@ from fiatrails.kernel.errors import BadInput, Conflict, NotFound, Unprocessable
 from fiatrails.kernel.money import Money, token_price
 from fiatrails.kernel.profile import Profile
 from fiatrails.purchases.models import DailyUsage, Intent
-from fiatrails.purchases.operations import matching
+from fiatrails.purchases.payments import matching
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, record_steps
 

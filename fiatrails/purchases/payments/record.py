@@ -20,7 +20,7 @@ from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Draft, Receipted, Recorded
 from fiatrails.providers.core.models import EventState, InboxEvent
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.operations import matching, payer_names
+from fiatrails.purchases.payments import matching, payer_names
 from fiatrails.purchases.store import Step, persist
 
 _COLUMNS = [field.attname for field in Intent._meta.concrete_fields]

@@ -1,0 +1,77 @@
+"""The queues that move intents forward: each holds the intents of one state, and a pass does one step with some.
+
+No transaction is open while the chain or a provider is asked. What was learned is written afterwards, for those
+rows whose fence is still ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from fiatrails.controls.modes import Flow
+from fiatrails.engine import queue
+from fiatrails.engine.claim import still_mine
+from fiatrails.engine.dead_letters import Work
+from fiatrails.engine.queue import Queue
+from fiatrails.kernel.metrics import mint_intents
+from fiatrails.purchases import clearance, submission
+from fiatrails.purchases.intents import release_daily_limit
+from fiatrails.purchases.models import Intent
+from fiatrails.purchases.payments import refunds
+from fiatrails.purchases.states import State
+from fiatrails.purchases.store import Step, move, persist
+from fiatrails.purchases.tools import WORKER, Tools
+
+__all__ = ["QUEUES", "Tools", "advance_due"]
+
+
+def advance_due(*, tools: Tools, limit: int = 100) -> int:
+    """Make one pass over every queue and return how many intents were claimed. Safe in any number of processes."""
+    return sum(queue.run(each, tools, clock=tools.clock, limit=limit) for each in QUEUES.values())
+
+
+def _expire(rows: Sequence[Intent], tools: Tools) -> None:
+    """Awaiting payment -> expired."""
+    now = tools.clock.now()
+    with transaction.atomic():
+        mine = still_mine(Intent, rows)
+        for intent in mine:
+            move(intent, State.EXPIRED, now=now, due_at=None, reason="not paid in time")
+            transaction.on_commit(mint_intents.labels(status="failed").inc)
+        persist(mine, [Step(i.intent_id, i.state, WORKER, i.reason) for i in mine], now=now)
+        release_daily_limit(mine)
+
+
+def _refund(rows: Sequence[Intent], tools: Tools) -> None:
+    """Refunding -> refunded or held, following what the provider's own requests say."""
+    now = tools.clock.now()
+    with transaction.atomic():
+        mine = still_mine(Intent, rows)
+        steps = [step for intent in mine if (step := refunds.follow(intent, now=now)) is not None]
+        persist(mine, steps, now=now)
+
+
+def _queue(
+    state: State, operation: str, step: queue.Step[Intent, Tools], *, flow: Flow | None = None
+) -> Queue[Intent, Tools]:
+    return Queue(
+        name=f"purchases.{state.value}",
+        model=Intent,
+        condition="AND state = %(state)s",
+        params={"state": state.value},
+        step=step,
+        flow=flow,
+        metric=operation,
+        work=lambda row: Work(operation, row.intent_id, {"txRef": row.tx_ref, "state": row.state}),
+    )
+
+
+QUEUES: dict[State, Queue[Intent, Tools]] = {
+    State.AWAITING_PAYMENT: _queue(State.AWAITING_PAYMENT, "expireIntent", _expire),
+    State.PAID: _queue(State.PAID, "checkCompliance", clearance.clear, flow=Flow.CLEAR),
+    State.CLEARED: _queue(State.CLEARED, "executeMint", submission.submit, flow=Flow.SUBMIT),
+    State.HELD: _queue(State.HELD, "checkCompliance", clearance.review, flow=Flow.CLEAR),
+    State.REFUNDING: _queue(State.REFUNDING, "refundPayment", _refund),
+}
