@@ -51,7 +51,7 @@ def sustain(rail: Rail, label: str, count: int) -> load.Load:
     result = load.run("127.0.0.1", rail.port, requests, connections=CONNECTIONS)
     assert not result.others, result.others
     [(stored,)] = rail.query(
-        "SELECT count(*) FROM rb_core_inbox_event WHERE tx_ref LIKE %s AND state = 'applied'", f"{label}-%"
+        "SELECT count(*) FROM rb_core_payment WHERE tx_ref LIKE %s AND state = 'applied'", f"{label}-%"
     )
     assert stored == count, f"{stored} of {count} are stored"
     return result

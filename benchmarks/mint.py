@@ -86,7 +86,8 @@ def _trickle(rail: Rail, users: list[str]) -> list[float]:
     rail.wait_executed(LATENCY_PAYMENTS, seconds=60)
     rows = rail.query(
         "SELECT extract(epoch FROM t.at - e.received_at) FROM purchases_transition t"
-        " JOIN rb_core_inbox_event e ON e.intent_id = t.intent_id WHERE t.state = 'mined' AND e.tx_ref <> %s",
+        " JOIN rb_core_payment p ON p.intent_id = t.intent_id JOIN rb_core_inbox_event e ON e.id = p.id"
+        " WHERE t.state = 'mined' AND p.tx_ref <> %s",
         refs[0],
     )
     return [float(row[0]) / BLOCK_S for row in rows]

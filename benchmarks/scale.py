@@ -29,12 +29,16 @@ _HISTORY = (
         '0x' || lpad(to_hex(n %% 5000), 40, '0'), 10000000000000000000, 'KES', 'KES', 1000, 1000, 'executed', '', '', false,
         0, now(), now(), now(), now(), 4, 0, '', '0x' || lpad(to_hex(n / 100), 64, '0'), n / 400
        FROM generate_series(1, %(n)s) n""",
-    """INSERT INTO rb_core_inbox_event (provider, channel, event_key, credits, digest, raw, tx_ref, amount_minor, currency,
-        phone, received_at, state, intent_id, fence, attempts, last_error)
-       SELECT 'mpesa', 'gateway', 'gateway:old-' || n, false, decode(md5(n::text) || md5(n::text), 'hex'),
-        convert_to('{"txRef":"old-' || n || '","amount":10,"phone":"254712345678","timestamp":1}', 'UTF8'), 'old-' || n, 1000,
-        'KES', '254712345678', now(), 'applied', '0x' || lpad(to_hex(n), 64, '0'), 0, 0, ''
-       FROM generate_series(1, %(n)s) n""",
+    """WITH event AS (
+         INSERT INTO rb_core_inbox_event (provider, kind, channel, event_key, digest, raw, received_at, state)
+         SELECT 'mpesa', 'payment', 'gateway', 'gateway:old-' || n, decode(md5(n::text) || md5(n::text), 'hex'),
+          convert_to('{"txRef":"old-' || n || '","amount":10,"phone":"254712345678","timestamp":1}', 'UTF8'), now(),
+          'processed'
+         FROM generate_series(1, %(n)s) n RETURNING id, substring(event_key FROM 13)::bigint AS n)
+       INSERT INTO rb_core_payment (id, provider, credits, tx_ref, amount_minor, currency, phone, payer_name, state,
+        intent_id, fence, attempts, last_error)
+       SELECT id, 'mpesa', false, 'old-' || n, 1000, 'KES', '254712345678', '', 'applied',
+        '0x' || lpad(to_hex(n), 64, '0'), 0, 0, '' FROM event""",
     """INSERT INTO purchases_transition (intent_id, state, at, actor, detail)
        SELECT '0x' || lpad(to_hex(n), 64, '0'), s, now(), 'bench', ''
        FROM generate_series(1, %(n)s) n, unnest(ARRAY['paid', 'executed']) s""",

@@ -9,7 +9,7 @@ from fiatrails.cli import amounts, render
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fiatrails.providers.core.models import InboxEvent
+    from fiatrails.providers.core.models import Payment
     from fiatrails.purchases.models import Intent
 
 _INTENT_TIMES = {
@@ -60,7 +60,7 @@ def intent_sentence(intent: Intent) -> str:
     return f"{intent.tx_ref} ({intent.state}, {amounts.tokens(intent.amount)} tokens, {paid} paid)"
 
 
-def payment_document(event: InboxEvent) -> dict[str, object]:
+def payment_document(event: Payment) -> dict[str, object]:
     """A provider's event; the phone is masked."""
     return {
         "id": event.pk,

@@ -87,10 +87,11 @@ def stk_push(
     """
     runtime.setup()
     from fiatrails.cli import queries
-    from fiatrails.purchases.payments.stk import start_stk_push
+    from fiatrails.providers.mpesa.charging import Push, parse_phone
+    from fiatrails.purchases.payments import charges
 
     intent = queries.find_intent(reference)
-    push = start_stk_push(intent_id=intent.intent_id, phone=phone, now=runtime.now())
+    push = charges.start(intent_id=intent.intent_id, charger=Push(parse_phone(phone)), now=runtime.now())
     whole = {
         "reference": push.reference,
         "state": push.state,

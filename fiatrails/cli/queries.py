@@ -11,7 +11,7 @@ from fiatrails.controls.models import Mode
 from fiatrails.kernel.addresses import parse_address, parse_word
 from fiatrails.kernel.errors import BadInput, NotFound
 from fiatrails.ledger.models import Entry
-from fiatrails.providers.core.models import EventState, InboxEvent
+from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.purchases.intents import get_intent
 from fiatrails.purchases.models import Intent, Transition
 from fiatrails.purchases.states import State
@@ -50,22 +50,22 @@ def timeline(intent: Intent) -> list[Transition]:
     return list(Transition.objects.filter(intent_id=intent.intent_id).order_by("id"))
 
 
-def payments_of(intent: Intent) -> list[InboxEvent]:
+def payments_of(intent: Intent) -> list[Payment]:
     """Everything that providers reported for an intent."""
-    return list(InboxEvent.objects.filter(intent_id=intent.intent_id).order_by("id"))
+    return list(Payment.objects.filter(intent_id=intent.intent_id).order_by("pk"))
 
 
-def list_payments(*, states: Collection[str], since: datetime | None, limit: int) -> list[InboxEvent]:
+def list_payments(*, states: Collection[str], since: datetime | None, limit: int) -> list[Payment]:
     """The newest provider events in these states."""
-    rows = InboxEvent.objects.filter(state__in=_known(states, EventState)).order_by("-id")
+    rows = Payment.objects.filter(state__in=_known(states, PaymentState)).order_by("-pk")
     if since:
-        rows = rows.filter(received_at__gte=since)
-    return list(rows.defer("raw")[:limit])
+        rows = rows.filter(event__received_at__gte=since)
+    return list(rows.select_related("event").defer("event__raw")[:limit])
 
 
-def find_payment(reference: str) -> InboxEvent:
+def find_payment(reference: str) -> Payment:
     """The event with this number, or the one that counts for this receipt; NotFound when there is neither."""
-    rows = InboxEvent.objects.order_by("-credits", "id")
+    rows = Payment.objects.order_by("-credits", "pk")
     found = rows.filter(receipt=reference.upper()).first()
     if found is None and reference.isdecimal():
         found = rows.filter(pk=int(reference)).first()
@@ -90,7 +90,7 @@ def modes_set() -> dict[str, Mode]:
     return {mode.name: mode for mode in Mode.objects.all()}
 
 
-def _known(given: Collection[str], kinds: type[State] | type[EventState]) -> list[str]:
+def _known(given: Collection[str], kinds: type[State] | type[PaymentState]) -> list[str]:
     names = [kind.value for kind in kinds]
     unknown = sorted(set(given) - set(names))
     if unknown:

@@ -12,8 +12,8 @@ from fiatrails.controls.modes import Flow, check
 from fiatrails.engine import dead_letters
 from fiatrails.engine.dead_letters import Letter
 from fiatrails.kernel.errors import Conflict
+from fiatrails.providers.mpesa.confirmations import retry_event
 from fiatrails.providers.mpesa.requests import retry_request
-from fiatrails.purchases.payments.confirmations import retry_event
 from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.

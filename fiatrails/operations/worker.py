@@ -18,11 +18,13 @@ from fiatrails.engine.wakeup import Listener
 from fiatrails.kernel.clock import Clock, SystemClock
 from fiatrails.kernel.conf import config
 from fiatrails.operations.jobs import jobs
+from fiatrails.providers.mpesa.confirmations import confirm_due
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.requests import drive_due
+from fiatrails.providers.mpesa.tools import Tools as MpesaTools
 from fiatrails.purchases.outcomes import collect_outcomes
-from fiatrails.purchases.payments.confirmations import confirm_due
-from fiatrails.purchases.payments.stk import report_ended
+from fiatrails.purchases.payments.charges import report_ended
+from fiatrails.purchases.payments.counting import PURCHASES
 from fiatrails.purchases.payments.surplus import settle_returns
 from fiatrails.purchases.queues import Tools, advance_due
 
@@ -44,7 +46,8 @@ def provider_pass(*, clock: Clock) -> int:
     client = daraja()
     if client is None:
         return 0
-    return confirm_due(clock=clock, client=client) + drive_due(clock=clock, client=client) + _note_answers(clock)
+    tools = MpesaTools(clock=clock, client=client, purchases=PURCHASES)
+    return confirm_due(tools=tools) + drive_due(tools=tools) + _note_answers(clock)
 
 
 def _note_answers(clock: Clock) -> int:

@@ -26,7 +26,7 @@ from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import profile
 from fiatrails.operations import worker
 from fiatrails.operations.invariants import check_books
-from fiatrails.providers.core.models import InboxEvent
+from fiatrails.providers.core.models import Payment
 from fiatrails.purchases.models import DailyUsage, Intent
 from tests.chaos.crash_caller import TOKEN, Caller, WalkClock
 
@@ -87,7 +87,7 @@ def require_books() -> None:
 def _require_single(caller: Caller) -> None:
     """However often it was asked: one answer kept, one event, and the daily limit used once per intent."""
     assert IdempotencyKey.objects.filter(key=caller.idempotency_key).count() == 1
-    assert InboxEvent.objects.filter(tx_ref=caller.tx_ref).count() == 1
+    assert Payment.objects.filter(tx_ref=caller.tx_ref).count() == 1
     used = DailyUsage.objects.filter(user=caller.user).aggregate(total=Sum("total"))["total"]
     assert used == 10 * TOKEN * Intent.objects.filter(user=caller.user).count(), used
 

@@ -27,9 +27,9 @@ from fiatrails.kernel.client_address import client_address
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import FiatRailsError, Unavailable
 from fiatrails.providers.core.inbox import Recorded
-from fiatrails.providers.mpesa import callbacks
+from fiatrails.providers.mpesa import callbacks, confirmations
 from fiatrails.providers.mpesa.requests import settle_result
-from fiatrails.purchases.payments import confirmations
+from fiatrails.purchases.payments.counting import PURCHASES
 
 log = structlog.get_logger(__name__)
 ACCEPTED = {"ResultCode": "0", "ResultDesc": "Accepted"}
@@ -96,19 +96,23 @@ def _handle(request: HttpRequest, reference: str, handle: Handler) -> str:
 def stk(raw: bytes, reference: str) -> str:
     """What became of a push."""
     callback = callbacks.parse_stk(raw)
-    return _WORDS[confirmations.record_stk(callback=callback, reference=reference, now=CLOCK.now()).status]
+    return _WORDS[
+        confirmations.record_stk(callback=callback, reference=reference, purchases=PURCHASES, now=CLOCK.now()).status
+    ]
 
 
 @_callback("mpesa_c2b_validation")
 def c2b_validation(raw: bytes, _reference: str) -> str:
     """A payment to the paybill is about to be made: two reads and an answer, far below the eight seconds given."""
-    return confirmations.validate_c2b(payment=callbacks.parse_c2b(raw)) or "accepted"
+    return confirmations.validate_c2b(payment=callbacks.parse_c2b(raw), purchases=PURCHASES) or "accepted"
 
 
 @_callback("mpesa_c2b")
 def c2b_confirmation(raw: bytes, _reference: str) -> str:
     """A payment to the paybill was made."""
-    return _WORDS[confirmations.record_c2b(payment=callbacks.parse_c2b(raw), now=CLOCK.now()).status]
+    return _WORDS[
+        confirmations.record_c2b(payment=callbacks.parse_c2b(raw), purchases=PURCHASES, now=CLOCK.now()).status
+    ]
 
 
 @_callback("mpesa_result")

@@ -16,7 +16,7 @@ from fiatrails.api.webhooks.intake import INTAKE
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Conflict, FiatRailsError
-from fiatrails.providers.core.inbox import Receipted, Recorded
+from fiatrails.providers.core.inbox import Recorded, Stored
 from fiatrails.providers.mpesa import gateway
 
 _REFUSED_FROM = 500
@@ -38,7 +38,7 @@ def gateway_callback(request: HttpRequest) -> HttpResponse:
     return json_response({"status": status, "intentId": answer.intent_id})
 
 
-def _accept(request: HttpRequest) -> Receipted:
+def _accept(request: HttpRequest) -> Stored:
     current = config()
     raw = raw_body(request)
     secrets = [(name, secret.get_secret_value().encode()) for name, secret in current.mpesa.gateway_secrets]
@@ -47,7 +47,7 @@ def _accept(request: HttpRequest) -> Receipted:
     return INTAKE.submit(gateway.parse(raw=raw, now=CLOCK.now(), tolerance_s=tolerance_s))
 
 
-def _word(answer: Receipted) -> str:
+def _word(answer: Stored) -> str:
     if answer.status is Recorded.CONFLICT:
         return "conflict"
     if answer.status is not Recorded.NEW:

@@ -18,7 +18,7 @@ from fiatrails.engine.group_commit import GroupCommit
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import Unavailable
 from fiatrails.providers.core.events import PaymentEvent
-from fiatrails.providers.core.inbox import Receipted
+from fiatrails.providers.core.inbox import Stored
 from fiatrails.purchases.payments.record import record_payments
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class PaymentStore:
         self._clock = clock
         self._down_until: datetime | None = None
 
-    def __call__(self, events: Sequence[PaymentEvent]) -> list[Receipted]:
+    def __call__(self, events: Sequence[PaymentEvent]) -> list[Stored]:
         """Stores the batch; Unavailable when a mode forbids it or the database is away."""
         now = self._clock.now()
         check(Flow.ACCEPT_CALLBACK, now=now)
@@ -49,7 +49,7 @@ class PaymentStore:
         self._down_until = None
         return answers
 
-    def _twice(self, events: Sequence[PaymentEvent]) -> list[Receipted]:
+    def _twice(self, events: Sequence[PaymentEvent]) -> list[Stored]:
         """A server that restarted breaks the connection once. Repeating is safe even if the lost batch had been
         committed: its events are then recognised as seen."""
         try:
@@ -60,4 +60,4 @@ class PaymentStore:
             return record_payments(events, now=self._clock.now())
 
 
-INTAKE: GroupCommit[PaymentEvent, Receipted] = GroupCommit(PaymentStore(CLOCK))
+INTAKE: GroupCommit[PaymentEvent, Stored] = GroupCommit(PaymentStore(CLOCK))

@@ -33,7 +33,7 @@ class Finding:
 _BOOK_QUERIES = {
     "the money of an intent is what its credited payments add up to": """
         SELECT i.intent_id FROM purchases_intent i
-        LEFT JOIN (SELECT intent_id, sum(amount_minor) AS paid FROM rb_core_inbox_event
+        LEFT JOIN (SELECT intent_id, sum(amount_minor) AS paid FROM rb_core_payment
                     WHERE state IN ('applied', 'refunded') GROUP BY intent_id) e USING (intent_id)
         LEFT JOIN (SELECT entry.reference AS intent_id, -sum(posting.amount) AS adjusted
                      FROM ledger_entry entry JOIN ledger_posting posting ON posting.entry_id = entry.id
@@ -45,7 +45,7 @@ _BOOK_QUERIES = {
         SELECT intent_id FROM purchases_intent
         WHERE state IN ('awaiting_payment', 'expired', 'cancelled', 'failed') AND fiat_paid <> 0""",
     "a receipt is credited once": """
-        SELECT provider || ':' || receipt FROM rb_core_inbox_event WHERE credits
+        SELECT provider || ':' || receipt FROM rb_core_payment WHERE credits
         GROUP BY provider, receipt HAVING count(*) > 1""",
     "an intent owns at most one place in a nonce slot": """
         SELECT intent_id FROM chains_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",

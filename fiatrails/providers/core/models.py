@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
 from fiatrails.engine.models import WorkRow
 
 
+class EventKind(models.TextChoices):
+    """What a message is about. PAYMENT: a movement of a payer's money; it has a row of `Payment`."""
+
+    PAYMENT = "payment"
+
+
 class EventState(models.TextChoices):
+    """RECEIVED: stored, still to be acted on. PROCESSED: acted on, in the transaction that says so."""
+
+    RECEIVED = "received"
+    PROCESSED = "processed"
+
+
+class InboxEvent(models.Model):
+    """One message of a provider, with the bytes as they came. What it says of money is in the row of its kind."""
+
+    provider = models.CharField(max_length=16)
+    kind = models.CharField(max_length=16, choices=EventKind.choices)
+    channel = models.CharField(max_length=16)
+    event_key = models.CharField(max_length=160)
+    digest = models.BinaryField(max_length=32)
+    raw = models.BinaryField()
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=EventState.choices)
+
+    class Meta:
+        db_table = "rb_core_inbox_event"
+        constraints = [models.UniqueConstraint(fields=["provider", "event_key"], name="inbox_event_once")]
+
+
+class PaymentState(models.TextChoices):
     """RECEIVED: still to be confirmed with the provider. APPLIED: moved an intent. UNMATCHED: no such intent yet.
     SURPLUS: money beyond what the intent expected, to be returned. DUPLICATE: the receipt was credited through another
     event. DECLINED: the provider says nobody paid. REFUNDING: unmatched or surplus money on its way back, no longer to
@@ -24,41 +56,50 @@ class EventState(models.TextChoices):
     REFUNDED = "refunded"
 
 
-class InboxEvent(WorkRow):
-    """One event of a provider, with the bytes as they came."""
+class Payment(WorkRow):
+    """What an event says of a payment, and where its money stands. Numbered as its event."""
 
+    event = models.OneToOneField(InboxEvent, primary_key=True, db_column="id", on_delete=models.PROTECT)
     provider = models.CharField(max_length=16)
-    channel = models.CharField(max_length=16)
-    event_key = models.CharField(max_length=160)
     receipt = models.CharField(max_length=64, null=True)
-    # True on the one event whose receipt is counted as money; a receipt can be credited once, whatever brought it.
+    # True on the one payment whose receipt is counted as money; a receipt is credited once, whatever brought it.
     credits = models.BooleanField(default=False)
-    digest = models.BinaryField(max_length=32)
-    raw = models.BinaryField()
     tx_ref = models.CharField(max_length=128, default="", blank=True)
     amount_minor = models.BigIntegerField(default=0)
-    currency = models.CharField(max_length=3, default="", blank=True)
+    currency = models.CharField(max_length=8, default="", blank=True)
     phone = models.CharField(max_length=32, default="", blank=True)
-    # The database has the default too: processes of the version before go on storing events during an upgrade.
-    payer_name = models.CharField(max_length=320, default="", db_default="", blank=True)
+    payer_name = models.CharField(max_length=320, default="", blank=True)
     occurred_at = models.DateTimeField(null=True)
-    received_at = models.DateTimeField()
-    state = models.CharField(max_length=12, choices=EventState.choices)
+    state = models.CharField(max_length=12, choices=PaymentState.choices)
     intent_id = models.CharField(max_length=66, null=True)
 
     class Meta:
-        db_table = "rb_core_inbox_event"
+        db_table = "rb_core_payment"
         constraints = [
-            models.UniqueConstraint(fields=["provider", "event_key"], name="inbox_event_once"),
             models.UniqueConstraint(
-                fields=["provider", "receipt"], condition=Q(credits=True), name="inbox_receipt_once"
+                fields=["provider", "receipt"], condition=Q(credits=True), name="payment_receipt_once"
             ),
         ]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="inbox_due"),
-            models.Index(fields=["tx_ref"], condition=Q(state="unmatched"), name="inbox_unmatched"),
-            models.Index(fields=["intent_id"], condition=Q(intent_id__isnull=False), name="inbox_intent"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="payment_due"),
+            models.Index(fields=["tx_ref"], condition=Q(state="unmatched"), name="payment_unmatched"),
+            models.Index(fields=["intent_id"], condition=Q(intent_id__isnull=False), name="payment_intent"),
         ]
+
+    @property
+    def event_key(self) -> str:
+        """Return the provider's name of the event."""
+        return self.event.event_key
+
+    @property
+    def channel(self) -> str:
+        """Return the way by which the provider told of it."""
+        return self.event.channel
+
+    @property
+    def received_at(self) -> datetime:
+        """Return when the event was stored."""
+        return self.event.received_at
 
 
 class InboxConflict(models.Model):
@@ -77,11 +118,13 @@ class InboxConflict(models.Model):
 
 
 class RequestKind(models.TextChoices):
-    """What we ask M-PESA for."""
+    """CHARGE: take money from a payer. QUERY: what became of a payment. REFUND: send money of a payment back.
+    TRANSFER: send money of ours to somebody."""
 
-    STK_PUSH = "stk_push"
-    STATUS_QUERY = "status_query"
-    REVERSAL = "reversal"
+    CHARGE = "charge"
+    QUERY = "query"
+    REFUND = "refund"
+    TRANSFER = "transfer"
 
 
 class RequestState(models.TextChoices):
@@ -107,10 +150,10 @@ class ProviderRequest(WorkRow):
     # What the payer sees of a push, and what the paybill's own report of the payment (C2B) then carries.
     account_reference = models.CharField(max_length=12, default="", blank=True)
     intent_id = models.CharField(max_length=66, null=True)
-    # Reversal, status query: what it is about. Push: the one event through which its payment was counted.
-    event = models.ForeignKey(InboxEvent, null=True, on_delete=models.PROTECT)
+    # Refund, query: what it is about. Charge: the one payment through which it was counted.
+    payment = models.ForeignKey(Payment, null=True, on_delete=models.PROTECT)
     amount_minor = models.BigIntegerField(default=0)
-    currency = models.CharField(max_length=3, default="", blank=True)
+    currency = models.CharField(max_length=8, default="", blank=True)
     details = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
     state = models.CharField(max_length=12, choices=RequestState.choices, default=RequestState.CREATED)
@@ -124,8 +167,8 @@ class ProviderRequest(WorkRow):
         db_table = "rb_core_provider_request"
         constraints = [
             models.UniqueConstraint(
-                fields=["event"],
-                condition=Q(kind="reversal") & ~Q(state="failed"),
+                fields=["payment"],
+                condition=Q(kind="refund") & ~Q(state="failed"),
                 name="request_reversal_once",
             ),
         ]
@@ -137,7 +180,7 @@ class ProviderRequest(WorkRow):
             models.Index(
                 fields=["id"],
                 condition=Q(noted_at__isnull=True, settled_at__isnull=False)
-                & (Q(kind="stk_push") | Q(kind="reversal", intent_id__isnull=True)),
+                & (Q(kind="charge") | Q(kind="refund", intent_id__isnull=True)),
                 name="request_to_note",
             ),
         ]

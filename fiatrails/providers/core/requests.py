@@ -1,23 +1,30 @@
-"""Requests to providers are rows first: committed, then sent by a worker, settled by the provider's answer."""
+"""Requests to providers are rows first: committed, then sent by a worker, settled by the provider's answer.
+
+Every write of a claimed row says `WHERE fence = mine`.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
+from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict, Unprocessable
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
+
+OPEN_STATES = (RequestState.CREATED, RequestState.UNKNOWN, RequestState.ACCEPTED)
 
 
 def new_reference() -> str:
-    """Unguessable; part of the URL that the provider posts the result to."""
+    """Return an unguessable reference; it is part of the URL that the provider posts the result to."""
     return secrets.token_hex(16)
 
 
-def open_reversal(*, event: InboxEvent, reason: str, now: datetime) -> ProviderRequest:
-    """Asks for the payment of `event` (locked by the caller) to be sent back; one reversal may be live per receipt.
+def open_refund(*, event: Payment, reason: str, now: datetime) -> ProviderRequest:
+    """Ask for the payment of `event` (locked by the caller) to be sent back; one refund may be live per receipt.
 
-    A reversal that the provider refused for certain may be asked for again; Unprocessable without a receipt.
+    A refund that the provider refused for certain may be asked for again; Unprocessable without a receipt.
     """
     if not event.receipt:
         raise Unprocessable(
@@ -25,21 +32,48 @@ def open_reversal(*, event: InboxEvent, reason: str, now: datetime) -> ProviderR
             "this payment came without a receipt and cannot be reversed through the provider; "
             "pay it back and give the external reference",
         )
-    earlier = ProviderRequest.objects.filter(event=event, kind=RequestKind.REVERSAL)
-    if earlier.filter(state=RequestState.SUCCEEDED).exists():
-        return earlier.get(state=RequestState.SUCCEEDED)
+    earlier = ProviderRequest.objects.filter(payment=event, kind=RequestKind.REFUND)
+    done = earlier.filter(state=RequestState.SUCCEEDED).first()
+    if done is not None:
+        return done
     if earlier.exclude(state=RequestState.FAILED).exists():
         raise Conflict("reversal_live", "a reversal of this payment is already under way")
     return ProviderRequest.objects.create(
         provider=event.provider,
-        kind=RequestKind.REVERSAL,
+        kind=RequestKind.REFUND,
         reference=new_reference(),
         dedupe_key=f"reversal:{event.provider}:{event.receipt}:{earlier.count() + 1}",
         intent_id=event.intent_id,
-        event=event,
+        payment=event,
         amount_minor=event.amount_minor,
         currency=event.currency,
         details={"receipt": event.receipt, "reason": reason[:100]},
         created_at=now,
         due_at=now,
     )
+
+
+def update(row: ProviderRequest, **values: object) -> bool:
+    """Write columns if the row is still ours; False when a result or another worker was faster."""
+    written = ProviderRequest.objects.filter(pk=row.pk, fence=row.fence).update(**values)
+    for name, value in values.items():
+        setattr(row, name, value)
+    return bool(written)
+
+
+def finish(row: ProviderRequest, state: RequestState, result: Mapping[str, object], *, now: datetime) -> bool:
+    """Settle the request, and wake the event that waits for it; False when it is no longer ours."""
+    done = update(
+        row, state=state, result=dict(result), due_at=None, lease_until=None, settled_at=now, noted_at=None,
+        last_error="",
+    )  # fmt: skip
+    if done:
+        wake_event(row, now=now)
+        notify()
+    return done
+
+
+def wake_event(row: ProviderRequest, *, now: datetime) -> None:
+    """Make the event whose receipt was asked about due. Only its due time: its own worker's fence stays valid."""
+    if row.kind == RequestKind.QUERY and row.payment_id is not None:
+        Payment.objects.filter(pk=row.payment_id, state=PaymentState.RECEIVED).update(due_at=now)

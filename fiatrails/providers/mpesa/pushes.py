@@ -12,16 +12,17 @@ from django.db.models import F
 
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.clock import Clock
+from fiatrails.kernel.errors import OutsideUnknown
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core import inbox
 from fiatrails.providers.core.events import PaymentEvent
-from fiatrails.providers.core.inbox import Draft
-from fiatrails.providers.core.models import EventState, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.inbox import Arrival
+from fiatrails.providers.core.models import PaymentState, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.requests import finish, update
 from fiatrails.providers.mpesa import callbacks
 from fiatrails.providers.mpesa.answers import Answer, Refused, Unknown
 from fiatrails.providers.mpesa.codes import PushStatus
 from fiatrails.providers.mpesa.daraja import Daraja
-from fiatrails.providers.mpesa.rows import finish, update, wait
 
 # The prompt on the phone lives for a minute or two.
 PUSH_LIFETIME = timedelta(minutes=3)
@@ -39,8 +40,8 @@ def ask(row: ProviderRequest, *, clock: Clock, client: Daraja) -> None:
     answer = client.stk_query(checkout_id=row.provider_id)
     now = clock.now()
     if isinstance(answer, Refused | Unknown):
-        wait(row, answer.message if isinstance(answer, Refused) else answer.why, now=now)
-    elif answer.status is PushStatus.PAID:
+        raise OutsideUnknown("push_query_unknown", answer.message if isinstance(answer, Refused) else answer.why)
+    if answer.status is PushStatus.PAID:
         _paid(row, answer, now)
     elif answer.status is PushStatus.UNPAID:
         finish(row, RequestState.FAILED, outcome(answer), now=now)
@@ -57,7 +58,7 @@ def outcome(answer: Answer) -> dict[str, object]:
 
 def _without_id(row: ProviderRequest, now: datetime) -> None:
     """The reply was lost, and with it the only id to ask by."""
-    if row.event_id is not None:
+    if row.payment_id is not None:
         finish(row, RequestState.SUCCEEDED, {"code": "0", "description": "the paybill reported it"}, now=now)
         return
     runs_out = (row.sent_at or row.created_at) + PUSH_LIFETIME
@@ -71,7 +72,7 @@ def _without_id(row: ProviderRequest, now: datetime) -> None:
 def _paid(row: ProviderRequest, answer: Answer, now: datetime) -> None:
     with transaction.atomic():
         # A payment that was counted through the paybill's report is not news.
-        if finish(row, RequestState.SUCCEEDED, outcome(answer), now=now) and row.event_id is None:
+        if finish(row, RequestState.SUCCEEDED, outcome(answer), now=now) and row.payment_id is None:
             record_found_payment(row, now=now)
 
 
@@ -90,7 +91,7 @@ def record_found_payment(push: ProviderRequest, *, now: datetime) -> None:
         raw=b"{}",
         trusted=False,
     )
-    inbox.record([Draft(event, EventState.RECEIVED, None, credits=False, due_at=now)], now=now)
+    inbox.record([Arrival(event, PaymentState.RECEIVED, None, credits=False, due_at=now)], now=now)
 
 
 def reported(*, checkout_id: str, reference: str, unpaid: bool, now: datetime) -> None:
@@ -101,7 +102,7 @@ def reported(*, checkout_id: str, reference: str, unpaid: bool, now: datetime) -
     was lost its id back.
     """
     sent = (RequestState.UNKNOWN, RequestState.ACCEPTED)
-    pushes = ProviderRequest.objects.filter(kind=RequestKind.STK_PUSH)
+    pushes = ProviderRequest.objects.filter(kind=RequestKind.CHARGE)
     if reference and not pushes.filter(provider_id=checkout_id).exists():
         nameless = pushes.filter(reference=reference, provider_id="").exclude(state=RequestState.CREATED)
         nameless.update(provider_id=checkout_id)

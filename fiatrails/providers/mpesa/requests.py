@@ -6,67 +6,69 @@ lease) asks the provider what became of it and never sends it again blindly. Onl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
 from django.db.models import F
 
-from fiatrails.engine.claim import claim
+from fiatrails.engine import queue
+from fiatrails.engine.dead_letters import Work
+from fiatrails.engine.queue import Queue
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.backoff import delay
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
-from fiatrails.kernel.errors import BadInput, FiatRailsError, Misconfigured
+from fiatrails.kernel.errors import BadInput, Misconfigured, OutsideUnknown
 from fiatrails.kernel.money import Money
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core import alarms
+from fiatrails.providers.core.models import Payment, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.requests import OPEN_STATES, finish, update
 from fiatrails.providers.mpesa import codes, pushes, reversals
 from fiatrails.providers.mpesa.answers import Accepted, Refused, Unknown
 from fiatrails.providers.mpesa.callbacks import QueueTimeout, Result
 from fiatrails.providers.mpesa.daraja import Daraja
-from fiatrails.providers.mpesa.rows import OPEN_STATES, finish, update, wait
+from fiatrails.providers.mpesa.gateway import PROVIDER
 from fiatrails.providers.mpesa.statuses import RESULT_TIMEOUT, STATUS_SENDS
+from fiatrails.providers.mpesa.tools import Tools
 
 log = structlog.get_logger(__name__)
 # How long an acknowledged request may take before we ask: a push is answered by a person at a phone.
 _PATIENCE = {
-    RequestKind.STK_PUSH: timedelta(seconds=15),
-    RequestKind.STATUS_QUERY: RESULT_TIMEOUT,
-    RequestKind.REVERSAL: RESULT_TIMEOUT,
+    RequestKind.CHARGE: timedelta(seconds=15),
+    RequestKind.QUERY: RESULT_TIMEOUT,
+    RequestKind.REFUND: RESULT_TIMEOUT,
+}
+# What M-PESA calls them, in dead letters.
+_WORDS = {
+    RequestKind.CHARGE: "stk_push",
+    RequestKind.QUERY: "status_query",
+    RequestKind.REFUND: "reversal",
 }
 _AFTER_TIMEOUT = timedelta(seconds=2)
 
 
-def drive_due(*, clock: Clock, client: Daraja, limit: int = 20) -> int:
-    """One pass over the due requests; returns how many were claimed. Safe in any number of processes and threads."""
-    lease = timedelta(seconds=profile().timeouts.lease_s)
-    rows = claim(
-        ProviderRequest, now=clock.now(), lease=lease, limit=limit,
-        where="AND provider = 'mpesa' AND state IN ('created', 'unknown', 'accepted')",
-    )  # fmt: skip
+def drive_due(*, tools: Tools, limit: int = 20) -> int:
+    """Make one pass over the due requests; returns how many were claimed. Safe in any number of processes."""
+    return queue.run(REQUESTS, tools, clock=tools.clock, limit=limit)
+
+
+def _drive(rows: Sequence[ProviderRequest], tools: Tools) -> None:
     for row in rows:
-        try:
-            _drive(row, clock, client)
-        except FiatRailsError as error:
-            # One odd row must not stop the others; it is tried again and then shown to a person.
-            wait(row, error.message, now=clock.now())
-    return len(rows)
-
-
-def _drive(row: ProviderRequest, clock: Clock, client: Daraja) -> None:
-    if row.state == RequestState.CREATED or row.kind == RequestKind.STATUS_QUERY:
-        _send(row, clock, client)
-    elif row.kind == RequestKind.STK_PUSH:
-        pushes.ask(row, clock=clock, client=client)
-    else:
-        reversals.ask(row, now=clock.now())
+        if row.state == RequestState.CREATED or row.kind == RequestKind.QUERY:
+            _send(row, tools.clock, tools.client)
+        elif row.kind == RequestKind.CHARGE:
+            pushes.ask(row, clock=tools.clock, client=tools.client)
+        else:
+            reversals.ask(row, now=tools.clock.now())
 
 
 def _send(row: ProviderRequest, clock: Clock, client: Daraja) -> None:
     """A status query changes nothing at the provider, so it alone may be sent again without asking."""
     now = clock.now()
     sends = int(row.details.get("sends", 0)) + 1
-    if row.kind == RequestKind.STATUS_QUERY and sends > STATUS_SENDS:
+    if row.kind == RequestKind.QUERY and sends > STATUS_SENDS:
         finish(row, RequestState.FAILED, {"code": "no_answer"}, now=now)
         return
     # Before the bytes leave, and with a lease of its own: the batch may have used up the first one.
@@ -83,10 +85,10 @@ def _send(row: ProviderRequest, clock: Clock, client: Daraja) -> None:
 
 
 def _call(row: ProviderRequest, client: Daraja) -> Accepted | Refused | Unknown:
-    if row.kind == RequestKind.STATUS_QUERY:
+    if row.kind == RequestKind.QUERY:
         return client.transaction_status(receipt=row.details["receipt"], reference=row.reference)
     money = Money(row.currency, row.amount_minor)
-    if row.kind == RequestKind.REVERSAL:
+    if row.kind == RequestKind.REFUND:
         return client.reversal(receipt=row.details["receipt"], amount=money, reference=row.reference)
     return client.stk_push(
         amount=money, phone=row.details["phone"], account_reference=row.account_reference,
@@ -106,8 +108,9 @@ def _record(row: ProviderRequest, answer: Accepted | Refused | Unknown, now: dat
     elif answer.later:
         # Certainly not taken: back to the start, nothing to ask about.
         row.details["sends"] = int(row.details["sends"]) - 1
-        wait(row, answer.message, now=now, state=RequestState.CREATED)
-    elif row.kind == RequestKind.REVERSAL:
+        update(row, state=RequestState.CREATED, details=row.details)
+        raise OutsideUnknown("not_taken", answer.message)
+    elif row.kind == RequestKind.REFUND:
         reversals.refused(row, answer.code, answer.message, now=now)
     else:
         finish(row, RequestState.FAILED, {"code": answer.code, "description": answer.message}, now=now)
@@ -115,7 +118,7 @@ def _record(row: ProviderRequest, answer: Accepted | Refused | Unknown, now: dat
 
 def _ask_at(row: ProviderRequest, now: datetime) -> datetime:
     """A push whose reply was lost has no id to ask by: its callback brings one, or it runs out."""
-    if row.kind == RequestKind.STK_PUSH:
+    if row.kind == RequestKind.CHARGE:
         return now + pushes.PUSH_LIFETIME
     return now + max(delay(row.attempts + 1, profile().retry), timedelta(seconds=1))
 
@@ -127,7 +130,7 @@ def settle_result(*, reference: str, parsed: Result | QueueTimeout, now: datetim
     """
     with transaction.atomic():
         row = ProviderRequest.objects.filter(reference=reference, provider="mpesa").first()
-        if row is None or row.kind == RequestKind.STK_PUSH:
+        if row is None or row.kind == RequestKind.CHARGE:
             return False
         row = _take_over(row)
         if row.state in OPEN_STATES:
@@ -139,8 +142,8 @@ def settle_result(*, reference: str, parsed: Result | QueueTimeout, now: datetim
 
 def _take_over(row: ProviderRequest) -> ProviderRequest:
     """Locks the row (inbox rows come before requests everywhere) and voids whatever a worker still wants to write."""
-    if row.event_id is not None:
-        InboxEvent.objects.select_for_update().filter(pk=row.event_id).first()
+    if row.payment_id is not None:
+        Payment.objects.select_for_update().filter(pk=row.payment_id).first()
     locked = ProviderRequest.objects.select_for_update().get(pk=row.pk)
     ProviderRequest.objects.filter(pk=row.pk).update(fence=F("fence") + 1)
     locked.fence += 1
@@ -152,7 +155,7 @@ def _settle_open(row: ProviderRequest, parsed: Result | QueueTimeout, now: datet
         # Not a failure: it may still be carried out, so it is asked about.
         if row.state != RequestState.CREATED:
             _ask_soon(row, "queue timeout", now)
-    elif row.kind == RequestKind.STATUS_QUERY:
+    elif row.kind == RequestKind.QUERY:
         finish(row, RequestState.SUCCEEDED, _stored(parsed), now=now)
         reversals.wake(row, now=now)
     elif parsed.code == "0":
@@ -168,12 +171,12 @@ def _ask_soon(row: ProviderRequest, why: str, now: datetime) -> None:
 
 
 def _settle_late(row: ProviderRequest, parsed: Result, now: datetime) -> None:
-    if row.kind == RequestKind.STATUS_QUERY:
+    if row.kind == RequestKind.QUERY:
         finish(row, RequestState.SUCCEEDED, _stored(parsed), now=now)
     elif parsed.code == "0":
-        newer = ProviderRequest.objects.filter(event_id=row.event_id, kind=row.kind).exclude(state=RequestState.FAILED)
+        others = ProviderRequest.objects.filter(payment_id=row.payment_id, kind=row.kind)
         # A newer reversal of the receipt will be refused as a repetition, look at the receipt, and find it reversed.
-        if not newer.exists():
+        if not others.exclude(state=RequestState.FAILED).exists():
             finish(row, RequestState.SUCCEEDED, _stored(parsed), now=now)
 
 
@@ -189,3 +192,20 @@ def retry_request(*, request_id: int, now: datetime) -> None:
     rows = ProviderRequest.objects.filter(pk=request_id, state__in=OPEN_STATES)
     if rows.update(due_at=now, attempts=0, lease_until=None):
         notify()
+
+
+REQUESTS: Queue[ProviderRequest, Tools] = Queue(
+    name="mpesa.requests",
+    model=ProviderRequest,
+    condition="AND provider = 'mpesa' AND state IN ('created', 'unknown', 'accepted')",
+    step=_drive,
+    work=lambda row: Work(
+        f"{PROVIDER}:{_WORDS[RequestKind(row.kind)]}",
+        row.intent_id or alarms.subject_of(row.payment_id),
+        {"requestId": row.pk, "state": str(row.state)},
+    ),
+    metric="provider_call",
+    limit=20,
+    one_by_one=True,
+    shortest_pause=timedelta(milliseconds=200),
+)

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestState
+from fiatrails.kernel.errors import OutsideUnknown
+from fiatrails.providers.core.models import Payment, ProviderRequest, RequestState
+from fiatrails.providers.core.requests import OPEN_STATES, finish, update
 from fiatrails.providers.mpesa import codes, statuses
 from fiatrails.providers.mpesa.codes import Standing
-from fiatrails.providers.mpesa.rows import OPEN_STATES, finish, update, wait
 
 # A receipt that still stands is only evidence once the request has had time to be carried out.
 _SETTLE = timedelta(seconds=60)
@@ -42,7 +43,8 @@ def _judge(row: ProviderRequest, probe: ProviderRequest, now: datetime) -> None:
     if seen.standing is Standing.REVERSED:
         finish(row, RequestState.SUCCEEDED, {"code": "0", "description": seen.why, "asked": True}, now=now)
     elif seen.standing is not Standing.COMPLETED:
-        wait(row, seen.why, now=now)
+        update(row, details=row.details)
+        raise OutsideUnknown("payment_unclear", seen.why)
     elif refused:
         finish(row, RequestState.FAILED, refused, now=now)
     elif now >= _may_resend_at(row, probe):
@@ -64,7 +66,7 @@ def _probe(row: ProviderRequest) -> ProviderRequest | None:
 
 
 def _probe_key(row: ProviderRequest) -> str:
-    return f"{_purpose(row)}:{row.event_id}:{int(row.details.get('probe', 0))}"
+    return f"{_purpose(row)}:{row.payment_id}:{int(row.details.get('probe', 0))}"
 
 
 def _purpose(row: ProviderRequest) -> str:
@@ -74,7 +76,7 @@ def _purpose(row: ProviderRequest) -> str:
 def _open_probe(row: ProviderRequest, now: datetime) -> None:
     with transaction.atomic():
         # Inbox rows are locked before requests everywhere, and the new row will refer to this one.
-        event = InboxEvent.objects.select_for_update().get(pk=int(row.event_id or 0))
+        event = Payment.objects.select_for_update().get(pk=int(row.payment_id or 0))
         number = int(row.details.get("probe", 0))
         if update(row, due_at=now + _PROBE_WAIT, lease_until=None):
             statuses.open_status_query(event=event, purpose=_purpose(row), number=number, now=now)

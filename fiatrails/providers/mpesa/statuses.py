@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fiatrails.kernel.conf import config
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.models import Payment, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import new_reference
 from fiatrails.providers.mpesa import codes
 from fiatrails.providers.mpesa.codes import Standing, Transaction
@@ -15,16 +15,14 @@ RESULT_TIMEOUT = timedelta(seconds=30)
 STATUS_SENDS = 3
 
 
-def open_status_query(
-    *, event: InboxEvent, purpose: str, number: int, now: datetime, attempt: int = 0
-) -> ProviderRequest:
+def open_status_query(*, event: Payment, purpose: str, number: int, now: datetime, attempt: int = 0) -> ProviderRequest:
     """Asks about the receipt of `event`. `purpose` and `number` name the question: the same one is asked once.
     `attempt`: which attempt of the asker it serves."""
     query, _ = ProviderRequest.objects.get_or_create(
         dedupe_key=f"{purpose}:{event.pk}:{number}",
         defaults={
-            "provider": event.provider, "kind": RequestKind.STATUS_QUERY, "reference": new_reference(),
-            "event": event, "details": {"receipt": event.receipt, "purpose": purpose, "attempt": attempt},
+            "provider": event.provider, "kind": RequestKind.QUERY, "reference": new_reference(),
+            "payment": event, "details": {"receipt": event.receipt, "purpose": purpose, "attempt": attempt},
             "amount_minor": event.amount_minor, "currency": event.currency, "created_at": now, "due_at": now,
         },
     )  # fmt: skip

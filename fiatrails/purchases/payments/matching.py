@@ -13,7 +13,7 @@ from django.db import connection
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
-from fiatrails.providers.core.models import EventState, InboxEvent
+from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments import payer_names
 from fiatrails.purchases.states import Hold, State, after_payment, takes_payment
@@ -31,6 +31,18 @@ def lock_tx_refs(tx_refs: Iterable[str]) -> None:
             " FROM unnest(%s::text[]) AS r ORDER BY k) AS keys",
             [sorted(set(tx_refs))],
         )
+
+
+def lock_intent(tx_ref: str) -> Intent | None:
+    """Lock the intent of a txRef; when there is none, lock the txRef by name and look once more."""
+    if not tx_ref:
+        return None
+    intents = Intent.objects.select_for_update().filter(tx_ref=tx_ref)
+    found = intents.first()
+    if found is None:
+        lock_tx_refs([tx_ref])
+        found = intents.first()
+    return found
 
 
 def takes(intent: Intent, paid: Money) -> bool:
@@ -65,12 +77,12 @@ def _hold_reason(intent: Intent, why: Hold) -> str:
 
 def apply_waiting(intent: Intent, *, now: datetime) -> None:
     """Gives a new intent the payments that were waiting for it; what it cannot take becomes surplus."""
-    waiting = InboxEvent.objects.select_for_update().filter(state=EventState.UNMATCHED, tx_ref=intent.tx_ref)
+    waiting = Payment.objects.select_for_update().filter(state=PaymentState.UNMATCHED, tx_ref=intent.tx_ref)
     for event in waiting.order_by("pk"):
         settle_waiting(event, intent, now=now)
 
 
-def settle_waiting(event: InboxEvent, intent: Intent, *, now: datetime) -> None:
+def settle_waiting(event: Payment, intent: Intent, *, now: datetime) -> None:
     """One locked waiting event and its (locked or brand-new) intent: credited, or surplus."""
     money = Money(event.currency, event.amount_minor)
     event.intent_id, event.due_at, event.lease_until = intent.intent_id, None, None
@@ -78,15 +90,15 @@ def settle_waiting(event: InboxEvent, intent: Intent, *, now: datetime) -> None:
         step = credit(intent, money, now=now)
         persist([intent], [step], now=now)
         intent.fence += 1
-        event.state = EventState.APPLIED
+        event.state = PaymentState.APPLIED
         payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
         post([matched_entry(event, intent)], now=now)
     else:
-        event.state = EventState.SURPLUS
+        event.state = PaymentState.SURPLUS
     event.save(update_fields=["state", "intent_id", "due_at", "lease_until"])
 
 
-def matched_entry(event: InboxEvent, intent: Intent) -> EntryDraft:
+def matched_entry(event: Payment, intent: Intent) -> EntryDraft:
     """Suspense -> pending, once the waiting money has found its intent."""
     return entries.payment_matched(
         provider=event.provider,

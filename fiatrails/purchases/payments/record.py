@@ -17,8 +17,8 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core import inbox
 from fiatrails.providers.core.events import PaymentEvent
-from fiatrails.providers.core.inbox import Draft, Receipted, Recorded
-from fiatrails.providers.core.models import EventState, InboxEvent
+from fiatrails.providers.core.inbox import Arrival, Recorded, Stored
+from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments import matching, payer_names
 from fiatrails.purchases.store import Step, persist
@@ -33,7 +33,7 @@ _SELECT = f"""
 """  # noqa: S608 - the names of our own columns
 
 
-def record_payments(events: Sequence[PaymentEvent], *, now: datetime) -> list[Receipted]:
+def record_payments(events: Sequence[PaymentEvent], *, now: datetime) -> list[Stored]:
     """Stores the events and acts on the new ones; one answer per event, in order. Durable when it returns.
 
     The number of statements does not depend on the number of events, but for payers who are named. Events of an
@@ -69,38 +69,38 @@ def _select(tx_refs: set[str]) -> dict[str, Intent]:
     return {row.tx_ref: row for row in rows}
 
 
-def _draft(event: PaymentEvent, intents: dict[str, Intent], now: datetime) -> Draft:
+def _draft(event: PaymentEvent, intents: dict[str, Intent], now: datetime) -> Arrival:
     """The state the event is stored in, were it new. (Money that an intent cannot take is decided on in `_act`.)"""
     intent = intents.get(event.tx_ref)
     intent_id = intent.intent_id if intent else None
     if event.paid is None:
-        return Draft(event, EventState.DECLINED, intent_id, credits=False, due_at=None)
+        return Arrival(event, PaymentState.DECLINED, intent_id, credits=False, due_at=None)
     if not event.trusted:
         # An unconfirmed claim must not occupy the receipt: the true event of that payment would count as its duplicate.
-        return Draft(event, EventState.RECEIVED, intent_id, credits=False, due_at=now)
+        return Arrival(event, PaymentState.RECEIVED, intent_id, credits=False, due_at=now)
     credits = event.receipt is not None
     if intent is None:
-        return Draft(
+        return Arrival(
             event,
-            EventState.UNMATCHED,
+            PaymentState.UNMATCHED,
             None,
             credits,
             now + timedelta(seconds=profile().timeouts.unmatched_alarm_s),
         )
     if matching.takes(intent, event.paid):
-        return Draft(event, EventState.APPLIED, intent_id, credits, due_at=None)
-    return Draft(event, EventState.SURPLUS, intent_id, credits, due_at=None)
+        return Arrival(event, PaymentState.APPLIED, intent_id, credits, due_at=None)
+    return Arrival(event, PaymentState.SURPLUS, intent_id, credits, due_at=None)
 
 
 def _act(
-    drafts: Sequence[Draft], answers: Sequence[Receipted], intents: dict[str, Intent], now: datetime
-) -> list[Draft]:
+    drafts: Sequence[Arrival], answers: Sequence[Stored], intents: dict[str, Intent], now: datetime
+) -> list[Arrival]:
     """Credits what is new; returns the drafts as they ended up. A draft that counted on its intent becomes surplus
     when a neighbour in this very batch paid the intent first."""
     touched: dict[int, Intent] = {}
     steps: list[Step] = []
     postings: list[EntryDraft] = []
-    ended: list[Draft] = list(drafts)
+    ended: list[Arrival] = list(drafts)
     overtaken: list[int] = []
     for position, (draft, answer) in enumerate(zip(drafts, answers, strict=True)):
         event, money = draft.event, draft.event.paid
@@ -116,11 +116,11 @@ def _act(
             postings.append(_to_intent(event, money, intent.intent_id))
         else:
             postings.append(_to_suspense(event, money))
-            if draft.state is EventState.APPLIED and answer.row_id is not None:
+            if draft.state is PaymentState.APPLIED and answer.row_id is not None:
                 overtaken.append(answer.row_id)
-                ended[position] = replace(draft, state=EventState.SURPLUS)
+                ended[position] = replace(draft, state=PaymentState.SURPLUS)
     if overtaken:
-        InboxEvent.objects.filter(pk__in=overtaken).update(state=EventState.SURPLUS)
+        Payment.objects.filter(pk__in=overtaken).update(state=PaymentState.SURPLUS)
     persist(list(touched.values()), steps, now=now)
     post(postings, now=now)
     return ended
@@ -136,7 +136,7 @@ def _to_suspense(event: PaymentEvent, money: Money) -> EntryDraft:
     return entries.unmatched_payment(provider=event.provider, receipt=key, money=money)
 
 
-def _alarm(drafts: Sequence[Draft], answers: Sequence[Receipted], now: datetime) -> None:
+def _alarm(drafts: Sequence[Arrival], answers: Sequence[Stored], now: datetime) -> None:
     """Conflicts and surplus money need a person; both are dead letters until somebody closes them."""
     for draft, answer in zip(drafts, answers, strict=True):
         if answer.status is Recorded.CONFLICT:
@@ -147,11 +147,11 @@ def _alarm(drafts: Sequence[Draft], answers: Sequence[Receipted], now: datetime)
                 "the event came again with other content; the first one stands",
                 now,
             )
-        elif answer.status is Recorded.NEW and draft.state is EventState.SURPLUS:
+        elif answer.status is Recorded.NEW and draft.state is PaymentState.SURPLUS:
             _bury("surplusPayment", draft, answer, "money beyond what the intent expects; return it", now)
 
 
-def _bury(operation: str, draft: Draft, answer: Receipted, error: str, now: datetime) -> None:
+def _bury(operation: str, draft: Arrival, answer: Stored, error: str, now: datetime) -> None:
     payload = {
         "eventKey": draft.event.event_key,
         "provider": draft.event.provider,

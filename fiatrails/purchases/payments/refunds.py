@@ -19,8 +19,8 @@ from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
-from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
-from fiatrails.providers.core.requests import open_reversal
+from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.requests import open_refund
 from fiatrails.purchases.intents import get_intent, release_daily_limit
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments.matching import money_key
@@ -56,7 +56,7 @@ def begin(intent: Intent, *, actor: str, reason: str, now: datetime) -> Step:
     _require_refundable(intent)
     _require_not_listed(intent)
     for event in _payments(intent):
-        open_reversal(event=event, reason=reason, now=now)
+        open_refund(event=event, reason=reason, now=now)
     move(intent, State.REFUNDING, now=now, due_at=now, reason=reason)
     return Step(intent.intent_id, intent.state, actor, reason)
 
@@ -82,10 +82,10 @@ def _require_refundable(intent: Intent) -> None:
         raise Conflict("mint_in_flight", "a transaction that may mint this intent is not settled yet; try again later")
 
 
-def _payments(intent: Intent) -> list[InboxEvent]:
+def _payments(intent: Intent) -> list[Payment]:
     return list(
-        InboxEvent.objects.select_for_update()
-        .filter(intent_id=intent.intent_id, state=EventState.APPLIED)
+        Payment.objects.select_for_update()
+        .filter(intent_id=intent.intent_id, state=PaymentState.APPLIED)
         .order_by("pk")
     )
 
@@ -124,8 +124,10 @@ def went_back(intent: Intent) -> bool:
 
 
 def _requests(intent: Intent) -> models.QuerySet[ProviderRequest]:
-    latest = ProviderRequest.objects.filter(intent_id=intent.intent_id, kind=RequestKind.REVERSAL)
-    return ProviderRequest.objects.filter(pk__in=latest.order_by("event_id", "-id").distinct("event_id").values("pk"))
+    latest = ProviderRequest.objects.filter(intent_id=intent.intent_id, kind=RequestKind.REFUND)
+    return ProviderRequest.objects.filter(
+        pk__in=latest.order_by("payment_id", "-id").distinct("payment_id").values("pk")
+    )
 
 
 def _settle(intent: Intent, now: datetime, detail: str) -> Step:
@@ -144,7 +146,7 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
         + _undo_adjustment(intent, events),
         now=now,
     )
-    InboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(state=EventState.REFUNDED)
+    Payment.objects.filter(pk__in=[event.pk for event in events]).update(state=PaymentState.REFUNDED)
     move(intent, State.REFUNDED, now=now, due_at=None, reason=detail)
     release_daily_limit([intent])
     velocity.release([intent.intent_id], now=now)
@@ -152,7 +154,7 @@ def _settle(intent: Intent, now: datetime, detail: str) -> Step:
     return Step(intent.intent_id, intent.state, "provider", detail)
 
 
-def _undo_adjustment(intent: Intent, events: Sequence[InboxEvent]) -> list[EntryDraft]:
+def _undo_adjustment(intent: Intent, events: Sequence[Payment]) -> list[EntryDraft]:
     """What was paid goes back, so what an operator had settled when accepting another amount is settled no more."""
     paid = sum(event.amount_minor for event in events)
     difference = paid - intent.fiat_paid

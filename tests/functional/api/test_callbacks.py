@@ -49,7 +49,7 @@ def test_fifty_identical_callbacks_at_once_are_processed_once(live: Live, http: 
         answers = list(pool.map(send, range(50)))
     assert sorted(answers) == [(200, "already_processed")] * 49 + [(200, "processed")]
     assert live.rows("SELECT fiat_paid FROM purchases_intent WHERE intent_id = %s", intent_id) == [(150_000,)]
-    assert live.rows("SELECT count(*) FROM rb_core_inbox_event WHERE tx_ref = %s", body["txRef"]) == [(1,)]
+    assert live.rows("SELECT count(*) FROM rb_core_payment WHERE tx_ref = %s", body["txRef"]) == [(1,)]
 
 
 def test_the_same_event_with_other_content_is_quarantined(live: Live, http: httpx.Client) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fiatrails.controls.models import AuditRecord
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest
+from fiatrails.providers.core.models import Payment, ProviderRequest
 from fiatrails.purchases.models import Intent
 from tests.functional.cli.conftest import USER, Make, Run, pay
 
@@ -110,7 +110,7 @@ def test_a_refund_goes_through_the_provider(run: Run, make_intent: Make) -> None
     pay("A-1", 9, receipt="SGR7XK21QP")
     outcome = run("intent", "refund", "A-1", "--reason", "too little", "--yes", "--json")
     assert outcome.document["state"] == "refunding"
-    assert ProviderRequest.objects.get().kind == "reversal"
+    assert ProviderRequest.objects.get().kind == "refund"
 
 
 def test_a_refund_by_other_means_is_recorded_at_once(run: Run, make_intent: Make) -> None:
@@ -144,7 +144,7 @@ def test_waiting_payments_are_listed_and_given_back(run: Run, make_intent: Make)
     assert [p["receipt"] for p in applied] == ["SGR7XK21QP"]
     outcome = run("payments", "refund", "sgr7xk21qq", "--reason", "paid twice", "--yes", "--json")
     assert (outcome.code, outcome.document["state"]) == (0, "refunding")
-    number = str(InboxEvent.objects.get(receipt="SGR7XK21QR").pk)
+    number = str(Payment.objects.get(receipt="SGR7XK21QR").pk)
     given = run("payments", "refund", number, "--reason", "x", "--external-reference", "BANK-2", "--yes", "--json")
     assert given.document["state"] == "refunded"
 

@@ -93,7 +93,7 @@ def test_a_prompt_is_queued_for_the_worker(run: Run, make_intent: Make) -> None:
     make_intent("A-1")
     outcome = run("mpesa", "stk-push", "A-1", "--phone", "0712345678", "--json")
     assert (outcome.code, outcome.document["state"], outcome.document["phone"]) == (0, "created", "2547****678")
-    assert ProviderRequest.objects.get().kind == "stk_push"
+    assert ProviderRequest.objects.get().kind == "charge"
     assert run("mpesa", "stk-push", "A-1", "--phone", "0712345678").code == 4
     assert run("mpesa", "stk-push", "A-1", "--phone", "12").code == 2
     assert run("mpesa", "stk-push", "A-2", "--phone", "0712345678").code == 3

@@ -10,7 +10,7 @@ from django.db import connection
 
 from fiatrails.engine.claim import claim, still_mine
 from fiatrails.engine.periodic import Job, run_due
-from fiatrails.providers.core.models import InboxEvent
+from fiatrails.providers.core.models import InboxEvent, Payment
 from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,17 +18,20 @@ LEASE = timedelta(seconds=30)
 
 
 def make_due(count: int, clock: SteppedClock) -> None:
-    InboxEvent.objects.bulk_create(
+    events = InboxEvent.objects.bulk_create(
         InboxEvent(
-            provider="mpesa", channel="c2b", event_key=f"e{n}", digest=b"d", raw=b"r", received_at=clock.now(),
-            state="received", due_at=clock.now(),
+            provider="mpesa", kind="payment", channel="c2b", event_key=f"e{n}", digest=b"d", raw=b"r",
+            received_at=clock.now(), state="processed",
         )
         for n in range(count)
     )  # fmt: skip
+    Payment.objects.bulk_create(
+        Payment(event=event, provider="mpesa", state="received", due_at=clock.now()) for event in events
+    )
 
 
-def take(clock: SteppedClock, limit: int = 10) -> list[InboxEvent]:
-    return claim(InboxEvent, now=clock.now(), lease=LEASE, limit=limit)
+def take(clock: SteppedClock, limit: int = 10) -> list[Payment]:
+    return claim(Payment, now=clock.now(), lease=LEASE, limit=limit)
 
 
 def test_many_workers_at_once_never_claim_the_same_row(clock: SteppedClock) -> None:
@@ -63,8 +66,8 @@ def test_whoever_was_overtaken_finds_nothing_to_be_his(clock: SteppedClock) -> N
     clock.advance(seconds=31)
     fast = take(clock)
     with transaction.atomic():
-        assert still_mine(InboxEvent, slow) == []
-        assert len(still_mine(InboxEvent, fast)) == 2
+        assert still_mine(Payment, slow) == []
+        assert len(still_mine(Payment, fast)) == 2
 
 
 def test_the_server_ends_sessions_that_stop_inside_a_transaction() -> None:

@@ -94,7 +94,7 @@ def test_money_that_no_payment_brought(world: World) -> None:
 
 def test_a_payment_that_was_moved_to_another_intent(world: World) -> None:
     tamper(
-        "UPDATE rb_core_inbox_event SET intent_id = %s WHERE intent_id = %s",
+        "UPDATE rb_core_payment SET intent_id = %s WHERE intent_id = %s",
         world.waiting.intent_id, world.paid.intent_id,
     )  # fmt: skip
     assert set(found(check_books())[MONEY]) == {world.waiting.intent_id, world.paid.intent_id}
@@ -122,14 +122,14 @@ def test_money_of_an_intent_that_still_waits_for_it(world: World) -> None:
 
 def test_a_receipt_that_was_credited_twice(world: World) -> None:
     with tampering() as cursor:
-        cursor.execute("DROP INDEX inbox_receipt_once")
+        cursor.execute("DROP INDEX payment_receipt_once")
         try:
-            cursor.execute("UPDATE rb_core_inbox_event SET receipt = 'RTX-PAID' WHERE receipt = 'R9'")
+            cursor.execute("UPDATE rb_core_payment SET receipt = 'RTX-PAID' WHERE receipt = 'R9'")
             findings = found(check_books())
         finally:
-            cursor.execute("UPDATE rb_core_inbox_event SET receipt = 'R9' WHERE tx_ref = 'TX-STRANGER'")
+            cursor.execute("UPDATE rb_core_payment SET receipt = 'R9' WHERE tx_ref = 'TX-STRANGER'")
             cursor.execute(
-                "CREATE UNIQUE INDEX inbox_receipt_once ON rb_core_inbox_event (provider, receipt) WHERE credits"
+                "CREATE UNIQUE INDEX payment_receipt_once ON rb_core_payment (provider, receipt) WHERE credits"
             )
     assert findings[RECEIPT] == ("mpesa:RTX-PAID",)
 

@@ -19,7 +19,7 @@ from fiatrails.engine.periodic import run_due
 from fiatrails.kernel.errors import Conflict, NotFound, Unavailable
 from fiatrails.operations import replay
 from fiatrails.operations.jobs import jobs
-from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestKind, RequestState
+from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
 from fiatrails.purchases.models import Intent, Transition
 from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
@@ -153,10 +153,10 @@ def test_a_mode_that_stops_replays_stops_them_all(stop: Any, clock: SteppedClock
 def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent: Make, clock: SteppedClock) -> None:
     make_intent("TX-1", now=clock.now())
     record_payments([paid("TX-1", 10, trusted=False)], now=clock.now())
-    InboxEvent.objects.update(due_at=None, attempts=8)
-    event = InboxEvent.objects.get()
+    Payment.objects.update(due_at=None, attempts=8)
+    event = Payment.objects.get()
     query = ProviderRequest.objects.create(
-        provider="mpesa", kind=RequestKind.STATUS_QUERY, reference="r", dedupe_key="d", event=event,
+        provider="mpesa", kind=RequestKind.QUERY, reference="r", dedupe_key="d", payment=event,
         details={"attempt": 0}, created_at=clock.now(), state=RequestState.FAILED,
     )  # fmt: skip
     payload = {"inboxId": event.pk, "eventKey": event.event_key}
@@ -164,7 +164,7 @@ def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent:
     assert replay.replay_item(item_id=item, actor="ops", now=clock.now()).restarted
     event.refresh_from_db()
     query.refresh_from_db()
-    assert (event.due_at, event.attempts, event.state) == (clock.now(), 0, EventState.RECEIVED)
+    assert (event.due_at, event.attempts, event.state) == (clock.now(), 0, PaymentState.RECEIVED)
     assert query.details["attempt"] is None
     assert state_of(item) == "replayed"
 
@@ -172,7 +172,7 @@ def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent:
 def test_a_request_to_the_provider_goes_on_where_it_stopped(pay_for: Make, clock: SteppedClock) -> None:
     pay_for("TX-1")
     request = ProviderRequest.objects.create(
-        provider="mpesa", kind=RequestKind.REVERSAL, reference="r", dedupe_key="d", event=InboxEvent.objects.get(),
+        provider="mpesa", kind=RequestKind.REFUND, reference="r", dedupe_key="d", payment=Payment.objects.get(),
         created_at=clock.now(), state=RequestState.UNKNOWN, attempts=8,
     )  # fmt: skip
     item = bury("event:1", clock, operation="mpesa:reversal", payload={"requestId": request.pk})

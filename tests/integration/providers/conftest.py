@@ -22,12 +22,17 @@ from pydantic import SecretStr
 
 from fiatrails.kernel.conf import Config
 from fiatrails.ledger.verify import equation, verify
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest
+from fiatrails.providers.core.models import Payment, ProviderRequest
+from fiatrails.providers.mpesa import confirmations
 from fiatrails.providers.mpesa.answers import Accepted
+from fiatrails.providers.mpesa.charging import Push
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.requests import drive_due
+from fiatrails.providers.mpesa.tools import Tools
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.payments import confirmations, stk, surplus
+from fiatrails.purchases.payments import charges, surplus
+from fiatrails.purchases.payments.counting import PURCHASES
+from fiatrails.purchases.payments.unmatched import alarm_unmatched
 from tests.integration.purchases.conftest import address_book, make_intent
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
@@ -65,6 +70,10 @@ class Rail:
     handed_on: int = 0
     web: Client = field(default_factory=Client)
 
+    @property
+    def tools(self) -> Tools:
+        return Tools(clock=self.clock, client=self.client, purchases=PURCHASES)
+
     def arrived(self) -> list[Received]:
         mine = [r for r in list(self.seen) if r.path.startswith(f"/cb/{self.run}/")]
         return [r for r in mine if not r.path.endswith("/c2b/validation")]
@@ -93,10 +102,10 @@ class Rail:
 
     def work(self) -> None:
         """One pass of everything that a worker does for the native rail."""
-        drive_due(clock=self.clock, client=self.client, limit=20)
-        confirmations.confirm_due(clock=self.clock, client=self.client, limit=20)
-        confirmations.alarm_unmatched(now=self.clock.now())
-        stk.report_ended(now=self.clock.now())
+        drive_due(tools=self.tools)
+        confirmations.confirm_due(tools=self.tools)
+        alarm_unmatched(clock=self.clock)
+        charges.report_ended(now=self.clock.now())
         surplus.settle_returns(now=self.clock.now())
 
     def run_until(self, done: Callable[[], Any], *, hand_on: bool = True) -> Any:
@@ -130,7 +139,7 @@ class Rail:
 
     def situation(self) -> str:
         requests = [(r.kind, r.state, r.last_error, r.result) for r in ProviderRequest.objects.all()]
-        events = [(e.event_key, e.state, e.last_error) for e in InboxEvent.objects.all()]
+        events = [(e.event_key, e.state, e.last_error) for e in Payment.objects.all()]
         return f"requests {requests}; events {events}; arrived {[r.path for r in self.arrived()]}"
 
     def control(self, name: str, **body: Any) -> dict[str, Any]:
@@ -142,7 +151,7 @@ class Rail:
         return dict(self.http.get("/_sandbox/book", params=query).json())
 
     def push(self, intent: Intent) -> ProviderRequest:
-        return stk.start_stk_push(intent_id=intent.intent_id, phone=PHONE, now=self.clock.now())
+        return charges.start(intent_id=intent.intent_id, charger=Push(PHONE), now=self.clock.now())
 
     def pay_bill(self, reference: str, amount: Any = 10) -> str:
         return str(self.control("pay", amount=amount, billRef=reference, msisdn=PHONE)["receipt"])

@@ -13,7 +13,7 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
-from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent, ProviderRequest
+from fiatrails.providers.core.models import InboxConflict, Payment, PaymentState, ProviderRequest
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments import surplus
 from tests.integration.providers.conftest import SHORTCODE, Rail
@@ -32,8 +32,8 @@ def state_of(intent: Intent) -> str:
     return Intent.objects.get(pk=intent.pk).state
 
 
-def only_event() -> InboxEvent:
-    return InboxEvent.objects.get()
+def only_event() -> Payment:
+    return Payment.objects.get()
 
 
 def test_a_payment_is_confirmed_and_then_counts_once(rail: Rail, make_intent: Make) -> None:
@@ -45,14 +45,14 @@ def test_a_payment_is_confirmed_and_then_counts_once(rail: Rail, make_intent: Ma
     rail.run_until(lambda: state_of(intent) == "paid")
     rail.hand_on(confirmation)
     rail.settle()
-    assert (only_event().receipt, only_event().state) == (receipt, EventState.APPLIED)
+    assert (only_event().receipt, only_event().state) == (receipt, PaymentState.APPLIED)
     assert (equation("KES").paid, equation("KES").pending) == (1000, 1000)
 
 
 def test_a_forged_payment_never_counts(rail: Rail, make_intent: Make) -> None:
     intent = make_intent("TX-1", now=rail.clock.now())
     assert rail.post("c2b/confirmation", bill("FORGED0001", "TX-1")).json()["ResultCode"] == "0"
-    rail.run_until(lambda: only_event().state == EventState.DECLINED)
+    rail.run_until(lambda: only_event().state == PaymentState.DECLINED)
     assert state_of(intent) == "awaiting_payment"
     assert equation("KES").paid == 0
 
@@ -69,7 +69,7 @@ def test_money_that_we_sent_is_not_a_payment(rail: Rail, make_intent: Make) -> N
     outgoing = rail.book(receipt=receipt)["reversals"][0]["receipt"]
     second = make_intent("TX-2", now=rail.clock.now(), tokens=12)
     rail.post("c2b/confirmation", bill(outgoing, "TX-2", "12.00"))
-    rail.run_until(lambda: InboxEvent.objects.get(receipt=outgoing).state == EventState.DECLINED)
+    rail.run_until(lambda: Payment.objects.get(receipt=outgoing).state == PaymentState.DECLINED)
     assert state_of(second) == "awaiting_payment"
 
 
@@ -79,7 +79,7 @@ def test_a_claimed_amount_that_differs_is_nobodys_until_someone_looks(rail: Rail
     rail.wait_for(1)
     rail.handed_on = 1
     rail.post("c2b/confirmation", bill(receipt, "TX-1", "500.00"))
-    rail.run_until(lambda: only_event().state == EventState.UNMATCHED)
+    rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
     assert (only_event().amount_minor, only_event().tx_ref) == (1000, "")
     assert state_of(intent) == "awaiting_payment"
     assert equation("KES").suspense == 1000
@@ -94,7 +94,7 @@ def test_two_reports_of_one_receipt_that_differ_credit_no_intent(rail: Rail, mak
     rail.post("c2b/confirmation", bill(receipt, "THIEF"))
     rail.hand_on_new()
     assert InboxConflict.objects.count() == 1
-    rail.run_until(lambda: only_event().state == EventState.UNMATCHED)
+    rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
     assert {state_of(thief), state_of(owner)} == {"awaiting_payment"}
     assert equation("KES").suspense == 1000
 
@@ -102,14 +102,14 @@ def test_two_reports_of_one_receipt_that_differ_credit_no_intent(rail: Rail, mak
 def test_an_unknown_reference_is_kept_alarmed_once_and_matched_later(rail: Rail, make_intent: Make) -> None:
     rail.pay_bill("TX-LATER")
     rail.wait_for(1)
-    rail.run_until(lambda: only_event().state == EventState.UNMATCHED)
+    rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
     assert equation("KES").suspense == 1000
     for _ in range(3):
         rail.clock.advance(minutes=20)
         rail.work()
     assert [letter.operation for letter in DeadLetter.objects.all()] == ["unmatchedPayment"]
     intent = make_intent("TX-LATER", now=rail.clock.now())
-    assert (state_of(intent), only_event().state) == ("paid", EventState.APPLIED)
+    assert (state_of(intent), only_event().state) == ("paid", PaymentState.APPLIED)
     assert equation("KES").suspense == 0
 
 
@@ -123,7 +123,7 @@ def test_a_lost_status_result_is_asked_for_again(rail: Rail, make_intent: Make) 
 
 
 def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts(rail: Rail, make_intent: Make) -> None:
-    from fiatrails.purchases.payments.confirmations import retry_event
+    from fiatrails.providers.mpesa.confirmations import retry_event
 
     intent = make_intent("TX-1", now=rail.clock.now())
     rail.control("faults", loseRate=1.0, kinds=["result"])
@@ -136,7 +136,7 @@ def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts
         return DeadLetter.objects.exists()
 
     rail.run_until(buried)
-    assert (only_event().state, only_event().due_at) == (EventState.RECEIVED, None)
+    assert (only_event().state, only_event().due_at) == (PaymentState.RECEIVED, None)
     assert state_of(intent) == "awaiting_payment"
     rail.control("faults", loseRate=0.0)
     retry_event(event_id=only_event().pk, now=rail.clock.now())
@@ -157,18 +157,18 @@ def test_validation_refuses_only_what_could_only_come_back(rail: Rail, make_inte
         assert rail.post("c2b/validation", bill("RCPT000001", reference, amount)).json()["ResultCode"] == code
     wrong = rail.post("c2b/validation", {**bill("RCPT000001", "TX-1"), "BusinessShortCode": "1"})
     assert wrong.json()["ResultCode"] == "C2B00015"
-    assert not InboxEvent.objects.exists()
+    assert not Payment.objects.exists()
 
 
 class TestReturns:
-    def surplus_event(self, rail: Rail, make_intent: Make) -> InboxEvent:
+    def surplus_event(self, rail: Rail, make_intent: Make) -> Payment:
         intent = make_intent(f"TX-{rail.run}", now=rail.clock.now())
         for _ in range(2):
             rail.pay_bill(f"TX-{rail.run}")
         rail.wait_for(2)
-        rail.run_until(lambda: InboxEvent.objects.filter(state=EventState.SURPLUS).exists())
+        rail.run_until(lambda: Payment.objects.filter(state=PaymentState.SURPLUS).exists())
         assert state_of(intent) == "paid"
-        return InboxEvent.objects.get(state=EventState.SURPLUS)
+        return Payment.objects.get(state=PaymentState.SURPLUS)
 
     def test_surplus_goes_back_once(self, rail: Rail, make_intent: Make) -> None:
         event = self.surplus_event(rail, make_intent)
@@ -176,7 +176,7 @@ class TestReturns:
         surplus.refund_event(event_id=event.pk, actor="ops", reason="paid twice", now=now)
         with pytest.raises(Conflict, match="not_returnable"):
             surplus.refund_event(event_id=event.pk, actor="ops", reason="again", now=now)
-        rail.run_until(lambda: InboxEvent.objects.get(pk=event.pk).state == EventState.REFUNDED)
+        rail.run_until(lambda: Payment.objects.get(pk=event.pk).state == PaymentState.REFUNDED)
         rail.settle()
         assert len(rail.book(receipt=str(event.receipt))["reversals"]) == 1
         assert (equation("KES").refunded, equation("KES").suspense) == (1000, 0)
@@ -187,7 +187,7 @@ class TestReturns:
         surplus.refund_event(event_id=event.pk, actor="ops", reason="paid twice", now=rail.clock.now())
         rail.run_until(lambda: DeadLetter.objects.filter(operation="refundEvent").exists())
         event.refresh_from_db()
-        assert (event.state, equation("KES").refunded) == (EventState.SURPLUS, 0)
+        assert (event.state, equation("KES").refunded) == (PaymentState.SURPLUS, 0)
         surplus.refund_event(
             event_id=event.pk, actor="ops", reason="paid twice", now=rail.clock.now(), external_reference="bank 7"
         )
@@ -196,10 +196,10 @@ class TestReturns:
     def test_money_on_its_way_back_is_not_matched(self, rail: Rail, make_intent: Make) -> None:
         rail.pay_bill("TX-NEW")
         rail.wait_for(1)
-        rail.run_until(lambda: only_event().state == EventState.UNMATCHED)
+        rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
         surplus.refund_event(event_id=only_event().pk, actor="ops", reason="unknown", now=rail.clock.now())
         intent = make_intent("TX-NEW", now=rail.clock.now())
-        rail.run_until(lambda: only_event().state == EventState.REFUNDED)
+        rail.run_until(lambda: only_event().state == PaymentState.REFUNDED)
         assert state_of(intent) == "awaiting_payment"
 
     def test_a_refused_return_of_unmatched_money_finds_the_intent_made_meanwhile(
@@ -207,7 +207,7 @@ class TestReturns:
     ) -> None:
         rail.pay_bill("TX-NEW")
         rail.wait_for(1)
-        rail.run_until(lambda: only_event().state == EventState.UNMATCHED)
+        rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
         rail.control("faults", failResultNext=1, failResultCode="2001")
         surplus.refund_event(event_id=only_event().pk, actor="ops", reason="unknown", now=rail.clock.now())
         intent = make_intent("TX-NEW", now=rail.clock.now())
@@ -226,7 +226,7 @@ class TestWhoMayCall:
         assert {r.status_code for r in refused} == {404}
         shapes = {str({k: v for k, v in r.json().items() if k != "requestId"}) for r in refused}
         assert len(shapes) == 1
-        assert not InboxEvent.objects.exists()
+        assert not Payment.objects.exists()
 
     def test_a_forwarded_address_is_not_believed(self, rail: Rail) -> None:
         path = f"/cb/{rail.run}/a-token-of-the-tests-that-nobody-guesses/c2b/confirmation"
@@ -264,7 +264,7 @@ class TestWhoMayCall:
         self, rail: Rail, path: str, body: bytes, status: int
     ) -> None:
         assert rail.post(path, body).status_code == status
-        assert not InboxEvent.objects.exists()
+        assert not Payment.objects.exists()
 
     def test_only_post_is_taken(self, rail: Rail) -> None:
         url = f"/cb/{rail.run}/a-token-of-the-tests-that-nobody-guesses/stk"

@@ -17,7 +17,7 @@ from fiatrails.compliance.models import Payer
 from fiatrails.compliance.sanctions import checks, payers
 from fiatrails.kernel.conf import Config, ScreeningConfig
 from fiatrails.kernel.errors import BadInput
-from fiatrails.providers.core.models import EventState, InboxEvent
+from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments.record import record_payments
 from fiatrails.screening.lists import current, store
@@ -96,7 +96,7 @@ def test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts
 
 def test_money_that_waited_for_its_intent_brings_its_name_along(rail: Rail, make_intent: Make) -> None:
     pay(rail, "TX-LATER", "JOHN", "", "DOE")
-    rail.run_until(lambda: InboxEvent.objects.filter(state=EventState.UNMATCHED).exists())
+    rail.run_until(lambda: Payment.objects.filter(state=PaymentState.UNMATCHED).exists())
     assert known() == []
     assert state_of(make_intent("TX-LATER", now=rail.clock.now())) == "paid"
     assert [name for _, name, _, _ in known()] == ["JOHN DOE"]
@@ -107,7 +107,7 @@ def test_surplus_says_nothing_about_the_wallet(rail: Rail, make_intent: Make) ->
     pay(rail, "TX-1", "JOHN", "", "DOE")
     rail.run_until(lambda: state_of(intent) == "paid")
     pay(rail, "TX-1", "SOMEBODY", "", "ELSE")
-    rail.run_until(lambda: InboxEvent.objects.filter(state=EventState.SURPLUS).exists())
+    rail.run_until(lambda: Payment.objects.filter(state=PaymentState.SURPLUS).exists())
     assert [name for _, name, _, _ in known()] == ["JOHN DOE"]
 
 
@@ -128,7 +128,7 @@ def push_counted(rail: Rail, make_intent: Make) -> Received:
 
 
 def joined() -> bool:
-    return InboxEvent.objects.filter(state=EventState.DUPLICATE).exists()
+    return Payment.objects.filter(state=PaymentState.DUPLICATE).exists()
 
 
 def test_the_paybills_report_names_the_payer_of_a_push_that_was_counted_before(rail: Rail, make_intent: Make) -> None:
@@ -151,9 +151,9 @@ def test_the_database_keeps_the_name_as_it_came(rail: Rail) -> None:
     pay(rail, "TX-1", "JOHN", "", "DOE")
     rail.wait_for(1)
     rail.hand_on_new()
-    assert InboxEvent.objects.get().payer_name == "JOHN DOE"
+    assert Payment.objects.get().payer_name == "JOHN DOE"
     with pytest.raises(DatabaseError), connection.cursor() as cursor:
-        cursor.execute("UPDATE rb_core_inbox_event SET payer_name = 'x'")
+        cursor.execute("UPDATE rb_core_payment SET payer_name = 'x'")
 
 
 class TestScreening:

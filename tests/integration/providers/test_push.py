@@ -13,10 +13,11 @@ from django.db import connection
 from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import BadInput, Conflict
 from fiatrails.ledger.verify import equation
-from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState
+from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestState
+from fiatrails.providers.mpesa import charging
 from fiatrails.providers.mpesa.requests import drive_due
 from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.payments import stk
+from fiatrails.purchases.payments import charges
 from tests.integration.providers.conftest import Rail
 
 Make = Callable[..., Intent]
@@ -35,7 +36,7 @@ def paid_once(intent: Intent) -> None:
     stored = Intent.objects.get(pk=intent.pk)
     assert (stored.state, stored.fiat_paid) == ("paid", 1000)
     assert (equation("KES").paid, equation("KES").pending, equation("KES").suspense) == (1000, 1000, 0)
-    assert InboxEvent.objects.filter(state=EventState.APPLIED, credits=True).count() == 1
+    assert Payment.objects.filter(state=PaymentState.APPLIED, credits=True).count() == 1
 
 
 def callback_of(rail: Rail, checkout_id: str) -> dict[str, Any]:
@@ -65,8 +66,8 @@ def test_a_paid_push_pays_the_intent_once(rail: Rail, intent: Intent) -> None:
     rail.run_until(lambda: state_of(intent) == "paid")
     paid_once(intent)
     push.refresh_from_db()
-    assert (push.state, push.account_reference) == ("succeeded", stk.account_reference(intent.intent_id, 1))
-    event = InboxEvent.objects.get(state=EventState.APPLIED)
+    assert (push.state, push.account_reference) == ("succeeded", charging.account_reference(intent.intent_id, 1))
+    event = Payment.objects.get(state=PaymentState.APPLIED)
     assert event.receipt == rail.book(reference=push.account_reference)["payments"][0]["receipt"]
     rail.settle()
     paid_once(intent)
@@ -100,19 +101,19 @@ def test_a_lost_callback_is_found_by_asking(rail: Rail, intent: Intent) -> None:
     rail.push(intent)
     rail.run_until(lambda: state_of(intent) == "paid")
     paid_once(intent)
-    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt is None
+    assert Payment.objects.get(state=PaymentState.APPLIED).receipt is None
 
 
 def test_a_late_callback_names_the_receipt_of_a_payment_found_by_asking(rail: Rail, intent: Intent) -> None:
     push = rail.push(intent)
     rail.run_until(lambda: state_of(intent) == "paid", hand_on=False)
-    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt is None
+    assert Payment.objects.get(state=PaymentState.APPLIED).receipt is None
     rail.wait_for(1, path="/stk")
     rail.settle()
     paid_once(intent)
     receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
-    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
-    assert InboxEvent.objects.get(channel="stk").state == EventState.DUPLICATE
+    assert Payment.objects.get(state=PaymentState.APPLIED).receipt == receipt
+    assert Payment.objects.get(event__channel="stk").state == PaymentState.DUPLICATE
 
 
 def test_a_paybill_report_names_the_receipt_of_a_payment_found_by_asking(rail: Rail, intent: Intent) -> None:
@@ -123,15 +124,15 @@ def test_a_paybill_report_names_the_receipt_of_a_payment_found_by_asking(rail: R
     rail.settle()
     paid_once(intent)
     receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
-    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
-    assert InboxEvent.objects.get(channel="c2b").state == EventState.DUPLICATE
+    assert Payment.objects.get(state=PaymentState.APPLIED).receipt == receipt
+    assert Payment.objects.get(event__channel="c2b").state == PaymentState.DUPLICATE
 
 
 @pytest.mark.parametrize("c2b_first", [True, False])
 def test_callback_and_paybill_report_of_one_payment_count_once(rail: Rail, intent: Intent, c2b_first: bool) -> None:
     rail.control("faults", alsoAsC2b=True)
     rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     both = rail.wait_for(2)
     for received in sorted(both, key=lambda r: ("/c2b/" in r.path) != c2b_first):
         rail.hand_on(received)
@@ -142,26 +143,26 @@ def test_callback_and_paybill_report_of_one_payment_count_once(rail: Rail, inten
         rail.hand_on(received)
     rail.settle()
     paid_once(intent)
-    assert sorted(InboxEvent.objects.values_list("state", flat=True)) == [EventState.APPLIED, EventState.DUPLICATE]
+    assert sorted(Payment.objects.values_list("state", flat=True)) == [PaymentState.APPLIED, PaymentState.DUPLICATE]
 
 
 def test_a_paybill_report_before_the_poll_finds_the_push_counts_once(rail: Rail, intent: Intent) -> None:
     """The callback is lost: the report is credited first, then the query says paid."""
     rail.control("faults", alsoAsC2b=True, kinds=["stk"], loseNext=1)
     rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     rail.wait_for(1, path="/c2b/confirmation")
     rail.run_until(lambda: state_of(intent) == "paid")
     rail.settle(20)
     paid_once(intent)
-    assert ProviderRequest.objects.get(kind="stk_push").state == "succeeded"
-    assert InboxEvent.objects.get().channel == "c2b"
+    assert ProviderRequest.objects.get(kind="charge").state == "succeeded"
+    assert Payment.objects.get().channel == "c2b"
 
 
 def test_a_lost_reply_to_the_push_is_not_sent_again_and_the_callback_finds_it(rail: Rail, intent: Intent) -> None:
     rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     push.refresh_from_db()
     assert (push.state, push.provider_id) == (RequestState.UNKNOWN, "")
     rail.run_until(lambda: state_of(intent) == "paid")
@@ -174,7 +175,7 @@ def test_a_push_whose_reply_and_callback_are_lost_runs_out_and_is_still_counted_
 ) -> None:
     rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     [callback] = rail.wait_for(1, path="/stk")
     rail.clock.advance(minutes=4)
     rail.work()
@@ -191,7 +192,7 @@ def test_a_push_whose_reply_and_callback_are_lost_is_found_by_the_paybill_report
     rail.control("faults", alsoAsC2b=True, loseNext=1, kinds=["stk"])
     rail.control("faults", replyLostNext=1, paths=["/mpesa/stkpush/v1/processrequest"])
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     rail.wait_for(1, path="/c2b/confirmation")
     rail.run_until(lambda: state_of(intent) == "paid")
     rail.clock.advance(minutes=4)
@@ -216,7 +217,7 @@ def test_a_worker_that_died_after_the_bytes_left_does_not_send_them_again(
     with monkeypatch.context() as patch:
         patch.setattr(rail.client, "stk_push", send_and_die, raising=False)
         with pytest.raises(Died):
-            drive_due(clock=rail.clock, client=rail.client)
+            drive_due(tools=rail.tools)
     push.refresh_from_db()
     assert push.state == RequestState.UNKNOWN
     rail.clock.advance(seconds=40)
@@ -233,12 +234,12 @@ def test_a_worker_that_lost_its_lease_while_sending_writes_nothing(
         answer = type(rail.client).stk_push(rail.client, **fields)
         rail.clock.advance(seconds=60)
         patch.undo()
-        assert drive_due(clock=rail.clock, client=rail.client) == 1
+        assert drive_due(tools=rail.tools) == 1
         return answer
 
     with monkeypatch.context() as patch:
         patch.setattr(rail.client, "stk_push", send_slowly, raising=False)
-        drive_due(clock=rail.clock, client=rail.client)
+        drive_due(tools=rail.tools)
     push.refresh_from_db()
     assert (push.state, push.provider_id) == (RequestState.UNKNOWN, "")
     rail.run_until(lambda: state_of(intent) == "paid")
@@ -250,7 +251,7 @@ def test_many_workers_send_a_push_once(rail: Rail, intent: Intent) -> None:
 
     def work(_: int) -> int:
         try:
-            return drive_due(clock=rail.clock, client=rail.client)
+            return drive_due(tools=rail.tools)
         finally:
             connection.close()
 
@@ -269,7 +270,7 @@ def test_spike_arrest_is_tried_again_and_pushes_once(rail: Rail, intent: Intent)
 def test_a_forged_callback_for_an_unpaid_push_credits_nothing(rail: Rail, intent: Intent) -> None:
     rail.control("stk", behaviour="never")
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     push.refresh_from_db()
     assert rail.post("stk", forged(push.provider_id, "FORGED0001")).status_code == 200
     rail.settle()
@@ -289,7 +290,7 @@ def test_a_forged_callback_for_a_push_that_is_not_ours_ends_as_a_dead_letter(rai
 
 def test_a_forged_failure_does_not_keep_the_true_payment_out(rail: Rail, intent: Intent) -> None:
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     push.refresh_from_db()
     callback = {"CheckoutRequestID": push.provider_id, "ResultCode": 1032, "ResultDesc": "no"}
     rail.post("stk", {"Body": {"stkCallback": callback}})
@@ -299,7 +300,7 @@ def test_a_forged_failure_does_not_keep_the_true_payment_out(rail: Rail, intent:
 
 def test_a_callback_with_another_amount_is_not_believed_but_the_payment_counts(rail: Rail, intent: Intent) -> None:
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     push.refresh_from_db()
     rail.wait_for(1, path="/stk")
     rail.handed_on = len(rail.arrived())
@@ -314,7 +315,7 @@ def test_a_forged_receipt_before_the_true_one_does_not_count_twice(rail: Rail, i
     """The push was paid; somebody with the token reports it first, under an invented receipt."""
     rail.control("faults", alsoAsC2b=with_c2b)
     push = rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     push.refresh_from_db()
     rail.wait_for(2 if with_c2b else 1)
     rail.post("stk", forged(push.provider_id, "FORGED0004"))
@@ -323,7 +324,7 @@ def test_a_forged_receipt_before_the_true_one_does_not_count_twice(rail: Rail, i
     rail.settle(20)
     paid_once(intent)
     receipt = rail.book(reference=push.account_reference)["payments"][0]["receipt"]
-    assert InboxEvent.objects.get(state=EventState.APPLIED).receipt == receipt
+    assert Payment.objects.get(state=PaymentState.APPLIED).receipt == receipt
 
 
 def test_a_forged_receipt_after_the_true_one_credits_nothing(rail: Rail, intent: Intent) -> None:
@@ -331,7 +332,7 @@ def test_a_forged_receipt_after_the_true_one_credits_nothing(rail: Rail, intent:
     rail.run_until(lambda: state_of(intent) == "paid")
     push.refresh_from_db()
     rail.post("stk", forged(push.provider_id, "FORGED0005"))
-    rail.run_until(lambda: InboxEvent.objects.get(receipt="FORGED0005").state == EventState.DECLINED)
+    rail.run_until(lambda: Payment.objects.get(receipt="FORGED0005").state == PaymentState.DECLINED)
     paid_once(intent)
 
 
@@ -339,14 +340,14 @@ def test_a_second_payment_with_the_reference_of_a_paid_push_is_surplus(rail: Rai
     push = rail.push(intent)
     rail.run_until(lambda: state_of(intent) == "paid")
     rail.pay_bill(push.account_reference)
-    rail.run_until(lambda: InboxEvent.objects.filter(state=EventState.SURPLUS).exists())
+    rail.run_until(lambda: Payment.objects.filter(state=PaymentState.SURPLUS).exists())
     assert (equation("KES").pending, equation("KES").suspense) == (1000, 1000)
     assert DeadLetter.objects.get().operation == "surplusPayment"
 
 
 def test_fifty_callbacks_at_once_pay_once(rail: Rail, intent: Intent) -> None:
     rail.push(intent)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     [received] = rail.wait_for(1, path="/stk")
 
     def deliver(_: int) -> int:
@@ -379,7 +380,13 @@ def test_only_one_of_many_simultaneous_pushes_is_started(rail: Rail, intent: Int
 
 def test_what_cannot_be_pushed_is_refused(rail: Rail, intent: Intent) -> None:
     with pytest.raises(BadInput, match="malformed_phone"):
-        stk.start_stk_push(intent_id=intent.intent_id, phone="12345", now=rail.clock.now())
+        charges.start(
+            intent_id=intent.intent_id, charger=charging.Push(charging.parse_phone("12345")), now=rail.clock.now()
+        )
     with pytest.raises(Conflict, match="not_awaiting_payment"):
-        stk.start_stk_push(intent_id=intent.intent_id, phone="0708374149", now=rail.clock.now() + timedelta(days=30))
+        charges.start(
+            intent_id=intent.intent_id,
+            charger=charging.Push(charging.parse_phone("0708374149")),
+            now=rail.clock.now() + timedelta(days=30),
+        )
     assert not ProviderRequest.objects.exists()

@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
-from fiatrails.providers.core.models import InboxEvent, ProviderRequest, RequestState
-from fiatrails.providers.core.requests import open_reversal
+from fiatrails.providers.core.models import Payment, ProviderRequest, RequestState
+from fiatrails.providers.core.requests import open_refund
 from fiatrails.providers.mpesa.callbacks import Result
 from fiatrails.providers.mpesa.requests import drive_due, retry_request, settle_result
 from fiatrails.purchases.models import Intent
@@ -34,7 +34,7 @@ def paid(rail: Rail, make_intent: Make) -> Intent:
 
 def start(rail: Rail, intent: Intent) -> ProviderRequest:
     refunds.refund(intent_id=intent.intent_id, actor="ops", reason="asked to", now=rail.clock.now())
-    return ProviderRequest.objects.get(kind="reversal", state="created")
+    return ProviderRequest.objects.get(kind="refund", state="created")
 
 
 def follow(intent: Intent, rail: Rail) -> str:
@@ -66,7 +66,7 @@ def test_a_refund_returns_the_money(rail: Rail, paid: Intent) -> None:
 def test_a_lost_reply_does_not_reverse_twice(rail: Rail, paid: Intent) -> None:
     rail.control("faults", replyLostNext=1, paths=[REVERSAL_PATH], loseNext=1, kinds=["result"])
     request = start(rail, paid)
-    drive_due(clock=rail.clock, client=rail.client)
+    drive_due(tools=rail.tools)
     request.refresh_from_db()
     assert request.state == RequestState.UNKNOWN
     refunded(rail, paid)
@@ -88,7 +88,7 @@ def test_a_request_that_never_arrived_is_sent_again_after_the_receipt_was_looked
     request = start(rail, paid)
     with monkeypatch.context() as patch:
         patch.setattr(rail.client, "reversal", lambda **_: Unknown("cut before it arrived"), raising=False)
-        drive_due(clock=rail.clock, client=rail.client)
+        drive_due(tools=rail.tools)
     refunded(rail, paid)
     request.refresh_from_db()
     assert request.details["sends"] == 2
@@ -131,7 +131,7 @@ def test_an_unknown_refusal_is_believed_only_after_looking(rail: Rail, paid: Int
 
 def test_a_payment_reversed_by_others_is_found_reversed(rail: Rail, paid: Intent) -> None:
     """R000001: already reversed. The money went back, so the refund is done."""
-    event = InboxEvent.objects.get()
+    event = Payment.objects.get()
     from fiatrails.kernel.money import Money
 
     rail.client.reversal(receipt=str(event.receipt), amount=Money("KES", 1000), reference="elsewhere")
@@ -163,10 +163,10 @@ def test_a_provider_that_cannot_be_reached_ends_as_a_dead_letter_and_a_replay_re
 
 def test_one_reversal_per_receipt_is_live(rail: Rail, paid: Intent) -> None:
     start(rail, paid)
-    event = InboxEvent.objects.get()
+    event = Payment.objects.get()
     with pytest.raises(Conflict, match="reversal_live"), transaction.atomic():
-        open_reversal(event=event, reason="again", now=rail.clock.now())
-    first = ProviderRequest.objects.get(kind="reversal")
+        open_refund(event=event, reason="again", now=rail.clock.now())
+    first = ProviderRequest.objects.get(kind="refund")
     first.pk, first.reference, first.dedupe_key = None, "other", "other"
     with pytest.raises(IntegrityError), transaction.atomic():
         first.save(force_insert=True)

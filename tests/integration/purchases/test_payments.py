@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from fiatrails.engine import dead_letters
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.providers.core.inbox import Recorded
-from fiatrails.providers.core.models import EventState, InboxConflict, InboxEvent
+from fiatrails.providers.core.models import InboxConflict, Payment, PaymentState
 from fiatrails.purchases import decisions
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments.record import record_payments
@@ -82,7 +82,7 @@ def test_a_payment_that_came_first_waits_for_its_intent(make_intent: Make, clock
     assert equation("KES").suspense == 1000
     intent = make_intent("TX-LATER", now=clock.now())
     assert intent.state == "paid"
-    assert InboxEvent.objects.get().state == EventState.APPLIED
+    assert Payment.objects.get().state == PaymentState.APPLIED
     assert equation("KES").suspense == 0
     require_books_to_balance()
 
@@ -183,9 +183,9 @@ def test_a_second_payment_for_a_paid_intent_is_surplus(make_intent: Make, clock:
     answers = record_payments([paid("TX-1", 10, receipt="AAAA1"), paid("TX-1", 10, receipt="AAAA2")], now=clock.now())
     assert [a.status for a in answers] == [Recorded.NEW, Recorded.NEW]
     assert state_of(intent) == "paid"
-    assert sorted(InboxEvent.objects.values_list("state", flat=True)) == [
-        EventState.APPLIED,
-        EventState.SURPLUS,
+    assert sorted(Payment.objects.values_list("state", flat=True)) == [
+        PaymentState.APPLIED,
+        PaymentState.SURPLUS,
     ]
     assert (equation("KES").pending, equation("KES").suspense) == (1000, 1000)
     assert dead_letters.depth() == 1
@@ -248,6 +248,7 @@ def test_two_requests_cannot_both_take_the_last_of_the_daily_limit(make_intent: 
         "DELETE FROM purchases_transition",
         "DELETE FROM rb_core_inbox_event",
         "UPDATE rb_core_inbox_event SET raw = ''",
+        "DELETE FROM rb_core_payment",
         "DELETE FROM compliance_decision",
     ],
 )

@@ -15,7 +15,7 @@ from fiatrails.kernel.errors import Conflict, NotFound, Unprocessable
 from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation
 from fiatrails.operations.replay import replay_item
-from fiatrails.providers.core.models import EventState, InboxEvent, ProviderRequest, RequestState
+from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestState
 from fiatrails.purchases import decisions
 from fiatrails.purchases.models import DailyUsage, Intent
 from fiatrails.purchases.payments import refunds
@@ -67,13 +67,13 @@ def test_the_policy_refunds_a_refused_payer_after_its_time_and_not_before(
     stage.step(seconds=1)
     assert (fresh(intent).state, fresh(intent).reason) == ("refunding", "not compliant in time")
     request = ProviderRequest.objects.get()
-    assert (request.kind, request.amount_minor, request.details["receipt"]) == ("reversal", 1000, "RTX-1")
+    assert (request.kind, request.amount_minor, request.details["receipt"]) == ("refund", 1000, "RTX-1")
     acts.require_clean_books()
 
     answer(stage, RequestState.SUCCEEDED)
     found = fresh(intent)
     assert (found.state, found.refunded_at, found.due_at) == ("refunded", stage.clock.now(), None)
-    assert InboxEvent.objects.get().state == EventState.REFUNDED
+    assert Payment.objects.get().state == PaymentState.REFUNDED
     assert (equation("KES").refunded, equation("KES").pending) == (1000, 0)
     assert DailyUsage.objects.get().total == 0
     assert timeline(intent)[-3:] == ["held", "refunding", "refunded"]
@@ -144,7 +144,7 @@ def test_what_went_back_in_part_cannot_be_accepted_for_the_whole(pay_for: Make, 
     with pytest.raises(Conflict, match="partly_refunded"):
         accept(intent, stage)
     refund(intent, stage)
-    assert list(ProviderRequest.objects.filter(event=first.event)) == [first]
+    assert list(ProviderRequest.objects.filter(payment=first.payment)) == [first]
     answer(stage, RequestState.SUCCEEDED)
     assert (fresh(intent).state, equation("KES").refunded) == ("refunded", 1000)
     acts.require_clean_books()

@@ -16,7 +16,7 @@ from fiatrails.config.env import SAFARICOM_SOURCES, Environment
 from fiatrails.kernel import metrics
 from fiatrails.kernel.profile import Profile
 from fiatrails.ledger.accounts import KIND_OF_FAMILY
-from fiatrails.providers.core.models import EventState, RequestState
+from fiatrails.providers.core.models import PaymentState, RequestState
 from fiatrails.purchases.states import ALLOWED, Hold, State, public_status
 from tests.unit.docs.pages import ROOT, first_column, tables
 
@@ -155,7 +155,7 @@ def test_every_state_and_move_is_documented() -> None:
     said = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in moves}
     assert said == {s.value: {t.value for t in targets} for s, targets in ALLOWED.items() if targets}
     assert {row[0].strip("`") for row in holds} == {hold.value for hold in Hold}
-    assert {row[0].strip("`") for row in payments} == set(EventState.values)
+    assert {row[0].strip("`") for row in payments} == set(PaymentState.values)
     assert {row[0].strip("`") for row in requests} == set(RequestState.values)
     cases = next(table for table in tables(page) if table[0][0] == "`open`")
     said = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2])) for row in cases}

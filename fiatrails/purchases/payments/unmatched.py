@@ -1,0 +1,54 @@
+"""Payments that no intent has claimed: one dead letter for each that waited too long; it stays matchable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from fiatrails.engine import queue
+from fiatrails.engine.claim import still_mine
+from fiatrails.engine.dead_letters import Work
+from fiatrails.engine.queue import Queue
+from fiatrails.engine.wakeup import notify
+from fiatrails.kernel.clock import Clock
+from fiatrails.providers.core.alarms import alarm, subject_of
+from fiatrails.providers.core.models import Payment, PaymentState
+from fiatrails.purchases.payments import matching
+
+
+def alarm_unmatched(*, clock: Clock, limit: int = 100) -> int:
+    """Make one pass over the payments that waited long enough; returns how many were claimed."""
+    return queue.run(UNMATCHED, clock, clock=clock, limit=limit)
+
+
+def _match_or_alarm(rows: Sequence[Payment], clock: Clock) -> None:
+    """An intent that came while nobody looked takes its payment; otherwise a person is told."""
+    for row in rows:
+        with transaction.atomic():
+            intent = matching.lock_intent(row.tx_ref)
+            for mine in still_mine(Payment, [row]):
+                if mine.state != PaymentState.UNMATCHED:
+                    continue
+                if intent is not None:
+                    matching.settle_waiting(mine, intent, now=clock.now())
+                    notify()
+                else:
+                    _alarm(mine, clock)
+
+
+def _alarm(mine: Payment, clock: Clock) -> None:
+    mine.due_at = mine.lease_until = None
+    mine.save(update_fields=["due_at", "lease_until"])
+    alarm(mine, "unmatchedPayment", "no intent has claimed this payment; find its owner, or return it", now=clock.now())
+
+
+UNMATCHED: Queue[Payment, Clock] = Queue(
+    name="payments.unmatched",
+    model=Payment,
+    condition="AND state = 'unmatched'",
+    step=_match_or_alarm,
+    work=lambda row: Work("unmatchedPayment", subject_of(row.pk), {"eventKey": row.event_key, "inboxId": row.pk}),
+    metric="provider_call",
+    one_by_one=True,
+)
