@@ -93,9 +93,12 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 def configure(settings: object) -> Callable[..., Config]:
-    """Replaces fields of the process's configuration for one test."""
+    """Replaces fields of the process's configuration for one test; a provider's configuration by its name."""
 
     def change(**fields: object) -> Config:
+        known = django_settings.FIATRAILS.providers
+        own = {name: fields.pop(name) for name in list(fields) if name in known}
+        fields |= {"providers": {**known, **own}} if own else {}
         settings.FIATRAILS = replace(django_settings.FIATRAILS, **fields)  # type: ignore[attr-defined,arg-type]
         return django_settings.FIATRAILS
 

@@ -24,6 +24,7 @@ from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config, config
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.operations import deployments
+from fiatrails.providers.mpesa.config import mpesa_config
 
 _HTTP_TIMEOUT_SECONDS = 5.0
 _MAX_SKEW_SECONDS = 30
@@ -139,7 +140,7 @@ def check_secrets(context: Context) -> Findings:
         name
         for name, given in (
             ("HMAC_SECRET", context.config.client_secrets),
-            ("MPESA_GATEWAY_SECRET", context.config.mpesa.gateway_secrets),
+            ("MPESA_GATEWAY_SECRET", mpesa_config(context.config).gateway_secrets),
         )
         if not given
     ]
@@ -337,15 +338,15 @@ def _account(context: Context, keystore: Path) -> CheckResult:
 
 def check_sandbox(context: Context) -> Findings:
     """On one machine the M-PESA simulator stands in for the provider."""
-    if context.config.env != "local" or not context.config.mpesa.base_url:
+    if context.config.env != "local" or not mpesa_config(context.config).base_url:
         yield CheckResult("mpesa sandbox", Level.SKIP, "only checked in local mode")
         return
     try:
-        context.http.get(f"{context.config.mpesa.base_url}/_sandbox/health").raise_for_status()
+        context.http.get(f"{mpesa_config(context.config).base_url}/_sandbox/health").raise_for_status()
     except httpx.HTTPError as error:
         yield CheckResult("mpesa sandbox", Level.FAIL, f"no answer ({type(error).__name__})", "run `make up`")
     else:
-        yield CheckResult("mpesa sandbox", Level.OK, context.config.mpesa.base_url)
+        yield CheckResult("mpesa sandbox", Level.OK, mpesa_config(context.config).base_url)
 
 
 def check_clock(context: Context) -> Findings:
@@ -355,8 +356,8 @@ def check_clock(context: Context) -> Findings:
         seen = datetime.fromtimestamp(int(block["timestamp"], 16), UTC)
         # An idle chain without interval mining has an old head; only a head from the future proves a wrong clock.
         yield _skew("clock, chain head", max(0.0, (seen - context.now).total_seconds()))
-    if context.config.mpesa.base_url:
-        dated = context.http.get(context.config.mpesa.base_url).headers.get("date")
+    if mpesa_config(context.config).base_url:
+        dated = context.http.get(mpesa_config(context.config).base_url).headers.get("date")
         if dated:
             seconds = abs((parsedate_to_datetime(dated) - context.now).total_seconds())
             yield _skew("clock, M-PESA", seconds)

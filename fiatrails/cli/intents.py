@@ -46,7 +46,7 @@ def create(
     """
     runtime.setup()
     from fiatrails.kernel.addresses import parse_address
-    from fiatrails.providers.mpesa.gateway import parse_tx_ref
+    from fiatrails.kernel.references import parse_tx_ref
     from fiatrails.purchases.intents import NewIntent, create_intent
 
     request = NewIntent(

@@ -12,6 +12,7 @@ from fiatrails.cli import amounts, render, runtime
 from fiatrails.cli.exits import Failure
 from fiatrails.cli.runtime import Actor, Json, Yes
 from fiatrails.kernel.errors import BadInput, NotFound
+from fiatrails.providers.mpesa.config import mpesa_config
 
 if TYPE_CHECKING:
     from fiatrails.purchases.models import Intent
@@ -118,7 +119,7 @@ def register_urls(yes: Yes = False, actor: Actor = "", json: Json = False) -> No
     from fiatrails.providers.mpesa.daraja import Daraja
     from fiatrails.providers.mpesa.registration import register_urls
 
-    mpesa = config().mpesa
+    mpesa = mpesa_config()
     runtime.confirm(f"Register {mpesa.callback_base_url} for short code {mpesa.shortcode}?", yes=yes)
     client = Daraja(config(), clock=SystemClock())
     try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, OutsideUnknown
+from fiatrails.providers.mpesa.config import mpesa_config
 
 _TIMEOUT_S = 30.0
 
@@ -17,7 +17,7 @@ def is_there() -> bool:
     """Whether MPESA_BASE_URL is a sandbox that answers."""
     try:
         return (
-            httpx.get(f"{config().mpesa.base_url}/_sandbox/health", timeout=5.0, trust_env=False).status_code
+            httpx.get(f"{mpesa_config().base_url}/_sandbox/health", timeout=5.0, trust_env=False).status_code
             == httpx.codes.OK
         )
     except (httpx.HTTPError, ValueError):
@@ -26,7 +26,7 @@ def is_there() -> bool:
 
 def gateway_pay(order: Mapping[str, object]) -> dict[str, Any]:
     """Lets a customer pay; the sandbox tells the API and reports what it was answered."""
-    base_url = config().mpesa.base_url
+    base_url = mpesa_config().base_url
     if not base_url:
         raise Conflict("no_sandbox", "MPESA_BASE_URL is not set; `fiatrails up` starts a sandbox and sets it")
     try:

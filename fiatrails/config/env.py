@@ -9,20 +9,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from fiatrails.kernel.conf import Config, GeoConfig, MpesaConfig, ScreeningConfig, SignerConfig
+from fiatrails.kernel.conf import Config, GeoConfig, ScreeningConfig, SignerConfig
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.kernel.profile import Profile
+from fiatrails.kernel.variables import listed, named_keys
+from fiatrails.providers.mpesa.config import MpesaEnvironment
 
 MIN_SECRET_CHARS = 32
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "example", "secret", "password", "todo")
-# Source: providers.md; Safaricom's published callback addresses.
-SAFARICOM_SOURCES = ",".join(
-    [f"196.201.214.{n}" for n in (200, 206, 207, 208)]
-    + [f"196.201.213.{n}" for n in (44, 114)]
-    + [f"196.201.212.{n}" for n in (69, 74, 127, 128, 129, 132, 136, 138)]
-)
 
 
 # A process that is stopped, or whose host vanished, inside a transaction would hold its row locks for as long as the
@@ -31,8 +27,8 @@ SAFARICOM_SOURCES = ",".join(
 SESSION_LIMITS = "-c idle_in_transaction_session_timeout=5s -c lock_timeout=10s"
 
 
-class Environment(BaseSettings):
-    """Every environment variable the product reads. Secrets are never printed (SecretStr)."""
+class Environment(MpesaEnvironment):
+    """Every environment variable the product reads; each provider brings its own. Secrets are never printed."""
 
     # An empty variable is an unset one: `${HMAC_SECRET_NEW:-}` must not make the empty string a valid key.
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
@@ -51,18 +47,6 @@ class Environment(BaseSettings):
     chain_id: int | None = None
     hmac_secret: SecretStr | None = None
     hmac_secret_new: SecretStr | None = None
-    mpesa_gateway_secret: SecretStr | None = None
-    mpesa_gateway_secret_new: SecretStr | None = None
-    mpesa_base_url: str = ""
-    mpesa_consumer_key: str = ""
-    mpesa_consumer_secret: SecretStr = SecretStr("")
-    mpesa_shortcode: str = ""
-    mpesa_passkey: SecretStr = SecretStr("")
-    mpesa_initiator_name: str = ""
-    mpesa_security_credential: SecretStr = SecretStr("")
-    mpesa_callback_token: SecretStr = SecretStr("")
-    mpesa_callback_base_url: str = ""
-    mpesa_allowed_sources: str = SAFARICOM_SOURCES
     signer_keystore: str = ""
     signer_keystore_password_file: Path | None = None
     officer_keystore: Path | None = None
@@ -91,8 +75,8 @@ def load_profile(path: Path | None, env: Environment) -> Profile:
             raw["rpcUrls"] = [url.strip() for url in env.rpc_url.split(",") if url.strip()]
         if env.chain_id is not None:
             raw["chainId"] = env.chain_id
-        if _listed(env.geo_allowed_countries) and isinstance(raw.setdefault("geo", {}), dict):
-            raw["geo"]["allowedCountries"] = _listed(env.geo_allowed_countries)
+        if listed(env.geo_allowed_countries) and isinstance(raw.setdefault("geo", {}), dict):
+            raw["geo"]["allowedCountries"] = listed(env.geo_allowed_countries)
         return Profile.model_validate(raw)
     except OSError as error:
         raise Misconfigured(
@@ -113,13 +97,13 @@ def load_config(env: Environment) -> Config:
         env=env.fiatrails_env,
         profile=load_profile(env.fiatrails_profile, env),
         deployments_path=env.fiatrails_deployments,
-        mpesa=_mpesa(env),
+        providers={"mpesa": env.mpesa()},
         signers=SignerConfig(
             keystores=tuple(Path(p.strip()) for p in env.signer_keystore.split(",") if p.strip()),
             officer_keystore=env.officer_keystore,
             password_file=env.signer_keystore_password_file,
         ),
-        client_secrets=_keys(env.hmac_secret, env.hmac_secret_new),
+        client_secrets=named_keys(env.hmac_secret, env.hmac_secret_new),
         clearance_key=env.django_secret_key,
         redis_url=env.redis_url,
         dispatch=env.fiatrails_dispatch,
@@ -131,71 +115,45 @@ def load_config(env: Environment) -> Config:
         geo=GeoConfig(restricted=env.geo_restriction_enabled, database=env.geoip_database),
         screening=ScreeningConfig(
             enabled=env.ofac_screening_enabled,
-            list_urls=tuple(_listed(env.ofac_list_urls)),
-            list_files=tuple(_listed(env.ofac_list_files)),
+            list_urls=tuple(listed(env.ofac_list_urls)),
+            list_files=tuple(listed(env.ofac_list_files)),
         ),
     )
 
 
-def _keys(current: SecretStr | None, new: SecretStr | None) -> tuple[tuple[str, SecretStr], ...]:
-    """The keys that are set, by name. An empty secret is no secret: everybody can sign with it."""
-    named = (("current", current), ("new", new))
-    return tuple((name, value) for name, value in named if value is not None and value.get_secret_value())
-
-
 def secret_key_fallbacks(env: Environment) -> list[str]:
     """Former values of DJANGO_SECRET_KEY, which still open what was sealed under them."""
-    return _listed(env.django_secret_key_fallbacks.get_secret_value())
+    return listed(env.django_secret_key_fallbacks.get_secret_value())
 
 
 def trusted_proxies(env: Environment) -> tuple[str, ...]:
     """Networks of our own proxies. Misconfigured for anything else: a typing error must not make X-Forwarded-For
     fail with every request, or count when it should not."""
-    for network in _listed(env.trusted_proxies):
+    for network in listed(env.trusted_proxies):
         try:
             ip_network(network)
         except ValueError:
             raise Misconfigured(
                 "trusted_proxies", f"TRUSTED_PROXIES: {network!r} is no address or network such as 10.0.0.0/8"
             ) from None
-    return tuple(_listed(env.trusted_proxies))
+    return tuple(listed(env.trusted_proxies))
 
 
 def admin_origins(env: Environment) -> list[str]:
     """Where people open `/admin/` when a proxy of ours speaks TLS: what a browser says a form comes from.
     Misconfigured for anything else, which would refuse every form."""
-    for origin in _listed(env.admin_origins):
+    for origin in listed(env.admin_origins):
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
             raise Misconfigured(
                 "admin_origins", f"ADMIN_ORIGINS: {origin!r} is no origin such as https://rail.example, without a path"
             )
-    return _listed(env.admin_origins)
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _mpesa(env: Environment) -> MpesaConfig:
-    return MpesaConfig(
-        gateway_secrets=_keys(env.mpesa_gateway_secret, env.mpesa_gateway_secret_new),
-        base_url=env.mpesa_base_url.rstrip("/"),
-        consumer_key=env.mpesa_consumer_key,
-        consumer_secret=env.mpesa_consumer_secret,
-        shortcode=env.mpesa_shortcode,
-        passkey=env.mpesa_passkey,
-        initiator_name=env.mpesa_initiator_name,
-        security_credential=env.mpesa_security_credential,
-        callback_token=env.mpesa_callback_token,
-        callback_base_url=env.mpesa_callback_base_url.rstrip("/"),
-        allowed_sources=tuple(s.strip() for s in env.mpesa_allowed_sources.split(",") if s.strip()),
-    )
+    return listed(env.admin_origins)
 
 
 def _refuse_placeholders(env: Environment) -> None:
-    required = ("django_secret_key", "hmac_secret", "mpesa_gateway_secret")
-    optional = ("hmac_secret_new", "mpesa_gateway_secret_new")
+    required = ("django_secret_key", "hmac_secret", *env.required_secrets)
+    optional = ("hmac_secret_new", *env.optional_secrets)
     for name in (*required, *(name for name in optional if getattr(env, name) is not None)):
         secret = getattr(env, name)
         text = secret.get_secret_value() if secret is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,23 +10,6 @@ from django.conf import settings
 from pydantic import SecretStr
 
 from fiatrails.kernel.profile import Profile
-
-
-@dataclass(frozen=True, slots=True)
-class MpesaConfig:
-    """Keys of the M-PESA integration. `gateway_secrets` are (key name, secret), several during a rotation."""
-
-    gateway_secrets: tuple[tuple[str, SecretStr], ...]
-    base_url: str
-    consumer_key: str
-    consumer_secret: SecretStr
-    shortcode: str
-    passkey: SecretStr
-    initiator_name: str
-    security_credential: SecretStr
-    callback_token: SecretStr
-    callback_base_url: str
-    allowed_sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +42,13 @@ class ScreeningConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that the environment and the deployment profile decide."""
+    """Everything that the environment and the deployment profile decide. `providers`: what each provider's own
+    `config.py` made of its variables, by the provider's name."""
 
     env: str
     profile: Profile
     deployments_path: Path
-    mpesa: MpesaConfig
+    providers: Mapping[str, object]
     signers: SignerConfig
     client_secrets: tuple[tuple[str, SecretStr], ...]
     clearance_key: SecretStr

@@ -12,13 +12,12 @@ from fiatrails.controls.modes import Flow, check
 from fiatrails.engine import dead_letters
 from fiatrails.engine.dead_letters import Letter
 from fiatrails.kernel.errors import Conflict
-from fiatrails.providers.mpesa.confirmations import retry_event
-from fiatrails.providers.mpesa.requests import retry_request
+from fiatrails.providers.core.models import Payment
+from fiatrails.providers.core.provider import provider_named
 from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
-PROVIDER_REQUEST = "mpesa:"
 REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT})
 AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {
@@ -65,17 +64,22 @@ def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
 
 def is_replayable(operation: str) -> bool:
     """Whether the operation's work can simply be set going again."""
-    return operation in REPLAYABLE or operation.startswith(PROVIDER_REQUEST)
+    return operation in REPLAYABLE or provider_named(operation.partition(":")[0]) is not None
 
 
 def _restart(item: Letter, actor: str, now: datetime) -> Rearmed:
     payload = dead_letters.show(item.item_id)["payload"]
     details = payload if isinstance(payload, dict) else {}
     if item.operation == CONFIRM_PAYMENT:
-        retry_event(event_id=int(details["inboxId"]), now=now)
+        event_id = int(details["inboxId"])
+        teller = provider_named(Payment.objects.values_list("provider", flat=True).get(pk=event_id))
+        if teller is None:
+            return Rearmed(False, "its provider is not one of this deployment any more")
+        teller.confirm_again(event_id=event_id, now=now)
         return Rearmed(True, "the provider is asked again; a receipt is credited once, whatever reports it")
-    if item.operation.startswith(PROVIDER_REQUEST):
-        retry_request(request_id=int(details["requestId"]), now=now)
+    asked = provider_named(item.operation.partition(":")[0])
+    if asked is not None:
+        asked.retry_request(request_id=int(details["requestId"]), now=now)
         return Rearmed(True, "the provider is asked what became of the request before anything is sent again")
     return rearm(intent_id=item.subject, actor=actor, now=now)
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from pydantic import SecretStr
 
-from fiatrails.kernel.conf import Config, GeoConfig, MpesaConfig, ScreeningConfig, config
+from fiatrails.kernel.conf import Config, GeoConfig, ScreeningConfig, config
+from fiatrails.providers.mpesa.config import MpesaConfig, mpesa_config
 
 SET, NOT_SET = "set", "not set"
 
@@ -22,7 +23,7 @@ def effective() -> dict[str, dict[str, object]]:
         "deployment": _deployment(current),
         "profile": _profile(current),
         "database": _database(settings.DATABASES["default"]),
-        "mpesa": _mpesa(current.mpesa),
+        "mpesa": _mpesa(mpesa_config(current)),
         "geo": _geo(current.geo),
         "screening": _screening(current.screening),
         "signers": {

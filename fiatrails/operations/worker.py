@@ -8,6 +8,7 @@ import threading
 from functools import lru_cache
 
 import structlog
+from django.db import Error as DatabaseError
 
 from fiatrails.chains.core.pool import default_pool
 from fiatrails.chains.evm.signer import Signers, load_signers
@@ -15,13 +16,10 @@ from fiatrails.chains.evm.submitter import lanes
 from fiatrails.engine.loop import Loop, run_all
 from fiatrails.engine.periodic import run_due
 from fiatrails.engine.wakeup import Listener
-from fiatrails.kernel.clock import Clock, SystemClock
+from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
 from fiatrails.operations.jobs import jobs
-from fiatrails.providers.mpesa.confirmations import confirm_due
-from fiatrails.providers.mpesa.daraja import Daraja
-from fiatrails.providers.mpesa.requests import drive_due
-from fiatrails.providers.mpesa.tools import Tools as MpesaTools
+from fiatrails.providers.core.provider import Provider, providers
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments.charges import report_ended
 from fiatrails.purchases.payments.counting import PURCHASES
@@ -41,13 +39,20 @@ def advance_pass(*, clock: Clock) -> int:
 
 
 def provider_pass(*, clock: Clock) -> int:
-    """Confirms untrusted events and drives requests to providers. Without the provider's API (only the signed gateway
-    form is used) there is nobody to ask, and rows that need an answer wait."""
-    client = daraja()
-    if client is None:
+    """Confirm untrusted events, drive requests to providers, and take over what they answered; returns the amount of
+    work done."""
+    return sum(_work_of(provider, clock) for provider in providers()) + _note_answers(clock)
+
+
+def _work_of(provider: Provider, clock: Clock) -> int:
+    """One provider's failure does not stop the others."""
+    try:
+        return provider.work(clock=clock, purchases=PURCHASES)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("provider.failed", provider=provider.name)
         return 0
-    tools = MpesaTools(clock=clock, client=client, purchases=PURCHASES)
-    return confirm_due(tools=tools) + drive_due(tools=tools) + _note_answers(clock)
 
 
 def _note_answers(clock: Clock) -> int:
@@ -61,12 +66,6 @@ def lane_pass(*, clock: Clock, holder: str) -> int:
     lanes.ensure_lanes(signers=keys, pool=pool, now=clock.now())
     reports = lanes.run_lanes(clock=clock, pool=pool, signers=keys, holder=holder)
     return sum(report.progressed for report in reports)
-
-
-@lru_cache(maxsize=1)
-def daraja() -> Daraja | None:
-    """The process's M-PESA client, or None when the deployment has no Daraja credentials."""
-    return Daraja(config(), clock=SystemClock()) if config().mpesa.base_url else None
 
 
 @lru_cache(maxsize=1)

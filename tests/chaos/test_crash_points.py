@@ -30,7 +30,7 @@ OF_THE_API = {
     "http POST /api/v1/callbacks/mpesa",
     "sql INSERT INTO api_rate_counter (commits)",
     "sql INSERT INTO idempotency_keys",
-    "sql WITH arrivals AS ( SELECT provider, chan @group-commit",
+    "sql WITH arrivals AS @group-commit",
     "sql COMMIT @group-commit",
 }
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import BadInput
-from fiatrails.providers.mpesa.gateway import parse_tx_ref
+from fiatrails.kernel.references import parse_tx_ref
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.states import State, public_status
 

@@ -12,7 +12,7 @@ from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.clock import isoformat
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import Money, parse_money, parse_token_amount
-from fiatrails.providers.mpesa.gateway import parse_tx_ref
+from fiatrails.kernel.references import parse_tx_ref
 from fiatrails.purchases.intents import NewIntent
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.states import public_status

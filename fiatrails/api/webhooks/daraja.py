@@ -24,10 +24,10 @@ from fiatrails.api.plain import json_response, only
 from fiatrails.controls.modes import ModeName, in_force
 from fiatrails.kernel import metrics
 from fiatrails.kernel.client_address import client_address
-from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import FiatRailsError, Unavailable
 from fiatrails.providers.core.inbox import Recorded
 from fiatrails.providers.mpesa import callbacks, confirmations
+from fiatrails.providers.mpesa.config import mpesa_config
 from fiatrails.providers.mpesa.requests import settle_result
 from fiatrails.purchases.payments.counting import PURCHASES
 
@@ -132,7 +132,7 @@ def timeout(raw: bytes, reference: str) -> str:
 
 def _is_known(request: HttpRequest, token: str) -> bool:
     """Whether the source is allowed and the token right; both are always looked at, so time tells nothing."""
-    mpesa = config().mpesa
+    mpesa = mpesa_config()
     expected = mpesa.callback_token.get_secret_value()
     right = hmac.compare_digest(token.encode(), expected.encode()) and expected != ""
     allowed = _is_allowed(client_address(request), mpesa.allowed_sources)

@@ -61,6 +61,8 @@ TEMPLATES = [
         },
     }
 ]
+# A provider is a class of `fiatrails.providers.core.provider.Provider`, by its dotted name.
+PROVIDERS = ["fiatrails.providers.mpesa.provider.Mpesa"]
 DATABASES = {"default": database_settings(ENVIRONMENT.database_url.get_secret_value())}
 
 REST_FRAMEWORK = {

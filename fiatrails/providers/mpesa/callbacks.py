@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fiatrails.kernel.errors import BadInput
+from fiatrails.kernel.references import parse_tx_ref
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.mpesa import fields
 from fiatrails.providers.mpesa.gateway import PROVIDER
@@ -140,7 +141,7 @@ def parse_c2b(raw: bytes) -> C2bPayment:
 def _bill_ref(value: object) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**36 else value
     try:
-        return fields.tx_ref(text.strip() if isinstance(text, str) else text)
+        return parse_tx_ref(text.strip() if isinstance(text, str) else text)
     except BadInput:
         return ""
 

@@ -18,7 +18,6 @@ from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
 from fiatrails.engine.wakeup import notify
-from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import OutsideUnknown
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core import alarms
@@ -37,6 +36,7 @@ from fiatrails.providers.mpesa import callbacks, crediting, pushes, statuses
 from fiatrails.providers.mpesa.answers import Answer, Refused, Unknown
 from fiatrails.providers.mpesa.callbacks import C2bPayment, StkCallback
 from fiatrails.providers.mpesa.codes import PushStatus, Standing, Transaction
+from fiatrails.providers.mpesa.config import mpesa_config
 from fiatrails.providers.mpesa.crediting import Counted
 from fiatrails.providers.mpesa.tools import Tools
 
@@ -63,7 +63,7 @@ def validate_c2b(*, payment: C2bPayment, purchases: Purchases) -> str | None:
     A reference that nobody knows is accepted: its purchase may come later, and the money is matched then. Refused is
     what could only end as a refund: another amount than the purchase still lacks, or a purchase that takes no payment.
     """
-    if payment.shortcode != config().mpesa.shortcode:
+    if payment.shortcode != mpesa_config().shortcode:
         return "C2B00015"
     event = payment.event
     push = _push_of(event)

@@ -13,11 +13,12 @@ import httpx
 from pydantic import SecretStr
 
 from fiatrails.kernel.clock import Clock
-from fiatrails.kernel.conf import Config, MpesaConfig
+from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import BadInput, Misconfigured
 from fiatrails.kernel.money import Money, format_minor
 from fiatrails.providers.mpesa import answers, fields
 from fiatrails.providers.mpesa.answers import Accepted, Answer, Refused, Unknown
+from fiatrails.providers.mpesa.config import MpesaConfig, mpesa_config
 
 _MAX_ANSWER_BYTES = 64 * 1024
 # A token that has this long to live is fetched anew, so that it cannot run out on the way.
@@ -32,12 +33,12 @@ class Daraja:
     """One pool of connections and one access token; safe to share between threads."""
 
     def __init__(self, config: Config, *, clock: Clock, transport: httpx.BaseTransport | None = None) -> None:
-        self._mpesa = config.mpesa
+        self._mpesa = mpesa_config(config)
         self._clock = clock
         self._production = config.env not in ("local", "test")
-        require_safe_url(config.mpesa.base_url, production=self._production)
+        require_safe_url(mpesa_config(config).base_url, production=self._production)
         self._http = httpx.Client(
-            base_url=config.mpesa.base_url,
+            base_url=mpesa_config(config).base_url,
             timeout=config.profile.timeouts.provider_ms / 1000,
             follow_redirects=False,
             trust_env=False,

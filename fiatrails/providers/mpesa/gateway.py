@@ -8,14 +8,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fiatrails.kernel.clock import unix
+from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import BadInput, Unauthorized
+from fiatrails.kernel.references import parse_tx_ref
 from fiatrails.kernel.signatures import matching_key, require_fresh
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.mpesa import fields
+from fiatrails.providers.mpesa.config import mpesa_config
 
 PROVIDER = "mpesa"
 _PHONE = re.compile(r"\+?[0-9]{9,15}", re.ASCII)
 _RECEIPT_NAMES = ("receipt", "mpesaReceiptNumber", "MpesaReceiptNumber", "transId", "TransID")
+
+
+def verify(raw: bytes, headers: Mapping[str, Any], now: datetime) -> PaymentEvent:
+    """Return the payment that a signed callback reports. `headers` as WSGI names them. Unauthorized without a signature
+    by one of our secrets or with a stale timestamp, BadInput names the field."""
+    secrets = [(name, secret.get_secret_value().encode()) for name, secret in mpesa_config().gateway_secrets]
+    authenticate(raw=raw, signature=headers.get("HTTP_X_MPESA_SIGNATURE", ""), secrets=secrets)
+    return parse(raw=raw, now=now, tolerance_s=profile().timeouts.webhook_tolerance_s)
 
 
 def authenticate(*, raw: bytes, signature: str, secrets: Sequence[tuple[str, bytes]]) -> str:
@@ -50,11 +61,6 @@ def parse(*, raw: bytes, now: datetime, tolerance_s: int, currency: str = "KES")
         raw,
         trusted=True,
     )
-
-
-def parse_tx_ref(value: object) -> str:
-    """1-128 printable ASCII characters without blanks at either end."""
-    return fields.tx_ref(value)
 
 
 def _timestamp(value: object) -> datetime:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fiatrails.controls import audit
-from fiatrails.kernel.conf import MpesaConfig
 from fiatrails.kernel.errors import Conflict, OutsideUnknown
 from fiatrails.providers.mpesa.answers import Refused, Unknown
+from fiatrails.providers.mpesa.config import MpesaConfig
 from fiatrails.providers.mpesa.daraja import Daraja
 
 # In production a short code is registered once. A 500 by its status, a refusal by its meaning.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fiatrails.kernel.conf import config
 from fiatrails.providers.core.models import Payment, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import new_reference
 from fiatrails.providers.mpesa import codes
 from fiatrails.providers.mpesa.codes import Standing, Transaction
+from fiatrails.providers.mpesa.config import mpesa_config
 
 RESULT_TIMEOUT = timedelta(seconds=30)
 # A query that brought no result is sent this often in all; whoever asked decides then whether to ask anew.
@@ -41,5 +41,5 @@ def read(query: ProviderRequest) -> Transaction:
     result = query.result
     return codes.transaction(
         str(result.get("code", "")), result.get("parameters", {}), receipt=query.details["receipt"],
-        shortcode=config().mpesa.shortcode, currency=query.currency,
+        shortcode=mpesa_config().shortcode, currency=query.currency,
     )  # fmt: skip

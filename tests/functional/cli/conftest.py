@@ -90,7 +90,7 @@ def mpesa_at(configure: Callable[..., Config]) -> Callable[[str], None]:
     """Points MPESA_BASE_URL somewhere."""
 
     def point(url: str) -> None:
-        configure(mpesa=replace(settings.FIATRAILS.mpesa, base_url=url))
+        configure(mpesa=replace(settings.FIATRAILS.providers["mpesa"], base_url=url))
 
     return point
 

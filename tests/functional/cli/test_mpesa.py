@@ -104,7 +104,7 @@ def daraja_access(configure: Callable[..., Config]) -> None:
     """Credentials that the sandbox takes, and where it shall call."""
     configure(
         mpesa=replace(
-            settings.FIATRAILS.mpesa, consumer_key="sandbox-consumer-key",
+            settings.FIATRAILS.providers["mpesa"], consumer_key="sandbox-consumer-key",
             consumer_secret=SecretStr("sandbox-consumer-secret"), shortcode="600999",
             callback_token=SecretStr("t0ken" * 8), callback_base_url="http://127.0.0.1:9/callbacks/till",
         )
@@ -151,5 +151,7 @@ def test_what_mpesa_says_of_the_addresses(
     mpesa_at("http://127.0.0.1:9")
     client = Daraja(settings.FIATRAILS, clock=SystemClock(), transport=httpx.MockTransport(answer))
     with pytest.raises(expected, match=words):
-        register_urls(client=client, mpesa=settings.FIATRAILS.mpesa, actor="amina", now=SystemClock().now())
+        register_urls(
+            client=client, mpesa=settings.FIATRAILS.providers["mpesa"], actor="amina", now=SystemClock().now()
+        )
     assert not AuditRecord.objects.exists()

@@ -23,7 +23,7 @@ def healthy(on_chain: DeployedChain, configure: Callable[..., Config]) -> Config
     on_chain.password_file.chmod(0o600)
     settings = configure(client_secrets=(("current", SecretStr("x" * 64)),))
     secrets = (("current", SecretStr("y" * 64)),)
-    return configure(mpesa=replace(settings.mpesa, gateway_secrets=secrets, base_url=""))
+    return configure(mpesa=replace(settings.providers["mpesa"], gateway_secrets=secrets, base_url=""))
 
 
 def diagnose(settings: Config, *, now: datetime | None = None) -> dict[str, CheckResult]:

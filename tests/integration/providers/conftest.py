@@ -196,7 +196,7 @@ def mpesa_config(simulator: Simulator, configure: Callable[..., Config], address
     return configure(
         profile=current.profile.model_copy(update={"retry": retry}),
         mpesa=replace(
-            current.mpesa,
+            current.providers["mpesa"],
             base_url=str(http.base_url),
             consumer_key="sandbox-consumer-key",
             consumer_secret=SecretStr("sandbox-consumer-secret"),
@@ -226,7 +226,9 @@ def rail(simulator: Simulator, mpesa_config: Config, settings: Any, transactiona
     http.post("/_sandbox/stk", json={"behaviour": "pay"})
     clock = MovableClock()
     client = Daraja(mpesa_config, clock=clock)
-    rail = Rail(http, simulator.seen, client, clock, mpesa_config.mpesa.callback_base_url.rsplit("/", 1)[1])
+    rail = Rail(
+        http, simulator.seen, client, clock, mpesa_config.providers["mpesa"].callback_base_url.rsplit("/", 1)[1]
+    )
     assert isinstance(client.register_c2b_urls(response_type="Completed"), Accepted)
     yield rail
     client.close()

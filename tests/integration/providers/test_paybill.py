@@ -243,7 +243,7 @@ class TestWhoMayCall:
     def test_without_a_configured_token_nothing_is_let_in(self, rail: Rail, configure: Callable[..., Config]) -> None:
         from pydantic import SecretStr
 
-        mpesa = replace(django_settings.FIATRAILS.mpesa, callback_token=SecretStr(""))
+        mpesa = replace(django_settings.FIATRAILS.providers["mpesa"], callback_token=SecretStr(""))
         configure(mpesa=mpesa)
         assert rail.post("stk", {}, token="x").status_code == 404
 

@@ -41,14 +41,14 @@ def test_an_empty_secret_is_no_key(set_environment: object, name: str) -> None:
     set_environment(**{name: ""})  # type: ignore[operator]
     config = load_config(Environment())
     assert config.client_secrets == ()
-    assert config.mpesa.gateway_secrets == ()
+    assert config.providers["mpesa"].gateway_secrets == ()
 
 
 def test_both_keys_of_a_rotation_are_known_by_name(set_environment: object) -> None:
     set_environment(**PRODUCTION, HMAC_SECRET_NEW="1e" * 32, MPESA_GATEWAY_SECRET_NEW="2d" * 32)  # type: ignore[operator]
     config = load_config(Environment())
     assert [name for name, _ in config.client_secrets] == ["current", "new"]
-    assert [name for name, _ in config.mpesa.gateway_secrets] == ["current", "new"]
+    assert [name for name, _ in config.providers["mpesa"].gateway_secrets] == ["current", "new"]
 
 
 @pytest.mark.parametrize("name", [*PRODUCTION, "HMAC_SECRET_NEW", "MPESA_GATEWAY_SECRET_NEW"])

@@ -12,11 +12,12 @@ import pytest
 from pydantic import BaseModel
 
 from fiatrails.compliance.sanctions.states import MOVES
-from fiatrails.config.env import SAFARICOM_SOURCES, Environment
+from fiatrails.config.env import Environment
 from fiatrails.kernel import metrics
 from fiatrails.kernel.profile import Profile
 from fiatrails.ledger.accounts import KIND_OF_FAMILY
 from fiatrails.providers.core.models import PaymentState, RequestState
+from fiatrails.providers.mpesa.config import SAFARICOM_SOURCES
 from fiatrails.purchases.states import ALLOWED, Hold, State, public_status
 from tests.unit.docs.pages import ROOT, first_column, tables
 

@@ -38,7 +38,7 @@ class Clock:
 def config() -> Config:
     current = django_settings.FIATRAILS
     mpesa = replace(
-        current.mpesa, base_url="https://sandbox.example", consumer_key="key", shortcode="174379",
+        current.providers["mpesa"], base_url="https://sandbox.example", consumer_key="key", shortcode="174379",
         consumer_secret=SecretStr(SECRETS[0]), passkey=SecretStr(SECRETS[1]), initiator_name="testapi",
         security_credential=SecretStr(SECRETS[2]), callback_token=SecretStr(SECRETS[3]),
         callback_base_url="https://rail.example/api/v1/callbacks/daraja",
@@ -78,7 +78,7 @@ def failing(error: type[Exception]) -> Handler:
 def test_the_time_is_east_african_and_the_password_is_made_of_it() -> None:
     assert local_timestamp(NOW) == "20261102003005"
     expected = base64.b64encode(b"174379the-passkey20261102003005").decode()
-    assert push_password(config().mpesa, "20261102003005") == expected
+    assert push_password(config().providers["mpesa"], "20261102003005") == expected
 
 
 def test_a_push_says_what_daraja_wants_to_hear() -> None:
@@ -177,7 +177,7 @@ def test_the_misspelt_registration_reply_is_understood() -> None:
 
 
 def test_production_addresses_must_not_contain_the_forbidden_words() -> None:
-    mpesa = replace(config().mpesa, callback_base_url="https://rail.example/api/v1/callbacks/mpesa")
+    mpesa = replace(config().providers["mpesa"], callback_base_url="https://rail.example/api/v1/callbacks/mpesa")
     client = Daraja(replace(config(), env="production", mpesa=mpesa), clock=Clock())
     with pytest.raises(Misconfigured, match="mpesa"):
         client.register_c2b_urls()
@@ -236,7 +236,7 @@ def test_without_a_token_nothing_is_sent(status: int) -> None:
 def test_no_secret_is_shown_or_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     client = daraja(answering(500, {"errorMessage": "the provider's own words"}))
-    shown = repr(client) + repr(push(client)) + caplog.text + repr(config().mpesa)
+    shown = repr(client) + repr(push(client)) + caplog.text + repr(config().providers["mpesa"])
     assert not [secret for secret in SECRETS if secret in shown]
 
 
