@@ -45,18 +45,20 @@ def show(json: Json = False) -> None:
     from fiatrails.controls import modes
 
     stored = queries.modes_set()
-    active = modes.in_force(now=runtime.now())
+    active = modes.switched_on(now=runtime.now())
     by_variable = modes.from_environment(os.environ)
+    scoped = [modes.Switch(modes.ModeName(name), scope) for name, scope in sorted(stored) if scope]
     found = [
         {
-            "mode": name.value,
-            "inForce": name in active,
-            "fromEnvironment": name in by_variable,
-            **_row(stored.get(name)),
+            "mode": switch.name.value,
+            "scope": switch.scope or None,
+            "inForce": switch in active,
+            "fromEnvironment": not switch.scope and switch.name in by_variable,
+            **_row(stored.get((switch.name.value, switch.scope))),
         }
-        for name in modes.ModeName
+        for switch in [*map(modes.Switch, modes.ModeName), *scoped]
     ]
-    columns = ("mode", "inForce", "fromEnvironment", "owner", "reason", "setAt", "expiresAt")
+    columns = ("mode", "scope", "inForce", "fromEnvironment", "owner", "reason", "setAt", "expiresAt")
     render.emit(json, {"modes": found}, render.table(columns, [[mode[name] for name in columns] for mode in found]))
 
 
@@ -66,6 +68,9 @@ def set_(
     switch: Annotated[Switch, typer.Argument(help="on or off.")],
     *,
     reason: Reason,
+    scope: Annotated[
+        str, typer.Option("--scope", help="One chain (evm:31337) or provider (mpesa); degraded only.")
+    ] = "",
     duration: Annotated[str | None, typer.Option("--for", help="Switch off again after, e.g. 30m, 2h or 1d.")] = None,
     yes: Yes = False,
     actor: Actor = "",
@@ -79,6 +84,7 @@ def set_(
     Examples:
       fiatrails mode set degraded on --reason "RPC provider down" --for 2h
       fiatrails mode set degraded off --reason "RPC is back"
+      fiatrails mode set degraded on --scope mpesa --reason "Daraja answers with 500"
     """
     runtime.setup()
     from fiatrails.controls import modes
@@ -86,14 +92,17 @@ def set_(
     mode = _mode(name)
     moment = runtime.now()
     expires_at = _expiry(duration, moment)
-    runtime.confirm(f"Switch {mode.value} {switch.value}?", yes=yes)
-    modes.set_mode(mode, active=switch is Switch.ON, owner=actor, reason=reason, expires_at=expires_at, now=moment)
+    wanted = modes.Switch(mode, scope)
+    runtime.confirm(f"Switch {wanted} {switch.value}?", yes=yes)
+    modes.set_mode(
+        mode, active=switch is Switch.ON, owner=actor, reason=reason, expires_at=expires_at, now=moment, scope=scope
+    )
     modes.forget_cached()
-    in_force = mode in modes.in_force(now=moment)
+    in_force = wanted in modes.switched_on(now=moment)
     if switch is Switch.OFF and in_force:
-        render.note(f"warning: an environment variable still switches {mode.value} on")
-    whole = {"mode": mode.value, "inForce": in_force, "expiresAt": amounts.when(expires_at)}
-    render.emit(json, whole, f"{mode.value} is {'in force' if in_force else 'off'}")
+        render.note(f"warning: an environment variable still switches {wanted} on")
+    whole = {"mode": mode.value, "scope": scope or None, "inForce": in_force, "expiresAt": amounts.when(expires_at)}
+    render.emit(json, whole, f"{wanted} is {'in force' if in_force else 'off'}")
 
 
 def _row(mode: Mode | None) -> dict[str, object]:

@@ -85,9 +85,9 @@ def ledger_keys(intent: Intent) -> list[str]:
     return list(Entry.objects.filter(reference=intent.intent_id).order_by("id").values_list("key", flat=True))
 
 
-def modes_set() -> dict[str, Mode]:
-    """The stored switches by name, also those that are off."""
-    return {mode.name: mode for mode in Mode.objects.all()}
+def modes_set() -> dict[tuple[str, str], Mode]:
+    """The stored switches by name and scope, also those that are off."""
+    return {(mode.name, mode.scope): mode for mode in Mode.objects.all()}
 
 
 def _known(given: Collection[str], kinds: type[State] | type[PaymentState]) -> list[str]:

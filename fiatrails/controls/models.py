@@ -36,9 +36,11 @@ class AuditLink(models.Model):
 
 
 class Mode(models.Model):
-    """One switch of the whole system; a row with `active` and no past `expires_at` is in force."""
+    """One switch; a row with `active` and no past `expires_at` is in force, for one chain or provider (`scope`) or for
+    everything."""
 
-    name = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=32)
+    scope = models.CharField(max_length=64, db_default="", blank=True)
     active = models.BooleanField()
     owner = models.TextField()
     reason = models.TextField()
@@ -47,3 +49,4 @@ class Mode(models.Model):
 
     class Meta:
         db_table = "controls_mode"
+        constraints = [models.UniqueConstraint(fields=["name", "scope"], name="mode_once")]

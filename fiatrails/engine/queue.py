@@ -44,9 +44,10 @@ class Queue(Generic[Row, Tools]):
     """Describe what workers do with the due rows of one kind.
 
     `condition` is a trusted SQL fragment that starts with AND, over columns of `model`. `flow` is asked before anything
-    is claimed. `step(rows, tools)` moves claimed rows; it raises for a row that it cannot move, and leaves the lease to
-    whoever wrote the row. `work` says what is given up with a row that is out of attempts. `metric` is the label of
-    `fiatrails_retry_attempts_total`. `one_by_one`: the step asks the outside for each row by itself.
+    is claimed, with the chain or the provider that `scope` returns. `step(rows, tools)` moves claimed rows; it raises
+    for a row that it cannot move, and leaves the lease to whoever wrote the row. `work` says what is given up with a
+    row that is out of attempts. `metric` is the label of `fiatrails_retry_attempts_total`. `one_by_one`: the step asks
+    the outside for each row by itself.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Queue(Generic[Row, Tools]):
     work: Callable[[Row], Work]
     metric: str
     flow: Flow | None = None
+    scope: Callable[[], str] = str
     params: Mapping[str, object] = field(default_factory=dict)
     limit: int = 100
     one_by_one: bool = False
@@ -68,7 +70,7 @@ def run(queue: Queue[Row, Tools], tools: Tools, *, clock: Clock, limit: int | No
     Safe in any number of processes. Database errors that end the connection are raised; every other error is kept with
     the row that it is about.
     """
-    if queue.flow is not None and not decide(queue.flow, now=clock.now()).allowed:
+    if queue.flow is not None and not decide(queue.flow, now=clock.now(), scopes=(queue.scope(),)).allowed:
         return 0
     lease = timedelta(seconds=profile().timeouts.lease_s)
     rows = claim(

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from fiatrails.controls import audit
+from fiatrails.controls.modes import Flow, check
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict
 from fiatrails.kernel.metrics import mint_intents
@@ -27,6 +28,7 @@ def accept(*, intent_id: str, actor: str, reason: str, now: datetime) -> Intent:
     returned; what is short is written off. Compliance cannot be overridden here: a payer who is still refused is
     held again.
     """
+    check(Flow.ACCEPT, now=now)
     get_intent(intent_id=intent_id)
     with transaction.atomic():
         intent = Intent.objects.select_for_update().get(intent_id=intent_id)
@@ -56,6 +58,7 @@ def _settle_difference(intent: Intent, now: datetime) -> None:
 
 def cancel(*, intent_id: str, actor: str, reason: str, now: datetime) -> Intent:
     """Ends an intent that nobody has paid. A payment that still arrives holds it for an operator."""
+    check(Flow.CANCEL, now=now)
     get_intent(intent_id=intent_id)
     with transaction.atomic():
         intent = Intent.objects.select_for_update().get(intent_id=intent_id)

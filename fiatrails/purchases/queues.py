@@ -15,6 +15,7 @@ from fiatrails.engine import queue
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
+from fiatrails.kernel.conf import profile
 from fiatrails.kernel.metrics import mint_intents
 from fiatrails.purchases import clearance, submission
 from fiatrails.purchases.intents import release_daily_limit
@@ -53,6 +54,10 @@ def _refund(rows: Sequence[Intent], tools: Tools) -> None:
         persist(mine, steps, now=now)
 
 
+def _chain() -> str:
+    return f"evm:{profile().chain_id}"
+
+
 def _queue(
     state: State, operation: str, step: queue.Step[Intent, Tools], *, flow: Flow | None = None
 ) -> Queue[Intent, Tools]:
@@ -63,6 +68,7 @@ def _queue(
         params={"state": state.value},
         step=step,
         flow=flow,
+        scope=_chain,
         metric=operation,
         work=lambda row: Work(operation, row.intent_id, {"txRef": row.tx_ref, "state": row.state}),
     )

@@ -43,10 +43,10 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 
 def _modes(*, database_up: bool) -> list[str]:
-    """Modes in force; without the database those that the environment switches on."""
+    """Modes in force, with what they are for; without the database those that the environment switches on."""
     if not database_up:
         return sorted(modes.from_environment(os.environ))
     try:
-        return sorted(modes.in_force(now=CLOCK.now()))
+        return sorted(map(str, modes.switched_on(now=CLOCK.now())))
     except DatabaseError:
         return []

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import IntegrityError, transaction
 
+from fiatrails.controls.modes import Flow
 from fiatrails.engine import queue
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
@@ -38,6 +39,7 @@ from fiatrails.providers.mpesa.callbacks import C2bPayment, StkCallback
 from fiatrails.providers.mpesa.codes import PushStatus, Standing, Transaction
 from fiatrails.providers.mpesa.config import mpesa_config
 from fiatrails.providers.mpesa.crediting import Counted
+from fiatrails.providers.mpesa.gateway import PROVIDER
 from fiatrails.providers.mpesa.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -248,6 +250,8 @@ CONFIRMATIONS: Queue[Payment, Tools] = Queue(
     step=_confirm,
     work=lambda row: Work("confirmPayment", alarms.subject_of(row.pk), {"eventKey": row.event_key, "inboxId": row.pk}),
     metric="provider_call",
+    flow=Flow.CONFIRM_PAYMENT,
+    scope=lambda: PROVIDER,
     limit=20,
     one_by_one=True,
 )

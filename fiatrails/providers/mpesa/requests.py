@@ -13,6 +13,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
+from fiatrails.controls.modes import Flow
 from fiatrails.engine import queue
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
@@ -205,6 +206,8 @@ REQUESTS: Queue[ProviderRequest, Tools] = Queue(
         {"requestId": row.pk, "state": str(row.state)},
     ),
     metric="provider_call",
+    flow=Flow.DRIVE_REQUEST,
+    scope=lambda: PROVIDER,
     limit=20,
     one_by_one=True,
     shortest_pause=timedelta(milliseconds=200),

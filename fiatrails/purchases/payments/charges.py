@@ -25,7 +25,7 @@ def start(*, intent_id: str, charger: Charger, now: datetime) -> ProviderRequest
     Raises NotFound, Conflict (`not_awaiting_payment`, `push_live`, `push_paid`), Unprocessable when the provider cannot
     collect the price. A request that ended unpaid leaves the intent waiting, and another may be started.
     """
-    check(Flow.CREATE_INTENT, now=now)
+    check(Flow.BEGIN_PAYMENT, now=now, scopes=(charger.provider,))
     get_intent(intent_id=intent_id)
     with transaction.atomic():
         # The intent's lock: two clicks at once must not both find no live request.

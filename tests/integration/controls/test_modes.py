@@ -23,10 +23,24 @@ VARIABLE = {
 }
 GOES_ON = {
     (ModeName.DEGRADED, Flow.CREATE_INTENT),
+    (ModeName.DEGRADED, Flow.BEGIN_PAYMENT),
+    (ModeName.DEGRADED, Flow.CONFIRM_PAYMENT),
+    (ModeName.DEGRADED, Flow.DRIVE_REQUEST),
+    (ModeName.DEGRADED, Flow.ACCEPT),
+    (ModeName.DEGRADED, Flow.CANCEL),
     (ModeName.MAINTENANCE, Flow.ACCEPT_CALLBACK),
+    (ModeName.MAINTENANCE, Flow.CONFIRM_PAYMENT),
+    (ModeName.MAINTENANCE, Flow.DRIVE_REQUEST),
+    (ModeName.MAINTENANCE, Flow.ACCEPT),
+    (ModeName.MAINTENANCE, Flow.CANCEL),
     (ModeName.DB_FALLBACK, Flow.CREATE_INTENT),
+    (ModeName.DB_FALLBACK, Flow.BEGIN_PAYMENT),
     (ModeName.DB_FALLBACK, Flow.ACCEPT_CALLBACK),
 }
+# What asks a chain or a provider, and is stopped when just that one is degraded.
+ASKS_OUTSIDE = {
+    Flow.BEGIN_PAYMENT, Flow.CONFIRM_PAYMENT, Flow.DRIVE_REQUEST, Flow.CLEAR, Flow.SUBMIT, Flow.MINT, Flow.REFUND,
+}  # fmt: skip
 RETRY_AFTER = {ModeName.MAINTENANCE: 300}
 
 
@@ -57,6 +71,31 @@ def test_a_mode_stops_a_flow_or_lets_it_go_on(name: ModeName, source: str) -> No
             check(flow, now=NOW, environ=environ)
         assert (caught.value.code, caught.value.status) == (name.value, 503), flow
         assert caught.value.retry_after == RETRY_AFTER.get(name, 60)
+
+
+def test_the_table_of_the_documentation_is_what_happens() -> None:
+    rows = [line for line in (modes.__doc__ or "").splitlines() if line.startswith("| ") and "flow " not in line]
+    said = {cells[0]: cells[1:5] for line in rows if (cells := [cell.strip() for cell in line.strip("|").split("|")])}
+    names = (ModeName.DEGRADED, ModeName.READ_ONLY, ModeName.MAINTENANCE, ModeName.DB_FALLBACK)
+    assert said == {flow.name: ["goes on" if (name, flow) in GOES_ON else "stopped" for name in names] for flow in Flow}
+
+
+@pytest.mark.parametrize("flow", Flow)
+def test_degraded_for_one_chain_or_provider_stops_what_asks_it_and_nothing_else(flow: Flow) -> None:
+    set_mode(ModeName.DEGRADED, active=True, owner="asha", reason="drill", expires_at=None, now=NOW, scope="evm:31337")
+    assert decide(flow, now=NOW, scopes=("mpesa", "evm:1"), environ={}).allowed
+    assert decide(flow, now=NOW, environ={}).allowed
+    stopped = decide(flow, now=NOW, scopes=("mpesa", "evm:31337"), environ={})
+    assert stopped.allowed is (flow not in ASKS_OUTSIDE)
+    assert in_force(now=NOW, environ={}) == set()
+    switch(ModeName.DEGRADED)
+    assert decide(flow, now=NOW, environ={}).allowed is ((ModeName.DEGRADED, flow) in GOES_ON)
+
+
+@pytest.mark.parametrize(("name", "scope"), [(ModeName.READ_ONLY, "mpesa"), (ModeName.DEGRADED, "M-Pesa; DROP")])
+def test_a_scope_that_cannot_be_one_is_refused(name: ModeName, scope: str) -> None:
+    with pytest.raises(BadInput, match="mode_scope"):
+        set_mode(name, active=True, owner="asha", reason="drill", expires_at=None, now=NOW, scope=scope)
 
 
 def test_everything_runs_in_normal_times() -> None:

@@ -20,6 +20,7 @@ from fiatrails.chains.evm.submitter.states import SlotKind, SlotState, attempt_a
 from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View, raw_bytes
 from fiatrails.controls import modes
 from fiatrails.kernel import metrics
+from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Unavailable
 
 _log = structlog.get_logger()
@@ -111,7 +112,7 @@ def _may_sign(desk: Desk, view: View, slots: Sequence[SlotRow]) -> bool:
         _hold(desk, f"nonce_gap: the chain waits for nonce {view.nonce}; see `fiatrails nonce repair`")
         return False
     try:
-        modes.check(modes.Flow.SUBMIT, now=desk.now())
+        modes.check(modes.Flow.MINT, now=desk.now(), scopes=(f"evm:{profile().chain_id}",))
     except Unavailable as switched:
         # Bytes that are out already are still followed; nothing new is signed.
         _hold(desk, f"mode: {switched.code}")
