@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sandbox.mpesa.book import Payment, Payout, Push, Reversal
 from sandbox.mpesa.ids import compact, from_epoch
-from sandbox.mpesa.replies import shillings
+from sandbox.mpesa.money import shillings
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal
 
 DESCRIPTIONS = {
     "0": "The service request is processed successfully.",

@@ -1,83 +1,13 @@
 """The money book: what customers really paid and really got back, whatever anyone was told."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox.mpesa.journal import Event, Journal
-from sandbox.mpesa.replies import shillings
-
-
-@dataclass(frozen=True)
-class Payment:
-    """Money a customer paid. `notice` is the gateway form to resend until it is acknowledged; `names` are the first,
-    the middle and the last, of which newer C2B callbacks fill the first only."""
-
-    receipt: str
-    channel: str
-    cents: int
-    msisdn: str
-    reference: str
-    shortcode: str
-    paid_at: float
-    checkout_id: str = ""
-    notice: dict[str, Any] | None = None
-    names: tuple[str, str, str] = ("JANE", "", "")
-
-
-@dataclass(frozen=True)
-class Reversal:
-    """Money given back to the customer of one payment."""
-
-    receipt: str
-    original_receipt: str
-    cents: int
-    msisdn: str
-    reversed_at: float
-    originator_id: str
-    conversation_id: str
-
-
-@dataclass(frozen=True)
-class Payout:
-    """Money sent to a customer (B2C)."""
-
-    receipt: str
-    cents: int
-    msisdn: str
-    paid_at: float
-    originator_id: str
-    conversation_id: str
-
-
-@dataclass(frozen=True)
-class Push:
-    """An STK push, and the result code the customer will bring about (None: never answers)."""
-
-    checkout_id: str
-    merchant_id: str
-    cents: int
-    msisdn: str
-    reference: str
-    shortcode: str
-    callback_url: str
-    plan: int | None
-    asked_at: float
-
-
-@dataclass(frozen=True)
-class Urls:
-    """Where C2B callbacks of a shortcode go."""
-
-    shortcode: str
-    response_type: str
-    confirmation_url: str
-    validation_url: str
-
-
-class AlreadyDone(Exception):
-    """The book refuses to do one thing twice."""
+from sandbox.kit.book import Book
+from sandbox.kit.journal import Event, Journal
+from sandbox.mpesa.money import shillings
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal, Urls, money_view, payment_view, push_view
 
 
 @dataclass
@@ -96,15 +26,12 @@ class _State:
         self.balances[shortcode] = self.balances.get(shortcode, 0) + cents
 
 
-class Book:
-    """Every change is an event: written, fsynced, and read again at the next start."""
+class MoneyBook(Book):
+    """Who paid what, what was given back, and which callbacks are owed."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._lock = threading.Lock()
         self._state = _State()
-        for event in journal.read():
-            self._apply(event)
+        super().__init__(journal)
 
     def add_push(self, push: Push) -> None:
         """Remember a push that was acknowledged."""
@@ -113,25 +40,25 @@ class Book:
     def fail_push(self, checkout_id: str, code: int) -> None:
         """Record that the customer did not pay."""
         outcome = {"event": "push_failed", "checkout_id": checkout_id, "code": code}
-        self._record(outcome, unless=lambda s: checkout_id in s.outcomes)
+        self._record(outcome, unless=lambda: checkout_id in self._state.outcomes)
 
     def add_payment(self, payment: Payment) -> None:
         """Record money paid; a receipt, and a push, can be paid once."""
 
-        def taken(state: _State) -> bool:
-            return payment.receipt in state.receipts or payment.checkout_id in state.outcomes
+        def taken() -> bool:
+            return payment.receipt in self._state.receipts or payment.checkout_id in self._state.outcomes
 
         self._record({"event": "payment", **asdict(payment)}, unless=taken)
 
     def add_reversal(self, reversal: Reversal) -> None:
         """Record money returned; a payment is reversed at most once."""
         original = reversal.original_receipt
-        self._record({"event": "reversal", **asdict(reversal)}, unless=lambda s: original in s.reversals)
+        self._record({"event": "reversal", **asdict(reversal)}, unless=lambda: original in self._state.reversals)
 
     def add_payout(self, payout: Payout) -> None:
         """Record money sent; an OriginatorConversationID pays at most once."""
         key = payout.originator_id
-        self._record({"event": "payout", **asdict(payout)}, unless=lambda s: key in s.payouts)
+        self._record({"event": "payout", **asdict(payout)}, unless=lambda: key in self._state.payouts)
 
     def set_urls(self, urls: Urls) -> None:
         """Register the callback URLs of a shortcode."""
@@ -209,12 +136,12 @@ class Book:
             chosen = {p.receipt for p in payments}
             reversals = [r for r in state.reversals.values() if r.original_receipt in chosen]
             payouts = list(state.payouts.values())
-            pushes = [_push_view(p, state.outcomes.get(p.checkout_id)) for p in state.pushes.values()]
+            pushes = [push_view(p, state.outcomes.get(p.checkout_id)) for p in state.pushes.values()]
             waiting = [r for r in state.unacknowledged if r in chosen]
         return {
-            "payments": [_payment_view(p, p.receipt in waiting) for p in payments],
-            "reversals": [_money_view(r) for r in reversals],
-            "payouts": [_money_view(p) for p in payouts],
+            "payments": [payment_view(p, p.receipt in waiting) for p in payments],
+            "reversals": [money_view(r) for r in reversals],
+            "payouts": [money_view(p) for p in payouts],
             "pushes": pushes,
             "totals": {
                 "paid": shillings(sum(p.cents for p in payments)),
@@ -222,15 +149,6 @@ class Book:
                 "paidOut": shillings(sum(p.cents for p in payouts)),
             },
         }
-
-    def _record(self, event: Event, *, unless: Callable[[_State], bool] = lambda _: False) -> None:
-        with self._lock:
-            if unless(self._state):
-                raise AlreadyDone(event["event"])
-            number = self._journal.append(event)
-            self._apply(event)
-        # Outside the lock, so that many waiting payments share one fsync.
-        self._journal.sync(number)
 
     def _apply(self, event: Event) -> None:
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
@@ -267,43 +185,3 @@ class Book:
         self._state.receipts.add(reversal.receipt)
         shortcode = self._state.payments[reversal.original_receipt].shortcode
         self._state.add_to_balance(shortcode, -reversal.cents)
-
-
-def _payment_view(payment: Payment, unacknowledged: bool) -> dict[str, Any]:
-    view = {
-        "receipt": payment.receipt,
-        "channel": payment.channel,
-        "amount": shillings(payment.cents),
-        "msisdn": payment.msisdn,
-        "reference": payment.reference,
-        "shortcode": payment.shortcode,
-        "paidAt": payment.paid_at,
-    }
-    if payment.checkout_id:
-        view["checkoutRequestId"] = payment.checkout_id
-    if payment.notice is not None:
-        view["acknowledged"] = not unacknowledged
-    return view
-
-
-def _money_view(moved: Reversal | Payout) -> dict[str, Any]:
-    view = {
-        "receipt": moved.receipt,
-        "amount": shillings(moved.cents),
-        "msisdn": moved.msisdn,
-        "originatorConversationId": moved.originator_id,
-        "conversationId": moved.conversation_id,
-    }
-    if isinstance(moved, Reversal):
-        return {**view, "originalReceipt": moved.original_receipt, "reversedAt": moved.reversed_at}
-    return {**view, "paidAt": moved.paid_at}
-
-
-def _push_view(push: Push, code: int | None) -> dict[str, Any]:
-    return {
-        "checkoutRequestId": push.checkout_id,
-        "amount": shillings(push.cents),
-        "msisdn": push.msisdn,
-        "reference": push.reference,
-        "resultCode": code,
-    }

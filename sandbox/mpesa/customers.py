@@ -5,9 +5,10 @@ import time
 from collections import deque
 from typing import Any
 
+from sandbox.kit.book import AlreadyDone
+from sandbox.kit.messages import control_refusal
 from sandbox.mpesa import bodies
-from sandbox.mpesa.book import AlreadyDone, Payment, Push
-from sandbox.mpesa.replies import control_refusal
+from sandbox.mpesa.records import Payment, Push
 from sandbox.mpesa.world import World
 
 BEHAVIOURS: dict[str, int | None] = {
@@ -27,9 +28,9 @@ class Customers:
     def __init__(self, world: World) -> None:
         self._book = world.book
         self._ids = world.ids
-        self._faults = world.faults
-        self._courier = world.courier
-        self._scheduler = world.scheduler
+        self._faults = world.parts.faults
+        self._courier = world.parts.courier
+        self._scheduler = world.parts.scheduler
         self._answer_delay_s = world.config.answer_delay_s
         self._lock = threading.Lock()
         self._usual: int | None = 0

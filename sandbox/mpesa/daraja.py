@@ -6,12 +6,13 @@ import hmac
 import time
 from typing import Any
 
+from sandbox.kit.book import AlreadyDone
+from sandbox.kit.messages import Reply, Request
 from sandbox.mpesa import bodies
-from sandbox.mpesa.book import AlreadyDone, Payment, Payout, Push, Reversal, Urls
 from sandbox.mpesa.customers import Customers
-from sandbox.mpesa.fields import Fields, invalid
-from sandbox.mpesa.replies import Refusal, Reply, Request, daraja_refusal
-from sandbox.mpesa.tokens import Tokens
+from sandbox.mpesa.fields import Fields
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal, Urls
+from sandbox.mpesa.refusals import daraja_refusal, invalid
 from sandbox.mpesa.world import World
 
 _FORBIDDEN_IN_URLS = ("mpesa", "safaricom", "exec", "cmd", "sql", "query")
@@ -25,9 +26,9 @@ class Daraja:
         self._config = world.config
         self._book = world.book
         self._ids = world.ids
-        self._faults = world.faults
-        self._courier = world.courier
-        self._scheduler = world.scheduler
+        self._faults = world.parts.faults
+        self._courier = world.parts.courier
+        self._scheduler = world.parts.scheduler
         self._tokens = world.tokens
         self._initiator = world.initiator
         self._customers = customers
@@ -261,20 +262,6 @@ class Daraja:
             self._config.result_delay_s,
             lambda: self._courier.send(kind="result", key=key, url=url, body=body),
         )
-
-
-def require_token(tokens: Tokens, request: Request) -> None:
-    """Refuse a request without a living token."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise daraja_refusal(404, "404.001.04", "Invalid Authentication Header")
-    if not tokens.is_good(token.strip()):
-        raise daraja_refusal(404, "404.001.03", "Invalid Access Token")
-
-
-def spike_arrest() -> Refusal:
-    """Return the refusal of a caller that is too quick."""
-    return daraja_refusal(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
 
 
 def _basic_keys(header: str) -> bytes | None:

@@ -3,13 +3,15 @@
 import threading
 import time
 
-from sandbox.mpesa.ids import Ids
+from sandbox.kit.messages import Request
+from sandbox.mpesa.ids import MpesaIds
+from sandbox.mpesa.refusals import daraja_refusal
 
 
 class Tokens:
     """Access tokens live in memory: a restart invalidates them all, and callers must cope."""
 
-    def __init__(self, ids: Ids, lifetime_s: float) -> None:
+    def __init__(self, ids: MpesaIds, lifetime_s: float) -> None:
         self._ids = ids
         self._lifetime_s = lifetime_s
         self._lock = threading.Lock()
@@ -34,3 +36,12 @@ class Tokens:
         with self._lock:
             count, self._expiry = len(self._expiry), {}
         return count
+
+
+def require_token(tokens: Tokens, request: Request) -> None:
+    """Refuse a request without a living token."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise daraja_refusal(404, "404.001.04", "Invalid Authentication Header")
+    if not tokens.is_good(token.strip()):
+        raise daraja_refusal(404, "404.001.03", "Invalid Access Token")

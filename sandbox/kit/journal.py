@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines: the only thing that survives the simulator."""
+"""Keep events in an append-only file of JSON lines, the only thing that survives the process."""
 
 import fcntl
 import json

@@ -1,0 +1,1 @@
+"""What every simulator is made of; it knows no provider."""
