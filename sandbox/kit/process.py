@@ -6,16 +6,20 @@ import sys
 import threading
 from collections.abc import Callable
 
+from sandbox.kit.faults import Faults
 from sandbox.kit.journal import JournalInUse
+from sandbox.kit.parts import Parts
+from sandbox.kit.provider import Provider
 from sandbox.kit.settings import Settings
 from sandbox.kit.simulator import Simulator
 
 
-def run(title: str, settings: Settings, make: Callable[[], Simulator]) -> int:
-    """Make a simulator, serve until SIGTERM or SIGINT, and return the exit code: 1 when it cannot start."""
+def run(title: str, settings: Settings, faults: Faults, make: Callable[[Parts], Provider]) -> int:
+    """Make a provider, serve it until SIGTERM or SIGINT, and return the exit code: 1 when it cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        simulator = make()
+        parts = Parts.open(settings, faults)
+        simulator = Simulator(parts, make(parts))
     except (JournalInUse, OSError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 1

@@ -7,7 +7,9 @@ import sys
 from sandbox.kit.options import add_common_options, milliseconds, positive, schedule, settings_of
 from sandbox.kit.process import run
 from sandbox.mpesa.config import Config
-from sandbox.mpesa.provider import simulator
+from sandbox.mpesa.faults import mpesa_faults
+from sandbox.mpesa.provider import Mpesa
+from sandbox.mpesa.world import World
 
 # Public on purpose: these open nothing but a simulator. The environment overrides them.
 _DEFAULTS = {
@@ -23,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, serve until a signal, and return the exit code."""
     given = _parser().parse_args(arguments)
     settings = settings_of("mpesa", given)
-    return run("M-PESA", settings, lambda: simulator(settings, _config(given)))
+    faults, config = mpesa_faults(settings.seed), _config(given)
+    return run("M-PESA", settings, faults, lambda parts: Mpesa(World.open(parts, config)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,28 +1,17 @@
-"""Put an M-PESA together."""
+"""Offer what M-PESA offers: its routes, its errors, and what it takes up after a restart."""
 
 from collections.abc import Callable, Mapping
 
 from sandbox.kit.messages import Refusal, Request
-from sandbox.kit.parts import Parts
 from sandbox.kit.provider import Provider
 from sandbox.kit.router import Routes
-from sandbox.kit.settings import Settings
-from sandbox.kit.simulator import Simulator
-from sandbox.mpesa.config import Config
 from sandbox.mpesa.control import Control
 from sandbox.mpesa.customers import Customers
 from sandbox.mpesa.daraja import Daraja
-from sandbox.mpesa.faults import mpesa_faults
 from sandbox.mpesa.gateway import Gateway
 from sandbox.mpesa.refusals import daraja_refusal, spike_arrest
 from sandbox.mpesa.tokens import require_token
 from sandbox.mpesa.world import World
-
-
-def simulator(settings: Settings, config: Config) -> Simulator:
-    """Return a simulator of M-PESA; raise JournalInUse when its state directory has another one."""
-    parts = Parts.open(settings, mpesa_faults(settings.seed))
-    return Simulator(parts, Mpesa(World.open(parts, config)))
 
 
 class Mpesa(Provider):
