@@ -1,1 +1,1 @@
-"""What every simulator is made of; it knows no provider."""
+"""Provide what every simulator is made of; it knows no provider."""

@@ -1,4 +1,4 @@
-"""Keep the truth of a simulator: what really happened, whatever anyone was told."""
+"""Keep what really happened in a simulator, whatever its replies and webhooks said."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -8,7 +8,7 @@ from sandbox.kit.journal import Event, Journal
 
 
 class AlreadyDone(Exception):
-    """The book refuses to do one thing twice."""
+    """Raised when an event would do something a second time."""
 
 
 class Book(ABC):

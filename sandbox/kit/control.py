@@ -30,27 +30,27 @@ class Control:
         }
 
     def health(self, _request: Request) -> Reply:
-        """GET /_sandbox/health."""
+        """Return the status, the seed, and what the provider adds (GET health)."""
         return Reply(200, self._health)
 
     def requests(self, request: Request) -> Reply:
-        """GET /_sandbox/requests: what the API was asked and what it replied, all of it or of one `path`."""
+        """Return what the API was asked and what it replied, all of it or of one `path` (GET requests)."""
         return Reply(200, {"requests": self._requests.entries("path", request.query.get("path"))})
 
     def deliveries(self, request: Request) -> Reply:
-        """GET /_sandbox/deliveries: which webhooks were sent and what was answered, all of them or of one `key`."""
+        """Return the webhooks sent and the answers, all of them or of one `key` (GET deliveries)."""
         return Reply(200, {"deliveries": self._deliveries.entries("key", request.query.get("key"))})
 
     def show_faults(self, _request: Request) -> Reply:
-        """GET /_sandbox/faults."""
+        """Return every fault with its value (GET faults)."""
         return Reply(200, self._faults.view())
 
     def set_faults(self, request: Request) -> Reply:
-        """POST /_sandbox/faults: what is named changes, the rest stays."""
+        """Change the faults that are named; the rest stay (POST faults)."""
         return Reply(200, self._faults.update(json_object(request)))
 
     def clear_faults(self, _request: Request) -> Reply:
-        """DELETE /_sandbox/faults."""
+        """Switch every fault off (DELETE faults)."""
         return Reply(200, self._faults.clear())
 
 

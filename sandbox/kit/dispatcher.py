@@ -13,11 +13,11 @@ _LOGGED_BODY_LIMIT = 16 * 1024
 
 
 class ReplyLost(Exception):
-    """The work is done, and the connection ends without a reply."""
+    """Raised when the work is done and the connection must end without a reply."""
 
 
 class Dispatcher:
-    """Everything between the wire and a handler."""
+    """The way of a request from the server to its handler and back."""
 
     def __init__(self, provider: Provider, controls: Routes, faults: Faults, requests: Log) -> None:
         self._provider = provider
@@ -27,7 +27,7 @@ class Dispatcher:
         self._requests = requests
 
     def reply(self, request: Request) -> Reply:
-        """Return the reply to a request; raise ReplyLost when nobody shall hear it. Faults spare control endpoints."""
+        """Return the reply to a request; raise ReplyLost to cut the connection. Faults spare control endpoints."""
         if request.path.startswith(_CONTROL):
             return self._reply_control(request)
         asked_at = time.time()

@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 class JournalInUse(Exception):
-    """Two simulators were given the same state directory."""
+    """Raised when another simulator has the same state directory."""
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""HTTP requests and replies, as handlers see them."""
+"""Describe HTTP requests and replies as handlers see them."""
 
 import json
 from collections.abc import Mapping

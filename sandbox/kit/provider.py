@@ -1,4 +1,4 @@
-"""What a simulator must say about its provider."""
+"""Define what a provider must say about itself to be simulated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ Routes = dict[tuple[str, str], Handler]  # by method and path; `{name}` in a pat
 
 
 class NoRoute(Exception):
-    """No route fits; `methods` are those that the path knows, none for an unknown path."""
+    """Raised when no route fits; `methods` are those that the path knows, none for an unknown path."""
 
     def __init__(self, methods: list[str]) -> None:
         super().__init__(methods)

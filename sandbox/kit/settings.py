@@ -1,4 +1,4 @@
-"""What every simulator is given at its start."""
+"""Describe what every simulator is given at its start."""
 
 from dataclasses import dataclass
 from pathlib import Path

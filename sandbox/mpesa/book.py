@@ -1,4 +1,4 @@
-"""The money book: what customers really paid and really got back, whatever anyone was told."""
+"""Keep the money book: what customers really paid and really got back, whatever callbacks said."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -27,23 +27,23 @@ class _State:
 
 
 class MoneyBook(Book):
-    """Who paid what, what was given back, and which callbacks are owed."""
+    """Payments, reversals, payouts and pushes, the C2B URLs, and the notices that nobody accepted yet."""
 
     def __init__(self, journal: Journal) -> None:
         self._state = _State()
         super().__init__(journal)
 
     def add_push(self, push: Push) -> None:
-        """Remember a push that was acknowledged."""
+        """Record a push that was acknowledged."""
         self._record({"event": "push", **asdict(push)})
 
     def fail_push(self, checkout_id: str, code: int) -> None:
-        """Record that the customer did not pay."""
+        """Record that the customer did not pay; raise AlreadyDone for a push that was answered."""
         outcome = {"event": "push_failed", "checkout_id": checkout_id, "code": code}
         self._record(outcome, unless=lambda: checkout_id in self._state.outcomes)
 
     def add_payment(self, payment: Payment) -> None:
-        """Record money paid; a receipt, and a push, can be paid once."""
+        """Record money paid; raise AlreadyDone when the receipt or the push was paid before."""
 
         def taken() -> bool:
             return payment.receipt in self._state.receipts or payment.checkout_id in self._state.outcomes
@@ -51,21 +51,21 @@ class MoneyBook(Book):
         self._record({"event": "payment", **asdict(payment)}, unless=taken)
 
     def add_reversal(self, reversal: Reversal) -> None:
-        """Record money returned; a payment is reversed at most once."""
+        """Record money returned; raise AlreadyDone when the payment was reversed before."""
         original = reversal.original_receipt
         self._record({"event": "reversal", **asdict(reversal)}, unless=lambda: original in self._state.reversals)
 
     def add_payout(self, payout: Payout) -> None:
-        """Record money sent; an OriginatorConversationID pays at most once."""
+        """Record money sent; raise AlreadyDone when its OriginatorConversationID was paid before."""
         key = payout.originator_id
         self._record({"event": "payout", **asdict(payout)}, unless=lambda: key in self._state.payouts)
 
     def set_urls(self, urls: Urls) -> None:
-        """Register the callback URLs of a shortcode."""
+        """Record the callback URLs of a shortcode."""
         self._record({"event": "urls", **asdict(urls)})
 
     def acknowledge(self, receipt: str) -> None:
-        """Record that the receiver took a gateway notice, so that it is not resent."""
+        """Record that the receiver accepted a gateway notice, so that it is not resent."""
         self._record({"event": "acknowledged", "receipt": receipt})
 
     def payment(self, receipt: str) -> Payment | None:
@@ -78,13 +78,8 @@ class MoneyBook(Book):
         with self._lock:
             return self._state.reversals.get(receipt)
 
-    def payout(self, originator_id: str) -> Payout | None:
-        """Return the payout of an OriginatorConversationID."""
-        with self._lock:
-            return self._state.payouts.get(originator_id)
-
     def movement(self, key: str) -> Payment | Reversal | Payout | None:
-        """Find money that moved, by its receipt or by the OriginatorConversationID of the request."""
+        """Return money that moved, by its receipt or by the OriginatorConversationID of its request."""
         with self._lock:
             if key in self._state.payments:
                 return self._state.payments[key]
@@ -103,7 +98,7 @@ class MoneyBook(Book):
             return self._state.urls.get(shortcode)
 
     def is_taken(self, identifier: str) -> bool:
-        """Say whether a receipt or checkout id was already given out."""
+        """Return whether a receipt or checkout id was already given out."""
         with self._lock:
             return identifier in self._state.receipts or identifier in self._state.pushes
 
@@ -114,12 +109,12 @@ class MoneyBook(Book):
             return [push for push in waiting if push.plan is not None]
 
     def unacknowledged(self) -> list[Payment]:
-        """Return the gateway payments whose notice nobody took yet."""
+        """Return the gateway payments whose notice nobody accepted yet."""
         with self._lock:
             return [self._state.payments[receipt] for receipt in sorted(self._state.unacknowledged)]
 
     def is_unacknowledged(self, receipt: str) -> bool:
-        """Say whether the notice of a gateway payment still waits to be taken."""
+        """Return whether the notice of a gateway payment still waits to be accepted."""
         with self._lock:
             return receipt in self._state.unacknowledged
 

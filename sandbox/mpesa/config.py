@@ -1,4 +1,4 @@
-"""How one M-PESA is set up."""
+"""Describe how one M-PESA is set up."""
 
 from dataclasses import dataclass, field
 

@@ -29,7 +29,7 @@ class Control:
         self._gateway = gateway
 
     def book(self, request: Request) -> Reply:
-        """GET /_sandbox/book: all of it, or by receipt, reference, channel or since (epoch seconds)."""
+        """Return the book, all of it or by receipt, reference, channel or since in epoch seconds (GET book)."""
         since = _seconds(request.query.get("since", "0"))
         exact = {name: request.query.get(name) for name in ("receipt", "reference", "channel")}
 
@@ -40,15 +40,15 @@ class Control:
         return Reply(200, self._book.view(wanted=wanted))
 
     def public_key(self, _request: Request) -> Reply:
-        """GET /_sandbox/public-key: what SecurityCredential is encrypted with."""
+        """Return the key that a SecurityCredential is encrypted with (GET public-key)."""
         return Reply(200, {"pem": self._initiator.public_key_pem()})
 
     def revoke_tokens(self, _request: Request) -> Reply:
-        """POST /_sandbox/revoke-tokens."""
+        """Revoke every access token (POST revoke-tokens)."""
         return Reply(200, {"revoked": self._tokens.revoke()})
 
     def stk(self, request: Request) -> Reply:
-        """POST /_sandbox/stk: how customers answer the next pushes, or all of them."""
+        """Plan how customers answer the next pushes, or all of them (POST stk)."""
         body = json_object(request, {"behaviour", "resultCode", "next"})
         times = body.get("next")
         if times is not None and (not isinstance(times, int) or isinstance(times, bool) or not 0 < times <= 10_000):
@@ -56,7 +56,7 @@ class Control:
         return Reply(200, self._customers.behave(result_code(body), times))
 
     def stk_answer(self, request: Request) -> Reply:
-        """POST /_sandbox/stk-answer: the customer of one open push answers now."""
+        """Let the customer of one open push answer now (POST stk-answer)."""
         body = json_object(request, {"behaviour", "resultCode", "checkoutRequestId"})
         found = self._book.push(text_field(body, "checkoutRequestId"))
         if found is None:
@@ -71,7 +71,7 @@ class Control:
         return Reply(200, {"resultCode": code, "receipt": payment.receipt if payment else None})
 
     def pay(self, request: Request) -> Reply:
-        """POST /_sandbox/pay: a customer pays by bill number (C2B)."""
+        """Let a customer pay by bill number, C2B (POST pay)."""
         body = json_object(request, {"amount", "billRef", "msisdn", "shortcode", "names"})
         paid = self._customers.pay_bill(
             shortcode=text_field(body, "shortcode", self._shortcode),
@@ -83,7 +83,7 @@ class Control:
         return Reply(200, paid)
 
     def gateway_pay(self, request: Request) -> Reply:
-        """POST /_sandbox/gateway-pay: pay, and send the signed gateway form."""
+        """Pay, and send the signed gateway form (POST gateway-pay)."""
         body = json_object(request, {"txRef", "amount", "phone", "receipt", "resend"})
         receipt, resend = body.get("receipt"), body.get("resend", True)
         if receipt is not None and not (isinstance(receipt, str) and _RECEIPT.fullmatch(receipt)):
@@ -102,7 +102,7 @@ class Control:
 
 
 def _names(body: dict[str, Any]) -> tuple[str, str, str]:
-    """First, middle, last, sent as they are given: masked, empty or nonsense."""
+    """Return the first, middle and last name exactly as they are given: masked, empty or nonsense."""
     names = body.get("names", ["JANE", "", ""])
     if not isinstance(names, list) or len(names) != 3 or not all(isinstance(name, str) for name in names):
         raise control_refusal('names must be a list of three texts, such as ["JANE", "", "DOE"]')

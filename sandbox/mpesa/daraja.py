@@ -1,4 +1,4 @@
-"""The API that Safaricom offers, as far as FiatRails uses it."""
+"""Answer the API calls of Daraja that FiatRails uses."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _ACCEPTED = "Accept the service request successfully."
 
 
 class Daraja:
-    """One method per endpoint. Money moves before the acknowledgement; the news follows later."""
+    """One method per endpoint. Money moves before the acknowledgement; the result follows later."""
 
     def __init__(self, world: World, customers: Customers) -> None:
         self._config = world.config
@@ -34,7 +34,7 @@ class Daraja:
         self._customers = customers
 
     def token(self, request: Request) -> Reply:
-        """GET /oauth/v1/generate."""
+        """Issue an access token (GET /oauth/v1/generate)."""
         if self._faults.is_on("oauthDown"):
             raise daraja_refusal(503, "503.001.01", "Service is currently unreachable")
         if request.query.get("grant_type") != "client_credentials":
@@ -48,7 +48,7 @@ class Daraja:
         return Reply(200, self._tokens.issue())
 
     def stk_push(self, request: Request) -> Reply:
-        """POST /mpesa/stkpush/v1/processrequest: accepted is not paid."""
+        """Accept a push (POST /mpesa/stkpush/v1/processrequest); its customer pays later, or not."""
         fields = Fields(request.body)
         shortcode = self._merchant(fields)
         fields.one_of("TransactionType", ("CustomerPayBillOnline", "CustomerBuyGoodsOnline"))
@@ -82,7 +82,7 @@ class Daraja:
         )
 
     def stk_query(self, request: Request) -> Reply:
-        """POST /mpesa/stkpushquery/v1/query."""
+        """Return the outcome of a push (POST /mpesa/stkpushquery/v1/query)."""
         fields = Fields(request.body)
         self._merchant(fields)
         found = self._book.push(fields.text("CheckoutRequestID"))
@@ -105,7 +105,7 @@ class Daraja:
         )
 
     def register_urls(self, request: Request) -> Reply:
-        """POST /mpesa/c2b/v2/registerurl; the reply is misspelt, as the real one is."""
+        """Register C2B URLs (POST /mpesa/c2b/v2/registerurl); the reply is misspelt, as the real one is."""
         fields = Fields(request.body)
         urls = Urls(
             shortcode=fields.text("ShortCode"),
@@ -120,7 +120,7 @@ class Daraja:
         return Reply(200, {"OriginatorCoversationID": self._ids.originator(), **reply})
 
     def transaction_status(self, request: Request) -> Reply:
-        """POST /mpesa/transactionstatus/v1/query: by receipt, or by OriginalConversationID."""
+        """Look up money by receipt or OriginalConversationID (POST /mpesa/transactionstatus/v1/query)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("TransactionStatusQuery",))
         key = fields.optional("TransactionID") or fields.text("OriginalConversationID")
@@ -132,29 +132,29 @@ class Daraja:
             shortcode = self._config.shortcode
             code = "0"
             parameters = bodies.status_parameters(moved, shortcode=shortcode, is_reversed=is_reversed)
-        code = self._verdict(fields, "Initiator") or code
-        self._tell(fields, ack, code, transaction_id=self._ids.receipt(), parameters=parameters)
+        code = self._refusal_code(fields, "Initiator") or code
+        self._send_result(fields, ack, code, transaction_id=self._ids.receipt(), parameters=parameters)
         return Reply(200, ack)
 
     def reversal(self, request: Request) -> Reply:
-        """POST /mpesa/reversal/v1/request: the whole payment, once."""
+        """Return a whole payment, once (POST /mpesa/reversal/v1/request)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("TransactionReversal",))
         fields.text("ReceiverParty")
         fields.one_of("RecieverIdentifierType", ("11",))
         receipt, cents = fields.text("TransactionID"), fields.amount("Amount")
         ack = self._acknowledge(self._ids.originator(), self._ids.conversation())
-        code = self._verdict(fields, "Initiator") or self._reverse(receipt, cents, ack)
+        code = self._refusal_code(fields, "Initiator") or self._reverse(receipt, cents, ack)
         reversal = self._book.reversal_of(receipt)
         parameters: list[dict[str, Any]] = []
         if reversal is not None and code == "0":
             parameters = bodies.reversal_parameters(reversal, shortcode=self._config.shortcode)
         own_receipt = reversal.receipt if parameters and reversal is not None else self._ids.receipt()
-        self._tell(fields, ack, code, transaction_id=own_receipt, parameters=parameters)
+        self._send_result(fields, ack, code, transaction_id=own_receipt, parameters=parameters)
         return Reply(200, ack)
 
     def payout(self, request: Request) -> Reply:
-        """POST /mpesa/b2c/v3/paymentrequest: one OriginatorConversationID, one payment."""
+        """Pay a customer, once for each OriginatorConversationID (POST /mpesa/b2c/v3/paymentrequest)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("BusinessPayment", "SalaryPayment", "PromotionPayment"))
         fields.text("PartyA")
@@ -167,9 +167,9 @@ class Daraja:
             conversation_id=self._ids.conversation(),
         )
         ack = self._acknowledge(payout.originator_id, payout.conversation_id)
-        code = self._verdict(fields, "InitiatorName") or self._pay_out(payout)
+        code = self._refusal_code(fields, "InitiatorName") or self._pay_out(payout)
         parameters = bodies.payout_parameters(payout) if code == "0" else []
-        self._tell(fields, ack, code, transaction_id=payout.receipt, parameters=parameters)
+        self._send_result(fields, ack, code, transaction_id=payout.receipt, parameters=parameters)
         return Reply(200, ack)
 
     def _merchant(self, fields: Fields) -> str:
@@ -197,7 +197,7 @@ class Daraja:
             "ResponseDescription": _ACCEPTED,
         }
 
-    def _verdict(self, fields: Fields, initiator_field: str) -> str | None:
+    def _refusal_code(self, fields: Fields, initiator_field: str) -> str | None:
         name, credential = fields.text(initiator_field), fields.text("SecurityCredential", longest=4096)
         fields.url("ResultURL")
         fields.url("QueueTimeOutURL")
@@ -238,7 +238,7 @@ class Daraja:
             raise daraja_refusal(500, "500.002.1001", "Duplicate OriginatorConversationID.") from None
         return "0"
 
-    def _tell(
+    def _send_result(
         self,
         fields: Fields,
         ack: dict[str, str],

@@ -1,4 +1,4 @@
-"""The faults that only M-PESA has."""
+"""Define the faults that only M-PESA has."""
 
 from typing import Any
 

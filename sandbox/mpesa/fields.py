@@ -1,4 +1,4 @@
-"""Reads the fields of Daraja requests, refusing what Daraja refuses."""
+"""Read the fields of Daraja requests, refusing what Daraja refuses."""
 
 import json
 import re
@@ -87,5 +87,5 @@ class Fields:
 
 
 def is_msisdn(value: str) -> bool:
-    """Say whether this is a Kenyan mobile number in international form."""
+    """Return whether this is a Kenyan mobile number in international form."""
     return _MSISDN.fullmatch(value) is not None

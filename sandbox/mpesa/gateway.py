@@ -1,4 +1,4 @@
-"""The gateway form: a signed notice of a payment, resent until the receiver takes it."""
+"""Send the gateway form: a signed notice of a payment, resent until the receiver accepts it."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ _PATH = "/api/v1/callbacks/mpesa"
 
 
 class Gateway:
-    """Pays and tells. Unlike Daraja it signs what it says and resends what was not taken."""
+    """Payments by the gateway. Unlike Daraja it signs its notices, and resends those that were not accepted."""
 
     def __init__(self, world: World) -> None:
         self._book = world.book
@@ -27,7 +27,7 @@ class Gateway:
         self._secret = world.config.gateway_secret
 
     def pay(self, *, payment: Payment) -> dict[str, Any]:
-        """Move the money, send the first notice, and report what was said to it."""
+        """Move the money, send the first notice, and return the answers to it."""
         if self._secret is None:
             raise control_refusal("no gateway secret: set the variable named by --gateway-secret-env", 409)
         known = self._book.payment(payment.receipt)
@@ -53,7 +53,7 @@ class Gateway:
         receipt: str | None,
         resend: bool,
     ) -> Payment:
-        """Describe a payment; the amount is told exactly as the caller wrote it."""
+        """Return a payment to make; its notice gives the amount exactly as the caller wrote it."""
         chosen = receipt or self._ids.receipt()
         return Payment(
             receipt=chosen,
@@ -67,7 +67,7 @@ class Gateway:
         )
 
     def resume(self) -> None:
-        """Take up the notices that nobody had taken when the simulator stopped."""
+        """Resend the notices that nobody had accepted when the simulator stopped."""
         if self._secret is None:
             return
         for payment in self._book.unacknowledged():
@@ -80,12 +80,12 @@ class Gateway:
             raise control_refusal(f"receipt {payment.receipt} is taken", 409) from None
 
     def _notice(self, payment: Payment, secret: bytes) -> Notice:
-        told = dict(payment.notice or {})
-        resend = bool(told.pop("resend", False))
+        fields = dict(payment.notice or {})
+        resend = bool(fields.pop("resend", False))
 
         def write() -> tuple[bytes, dict[str, str]]:
             # Fresh at every attempt: a resend with an old timestamp would rightly be refused.
-            body = {**told, "timestamp": int(time.time()), "metadata": {"receipt": payment.receipt}}
+            body = {**fields, "timestamp": int(time.time()), "metadata": {"receipt": payment.receipt}}
             raw = json.dumps(body).encode()
             return raw, {"X-Mpesa-Signature": hmac.new(secret, raw, hashlib.sha256).hexdigest()}
 

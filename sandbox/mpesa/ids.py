@@ -1,4 +1,4 @@
-"""Identifiers and times in M-PESA's own forms, drawn from the seed."""
+"""Draw identifiers, and write times, in M-PESA's own forms."""
 
 import string
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,7 +11,7 @@ _DAYS = string.digits[1:] + string.ascii_uppercase
 
 
 def now_eat() -> datetime:
-    """Return the time in Nairobi, where M-PESA lives."""
+    """Return the time in Nairobi, as M-PESA writes it."""
     return datetime.now(UTC).astimezone(EAT)
 
 
@@ -21,12 +21,12 @@ def compact(moment: datetime) -> str:
 
 
 def from_epoch(seconds: float) -> datetime:
-    """Turn a stored time back into Nairobi time."""
+    """Return a time in epoch seconds as Nairobi time."""
     return datetime.fromtimestamp(seconds, EAT)
 
 
 class MpesaIds(Ids):
-    """Draws receipts, tokens and the ids of requests."""
+    """The receipts, tokens and request ids of one M-PESA."""
 
     def receipt(self) -> str:
         """Return ten characters: year, month and day as M-PESA encodes them, then seven drawn."""

@@ -1,4 +1,4 @@
-"""Offer what M-PESA offers: its routes, its errors, and what it takes up after a restart."""
+"""Describe M-PESA to the kit: its routes, its errors, and what it takes up after a restart."""
 
 from collections.abc import Callable, Mapping
 
@@ -57,7 +57,7 @@ class Mpesa(Provider):
         return daraja_refusal(404, "404.001.01", "Resource not found")
 
     def authorize(self, request: Request) -> None:
-        """Refuse a request without a living token, unless it asks for one."""
+        """Refuse a request without a valid token, unless it asks for one."""
         if not request.path.startswith("/oauth/"):
             require_token(self._tokens, request)
 
@@ -70,7 +70,7 @@ class Mpesa(Provider):
         return {"shortcode": self._shortcode}
 
     def resume(self) -> None:
-        """Let the customers of open pushes answer, and resend the notices that nobody took."""
+        """Let the customers of open pushes answer, and resend the notices that nobody accepted."""
         for push in self._book.open_pushes():
             self._customers.take_up(push)
         self._gateway.resume()

@@ -1,4 +1,4 @@
-"""What the money book holds, and how it is shown."""
+"""Describe what the money book holds, and show it as JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Reversal:
-    """Money given back to the customer of one payment."""
+    """Money returned to the customer of one payment."""
 
     receipt: str
     original_receipt: str
@@ -50,7 +50,7 @@ class Payout:
 
 @dataclass(frozen=True)
 class Push:
-    """An STK push, and the result code the customer will bring about (None: never answers)."""
+    """An STK push, and the result code of the answer its customer plans (None: never answers)."""
 
     checkout_id: str
     merchant_id: str
@@ -65,7 +65,7 @@ class Push:
 
 @dataclass(frozen=True)
 class Urls:
-    """Where C2B callbacks of a shortcode go."""
+    """The registered C2B callback URLs of a shortcode."""
 
     shortcode: str
     response_type: str

@@ -1,4 +1,4 @@
-"""What every part of an M-PESA works with."""
+"""Put together what every part of an M-PESA works with."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from sandbox.mpesa.tokens import Tokens
 
 @dataclass(frozen=True)
 class World:
-    """One M-PESA without its doors: its money, its identifiers and its secrets."""
+    """One M-PESA without its endpoints: its money, its identifiers and its secrets."""
 
     parts: Parts
     config: Config
