@@ -1,1 +1,1 @@
-"""Simulators of the outside world, each its own process, sharing no code with what they test."""
+"""Simulate the outside world: each simulator is a process of its own and shares no code with what it tests."""

@@ -1,1 +1,1 @@
-"""A simulator of Safaricom's M-PESA (Daraja): its API, its customers, its money and its bad days."""
+"""Simulate Safaricom's M-PESA (Daraja): its API, its customers, its money and its faults."""

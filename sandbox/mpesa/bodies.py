@@ -1,10 +1,10 @@
-"""The bodies M-PESA sends, built from the book."""
+"""Build the bodies that M-PESA sends, from the book."""
 
 from typing import Any
 
-from sandbox.mpesa.book import Payment, Payout, Push, Reversal
 from sandbox.mpesa.ids import compact, from_epoch
-from sandbox.mpesa.replies import shillings
+from sandbox.mpesa.money import shillings
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal
 
 DESCRIPTIONS = {
     "0": "The service request is processed successfully.",
@@ -25,13 +25,8 @@ DESCRIPTIONS = {
 
 
 def description(code: int | str) -> str:
-    """Return the words for a result code; nobody should branch on them."""
+    """Return the text of a result code; it is for people, not for programs."""
     return DESCRIPTIONS.get(str(code), "The service request failed.")
-
-
-def code_value(code: str) -> int | str:
-    """Return a code as M-PESA sends it: a number when it is one."""
-    return int(code) if code.isdecimal() else code
 
 
 def stk_callback(push: Push, code: int, payment: Payment | None) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def c2b_body(payment: Payment, *, org_balance_cents: int | None) -> dict[str, An
 
 
 def masked(msisdn: str) -> str:
-    """Hide the middle of a number, as C2B callbacks do."""
+    """Return a number with its middle hidden, as C2B callbacks do."""
     return f"{msisdn[:4]} ***** {msisdn[-3:]}"
 
 
@@ -89,7 +84,7 @@ def result(
     """Return an asynchronous result. The lone ReferenceItem is an object, as in the real ones."""
     body: dict[str, Any] = {
         "ResultType": 0,
-        "ResultCode": code_value(code),
+        "ResultCode": int(code) if code.isdecimal() else code,
         "ResultDesc": description(code),
         "OriginatorConversationID": originator_id,
         "ConversationID": conversation_id,

@@ -1,83 +1,13 @@
-"""The money book: what customers really paid and really got back, whatever anyone was told."""
+"""Keep the money book: what customers really paid and really got back, whatever callbacks said."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox.mpesa.journal import Event, Journal
-from sandbox.mpesa.replies import shillings
-
-
-@dataclass(frozen=True)
-class Payment:
-    """Money a customer paid. `notice` is the gateway form to resend until it is acknowledged; `names` are the first,
-    the middle and the last, of which newer C2B callbacks fill the first only."""
-
-    receipt: str
-    channel: str
-    cents: int
-    msisdn: str
-    reference: str
-    shortcode: str
-    paid_at: float
-    checkout_id: str = ""
-    notice: dict[str, Any] | None = None
-    names: tuple[str, str, str] = ("JANE", "", "")
-
-
-@dataclass(frozen=True)
-class Reversal:
-    """Money given back to the customer of one payment."""
-
-    receipt: str
-    original_receipt: str
-    cents: int
-    msisdn: str
-    reversed_at: float
-    originator_id: str
-    conversation_id: str
-
-
-@dataclass(frozen=True)
-class Payout:
-    """Money sent to a customer (B2C)."""
-
-    receipt: str
-    cents: int
-    msisdn: str
-    paid_at: float
-    originator_id: str
-    conversation_id: str
-
-
-@dataclass(frozen=True)
-class Push:
-    """An STK push, and the result code the customer will bring about (None: never answers)."""
-
-    checkout_id: str
-    merchant_id: str
-    cents: int
-    msisdn: str
-    reference: str
-    shortcode: str
-    callback_url: str
-    plan: int | None
-    asked_at: float
-
-
-@dataclass(frozen=True)
-class Urls:
-    """Where C2B callbacks of a shortcode go."""
-
-    shortcode: str
-    response_type: str
-    confirmation_url: str
-    validation_url: str
-
-
-class AlreadyDone(Exception):
-    """The book refuses to do one thing twice."""
+from sandbox.kit.book import Book
+from sandbox.kit.journal import Event, Journal
+from sandbox.mpesa.money import shillings
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal, Urls, money_view, payment_view, push_view
 
 
 @dataclass
@@ -96,49 +26,46 @@ class _State:
         self.balances[shortcode] = self.balances.get(shortcode, 0) + cents
 
 
-class Book:
-    """Every change is an event: written, fsynced, and read again at the next start."""
+class MoneyBook(Book):
+    """Payments, reversals, payouts and pushes, the C2B URLs, and the notices that nobody accepted yet."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._lock = threading.Lock()
         self._state = _State()
-        for event in journal.read():
-            self._apply(event)
+        super().__init__(journal)
 
     def add_push(self, push: Push) -> None:
-        """Remember a push that was acknowledged."""
+        """Record a push that was acknowledged."""
         self._record({"event": "push", **asdict(push)})
 
     def fail_push(self, checkout_id: str, code: int) -> None:
-        """Record that the customer did not pay."""
+        """Record that the customer did not pay; raise AlreadyDone for a push that was answered."""
         outcome = {"event": "push_failed", "checkout_id": checkout_id, "code": code}
-        self._record(outcome, unless=lambda s: checkout_id in s.outcomes)
+        self._record(outcome, unless=lambda: checkout_id in self._state.outcomes)
 
     def add_payment(self, payment: Payment) -> None:
-        """Record money paid; a receipt, and a push, can be paid once."""
+        """Record money paid; raise AlreadyDone when the receipt or the push was paid before."""
 
-        def taken(state: _State) -> bool:
-            return payment.receipt in state.receipts or payment.checkout_id in state.outcomes
+        def taken() -> bool:
+            return payment.receipt in self._state.receipts or payment.checkout_id in self._state.outcomes
 
         self._record({"event": "payment", **asdict(payment)}, unless=taken)
 
     def add_reversal(self, reversal: Reversal) -> None:
-        """Record money returned; a payment is reversed at most once."""
+        """Record money returned; raise AlreadyDone when the payment was reversed before."""
         original = reversal.original_receipt
-        self._record({"event": "reversal", **asdict(reversal)}, unless=lambda s: original in s.reversals)
+        self._record({"event": "reversal", **asdict(reversal)}, unless=lambda: original in self._state.reversals)
 
     def add_payout(self, payout: Payout) -> None:
-        """Record money sent; an OriginatorConversationID pays at most once."""
+        """Record money sent; raise AlreadyDone when its OriginatorConversationID was paid before."""
         key = payout.originator_id
-        self._record({"event": "payout", **asdict(payout)}, unless=lambda s: key in s.payouts)
+        self._record({"event": "payout", **asdict(payout)}, unless=lambda: key in self._state.payouts)
 
     def set_urls(self, urls: Urls) -> None:
-        """Register the callback URLs of a shortcode."""
+        """Record the callback URLs of a shortcode."""
         self._record({"event": "urls", **asdict(urls)})
 
     def acknowledge(self, receipt: str) -> None:
-        """Record that the receiver took a gateway notice, so that it is not resent."""
+        """Record that the receiver accepted a gateway notice, so that it is not resent."""
         self._record({"event": "acknowledged", "receipt": receipt})
 
     def payment(self, receipt: str) -> Payment | None:
@@ -151,13 +78,8 @@ class Book:
         with self._lock:
             return self._state.reversals.get(receipt)
 
-    def payout(self, originator_id: str) -> Payout | None:
-        """Return the payout of an OriginatorConversationID."""
-        with self._lock:
-            return self._state.payouts.get(originator_id)
-
     def movement(self, key: str) -> Payment | Reversal | Payout | None:
-        """Find money that moved, by its receipt or by the OriginatorConversationID of the request."""
+        """Return money that moved, by its receipt or by the OriginatorConversationID of its request."""
         with self._lock:
             if key in self._state.payments:
                 return self._state.payments[key]
@@ -176,7 +98,7 @@ class Book:
             return self._state.urls.get(shortcode)
 
     def is_taken(self, identifier: str) -> bool:
-        """Say whether a receipt or checkout id was already given out."""
+        """Return whether a receipt or checkout id was already given out."""
         with self._lock:
             return identifier in self._state.receipts or identifier in self._state.pushes
 
@@ -187,12 +109,12 @@ class Book:
             return [push for push in waiting if push.plan is not None]
 
     def unacknowledged(self) -> list[Payment]:
-        """Return the gateway payments whose notice nobody took yet."""
+        """Return the gateway payments whose notice nobody accepted yet."""
         with self._lock:
             return [self._state.payments[receipt] for receipt in sorted(self._state.unacknowledged)]
 
     def is_unacknowledged(self, receipt: str) -> bool:
-        """Say whether the notice of a gateway payment still waits to be taken."""
+        """Return whether the notice of a gateway payment still waits to be accepted."""
         with self._lock:
             return receipt in self._state.unacknowledged
 
@@ -209,12 +131,12 @@ class Book:
             chosen = {p.receipt for p in payments}
             reversals = [r for r in state.reversals.values() if r.original_receipt in chosen]
             payouts = list(state.payouts.values())
-            pushes = [_push_view(p, state.outcomes.get(p.checkout_id)) for p in state.pushes.values()]
+            pushes = [push_view(p, state.outcomes.get(p.checkout_id)) for p in state.pushes.values()]
             waiting = [r for r in state.unacknowledged if r in chosen]
         return {
-            "payments": [_payment_view(p, p.receipt in waiting) for p in payments],
-            "reversals": [_money_view(r) for r in reversals],
-            "payouts": [_money_view(p) for p in payouts],
+            "payments": [payment_view(p, p.receipt in waiting) for p in payments],
+            "reversals": [money_view(r) for r in reversals],
+            "payouts": [money_view(p) for p in payouts],
             "pushes": pushes,
             "totals": {
                 "paid": shillings(sum(p.cents for p in payments)),
@@ -222,15 +144,6 @@ class Book:
                 "paidOut": shillings(sum(p.cents for p in payouts)),
             },
         }
-
-    def _record(self, event: Event, *, unless: Callable[[_State], bool] = lambda _: False) -> None:
-        with self._lock:
-            if unless(self._state):
-                raise AlreadyDone(event["event"])
-            number = self._journal.append(event)
-            self._apply(event)
-        # Outside the lock, so that many waiting payments share one fsync.
-        self._journal.sync(number)
 
     def _apply(self, event: Event) -> None:
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
@@ -267,43 +180,3 @@ class Book:
         self._state.receipts.add(reversal.receipt)
         shortcode = self._state.payments[reversal.original_receipt].shortcode
         self._state.add_to_balance(shortcode, -reversal.cents)
-
-
-def _payment_view(payment: Payment, unacknowledged: bool) -> dict[str, Any]:
-    view = {
-        "receipt": payment.receipt,
-        "channel": payment.channel,
-        "amount": shillings(payment.cents),
-        "msisdn": payment.msisdn,
-        "reference": payment.reference,
-        "shortcode": payment.shortcode,
-        "paidAt": payment.paid_at,
-    }
-    if payment.checkout_id:
-        view["checkoutRequestId"] = payment.checkout_id
-    if payment.notice is not None:
-        view["acknowledged"] = not unacknowledged
-    return view
-
-
-def _money_view(moved: Reversal | Payout) -> dict[str, Any]:
-    view = {
-        "receipt": moved.receipt,
-        "amount": shillings(moved.cents),
-        "msisdn": moved.msisdn,
-        "originatorConversationId": moved.originator_id,
-        "conversationId": moved.conversation_id,
-    }
-    if isinstance(moved, Reversal):
-        return {**view, "originalReceipt": moved.original_receipt, "reversedAt": moved.reversed_at}
-    return {**view, "paidAt": moved.paid_at}
-
-
-def _push_view(push: Push, code: int | None) -> dict[str, Any]:
-    return {
-        "checkoutRequestId": push.checkout_id,
-        "amount": shillings(push.cents),
-        "msisdn": push.msisdn,
-        "reference": push.reference,
-        "resultCode": code,
-    }

@@ -1,18 +1,13 @@
-"""How one simulator is set up."""
+"""Describe how one M-PESA is set up."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything given at start; secrets never show in a repr."""
+    """What M-PESA alone is given at its start; secrets never show in a repr."""
 
-    host: str
-    port: int
     callback_url: str
-    state_dir: Path
-    seed: str
     shortcode: str
     consumer_key: str
     initiator: str

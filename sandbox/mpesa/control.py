@@ -1,14 +1,16 @@
-"""The strings behind the stage: everything under /_sandbox/."""
+"""Offer the control endpoints of M-PESA alone, under `/_sandbox/`."""
 
-import json
 import re
 from typing import Any
 
-from sandbox.mpesa.book import AlreadyDone, Payment
+from sandbox.kit.book import AlreadyDone
+from sandbox.kit.control import json_object, text_field
+from sandbox.kit.messages import Reply, Request, control_refusal
 from sandbox.mpesa.customers import Customers, result_code
 from sandbox.mpesa.fields import is_msisdn
 from sandbox.mpesa.gateway import Gateway
-from sandbox.mpesa.replies import Reply, Request, cents_of, control_refusal
+from sandbox.mpesa.money import cents_of
+from sandbox.mpesa.records import Payment
 from sandbox.mpesa.world import World
 
 _RECEIPT = re.compile(r"[A-Z0-9]{10}")
@@ -16,25 +18,18 @@ _DEFAULT_MSISDN = "254708374149"
 
 
 class Control:
-    """One method per control endpoint; bad input is a 400 that says what was wrong."""
+    """One method per endpoint; bad input is a 400 that says what was wrong."""
 
     def __init__(self, world: World, customers: Customers, gateway: Gateway) -> None:
-        self._seed = world.config.seed
         self._shortcode = world.config.shortcode
         self._book = world.book
-        self._faults = world.faults
-        self._courier = world.courier
         self._tokens = world.tokens
         self._initiator = world.initiator
         self._customers = customers
         self._gateway = gateway
 
-    def health(self, _request: Request) -> Reply:
-        """GET /_sandbox/health."""
-        return Reply(200, {"status": "healthy", "seed": self._seed, "shortcode": self._shortcode})
-
     def book(self, request: Request) -> Reply:
-        """GET /_sandbox/book: all of it, or by receipt, reference, channel or since (epoch seconds)."""
+        """Return the book, all of it or by receipt, reference, channel or since in epoch seconds (GET book)."""
         since = _seconds(request.query.get("since", "0"))
         exact = {name: request.query.get(name) for name in ("receipt", "reference", "channel")}
 
@@ -44,42 +39,26 @@ class Control:
 
         return Reply(200, self._book.view(wanted=wanted))
 
-    def deliveries(self, request: Request) -> Reply:
-        """GET /_sandbox/deliveries: what was sent to whom, and what they said."""
-        return Reply(200, {"deliveries": self._courier.log(request.query.get("key"))})
-
     def public_key(self, _request: Request) -> Reply:
-        """GET /_sandbox/public-key: what SecurityCredential is encrypted with."""
+        """Return the key that a SecurityCredential is encrypted with (GET public-key)."""
         return Reply(200, {"pem": self._initiator.public_key_pem()})
 
-    def show_faults(self, _request: Request) -> Reply:
-        """GET /_sandbox/faults."""
-        return Reply(200, self._faults.view())
-
-    def set_faults(self, request: Request) -> Reply:
-        """POST /_sandbox/faults: what is named changes, the rest stays."""
-        return Reply(200, self._faults.update(_object(request)))
-
-    def clear_faults(self, _request: Request) -> Reply:
-        """DELETE /_sandbox/faults."""
-        return Reply(200, self._faults.clear())
-
     def revoke_tokens(self, _request: Request) -> Reply:
-        """POST /_sandbox/revoke-tokens."""
+        """Revoke every access token (POST revoke-tokens)."""
         return Reply(200, {"revoked": self._tokens.revoke()})
 
     def stk(self, request: Request) -> Reply:
-        """POST /_sandbox/stk: how customers answer the next pushes, or all of them."""
-        body = _object(request, {"behaviour", "resultCode", "next"})
+        """Plan how customers answer the next pushes, or all of them (POST stk)."""
+        body = json_object(request, {"behaviour", "resultCode", "next"})
         times = body.get("next")
         if times is not None and (not isinstance(times, int) or isinstance(times, bool) or not 0 < times <= 10_000):
             raise control_refusal("next must be a whole number from 1 to 10000; leave it out for all pushes")
         return Reply(200, self._customers.behave(result_code(body), times))
 
     def stk_answer(self, request: Request) -> Reply:
-        """POST /_sandbox/stk-answer: the customer of one open push answers now."""
-        body = _object(request, {"behaviour", "resultCode", "checkoutRequestId"})
-        found = self._book.push(_text(body, "checkoutRequestId"))
+        """Let the customer of one open push answer now (POST stk-answer)."""
+        body = json_object(request, {"behaviour", "resultCode", "checkoutRequestId"})
+        found = self._book.push(text_field(body, "checkoutRequestId"))
         if found is None:
             raise control_refusal("no such checkoutRequestId", 404)
         code = result_code(body)
@@ -92,27 +71,27 @@ class Control:
         return Reply(200, {"resultCode": code, "receipt": payment.receipt if payment else None})
 
     def pay(self, request: Request) -> Reply:
-        """POST /_sandbox/pay: a customer pays by bill number (C2B)."""
-        body = _object(request, {"amount", "billRef", "msisdn", "shortcode", "names"})
+        """Let a customer pay by bill number, C2B (POST pay)."""
+        body = json_object(request, {"amount", "billRef", "msisdn", "shortcode", "names"})
         paid = self._customers.pay_bill(
-            shortcode=_text(body, "shortcode", self._shortcode),
+            shortcode=text_field(body, "shortcode", self._shortcode),
             cents=_cents(body),
             msisdn=_msisdn(body, "msisdn"),
-            reference=_text(body, "billRef"),
+            reference=text_field(body, "billRef"),
             names=_names(body),
         )
         return Reply(200, paid)
 
     def gateway_pay(self, request: Request) -> Reply:
-        """POST /_sandbox/gateway-pay: pay, and send the signed gateway form."""
-        body = _object(request, {"txRef", "amount", "phone", "receipt", "resend"})
+        """Pay, and send the signed gateway form (POST gateway-pay)."""
+        body = json_object(request, {"txRef", "amount", "phone", "receipt", "resend"})
         receipt, resend = body.get("receipt"), body.get("resend", True)
         if receipt is not None and not (isinstance(receipt, str) and _RECEIPT.fullmatch(receipt)):
             raise control_refusal("receipt must be ten characters A-Z, 0-9")
         if not isinstance(resend, bool):
             raise control_refusal("resend must be true or false")
         payment = self._gateway.payment(
-            reference=_text(body, "txRef"),
+            reference=text_field(body, "txRef"),
             amount=body.get("amount", ""),
             cents=_cents(body),
             phone=_msisdn(body, "phone"),
@@ -122,32 +101,12 @@ class Control:
         return Reply(200, self._gateway.pay(payment=payment))
 
 
-def _object(request: Request, known: set[str] | None = None) -> dict[str, Any]:
-    try:
-        body = json.loads(request.body)
-    except ValueError:
-        raise control_refusal("the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise control_refusal("the body must be a JSON object")
-    unknown = set(body) - known if known is not None else set()
-    if unknown:
-        raise control_refusal(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known or ()))}")
-    return body
-
-
 def _names(body: dict[str, Any]) -> tuple[str, str, str]:
-    """First, middle, last, sent as they are given: masked, empty or nonsense."""
+    """Return the first, middle and last name exactly as they are given: masked, empty or nonsense."""
     names = body.get("names", ["JANE", "", ""])
     if not isinstance(names, list) or len(names) != 3 or not all(isinstance(name, str) for name in names):
         raise control_refusal('names must be a list of three texts, such as ["JANE", "", "DOE"]')
     return names[0], names[1], names[2]
-
-
-def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str) or not value.strip() or len(value) > 256:
-        raise control_refusal(f"{name} must be a text of 1 to 256 characters")
-    return value
 
 
 def _cents(body: dict[str, Any]) -> int:
@@ -158,7 +117,7 @@ def _cents(body: dict[str, Any]) -> int:
 
 
 def _msisdn(body: dict[str, Any], name: str) -> str:
-    value = _text(body, name, _DEFAULT_MSISDN)
+    value = text_field(body, name, _DEFAULT_MSISDN)
     if not is_msisdn(value):
         raise control_refusal(f"{name} must look like 2547XXXXXXXX or 2541XXXXXXXX")
     return value

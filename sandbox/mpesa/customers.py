@@ -1,13 +1,14 @@
-"""The people with the phones: they answer pushes and pay by bill number."""
+"""Act for the customers: answer pushes, and pay by bill number."""
 
 import threading
 import time
 from collections import deque
 from typing import Any
 
+from sandbox.kit.book import AlreadyDone
+from sandbox.kit.messages import control_refusal
 from sandbox.mpesa import bodies
-from sandbox.mpesa.book import AlreadyDone, Payment, Push
-from sandbox.mpesa.replies import control_refusal
+from sandbox.mpesa.records import Payment, Push
 from sandbox.mpesa.world import World
 
 BEHAVIOURS: dict[str, int | None] = {
@@ -22,21 +23,21 @@ _VALIDATION_TIMEOUT_S = 8
 
 
 class Customers:
-    """Decides what customers do, moves their money, and has the callbacks sent."""
+    """The customers of one M-PESA. Their money moves before the callbacks are sent."""
 
     def __init__(self, world: World) -> None:
         self._book = world.book
         self._ids = world.ids
-        self._faults = world.faults
-        self._courier = world.courier
-        self._scheduler = world.scheduler
+        self._faults = world.parts.faults
+        self._courier = world.parts.courier
+        self._scheduler = world.parts.scheduler
         self._answer_delay_s = world.config.answer_delay_s
         self._lock = threading.Lock()
         self._usual: int | None = 0
         self._next: deque[int | None] = deque()
 
     def behave(self, code: int | None, times: int | None) -> dict[str, Any]:
-        """Plan the answers to the next `times` pushes, or to all of them."""
+        """Plan the answers to the next `times` pushes, or to all of them, and return the plan."""
         with self._lock:
             if times is None:
                 self._usual = code
@@ -51,13 +52,13 @@ class Customers:
             return self._next.popleft() if self._next else self._usual
 
     def take_up(self, push: Push) -> None:
-        """Let the phone ring; the customer answers after a while, or never."""
+        """Let the customer of a push answer after a while, or never, as planned."""
         code = push.plan
         if code is not None:
             self._scheduler.after(self._answer_delay_s, lambda: self._answer_if_open(push, code))
 
     def answer(self, push: Push, code: int) -> Payment | None:
-        """Settle a push: the book first, then the callbacks."""
+        """Settle a push, and return its payment or None. The book comes first, then the callbacks."""
         payment = None
         if code == 0:
             payment = self._paid_push(push)
@@ -73,7 +74,7 @@ class Customers:
     def pay_bill(
         self, *, shortcode: str, cents: int, msisdn: str, reference: str, names: tuple[str, str, str]
     ) -> dict[str, Any]:
-        """Pay a bill: validation if registered, then the money, then the confirmation."""
+        """Pay a bill and return what happened: validation if registered, then the money, then the confirmation."""
         payment = Payment(
             receipt=self._ids.receipt(),
             channel="c2b",
@@ -127,10 +128,10 @@ class Customers:
             body=bodies.c2b_body(payment, org_balance_cents=None),
             timeout_s=_VALIDATION_TIMEOUT_S,
         )
-        verdict = answer.json
-        if answer.status == 200 and isinstance(verdict, dict) and "ResultCode" in verdict:
-            return None if str(verdict["ResultCode"]) == "0" else answer.view()
-        # No usable verdict: the response type given at registration decides.
+        body = answer.json
+        if answer.status == 200 and isinstance(body, dict) and "ResultCode" in body:
+            return None if str(body["ResultCode"]) == "0" else answer.view()
+        # No usable answer: the response type given at registration decides.
         return None if urls.response_type == "Completed" else answer.view()
 
 

@@ -1,4 +1,4 @@
-"""The API that Safaricom offers, as far as FiatRails uses it."""
+"""Answer the API calls of Daraja that FiatRails uses."""
 
 import base64
 import binascii
@@ -6,12 +6,13 @@ import hmac
 import time
 from typing import Any
 
+from sandbox.kit.book import AlreadyDone
+from sandbox.kit.messages import Reply, Request
 from sandbox.mpesa import bodies
-from sandbox.mpesa.book import AlreadyDone, Payment, Payout, Push, Reversal, Urls
 from sandbox.mpesa.customers import Customers
-from sandbox.mpesa.fields import Fields, invalid
-from sandbox.mpesa.replies import Refusal, Reply, Request, daraja_refusal
-from sandbox.mpesa.tokens import Tokens
+from sandbox.mpesa.fields import Fields
+from sandbox.mpesa.records import Payment, Payout, Push, Reversal, Urls
+from sandbox.mpesa.refusals import daraja_refusal, invalid
 from sandbox.mpesa.world import World
 
 _FORBIDDEN_IN_URLS = ("mpesa", "safaricom", "exec", "cmd", "sql", "query")
@@ -19,21 +20,21 @@ _ACCEPTED = "Accept the service request successfully."
 
 
 class Daraja:
-    """One method per endpoint. Money moves before the acknowledgement; the news follows later."""
+    """One method per endpoint. Money moves before the acknowledgement; the result follows later."""
 
     def __init__(self, world: World, customers: Customers) -> None:
         self._config = world.config
         self._book = world.book
         self._ids = world.ids
-        self._faults = world.faults
-        self._courier = world.courier
-        self._scheduler = world.scheduler
+        self._faults = world.parts.faults
+        self._courier = world.parts.courier
+        self._scheduler = world.parts.scheduler
         self._tokens = world.tokens
         self._initiator = world.initiator
         self._customers = customers
 
     def token(self, request: Request) -> Reply:
-        """GET /oauth/v1/generate."""
+        """Issue an access token (GET /oauth/v1/generate)."""
         if self._faults.is_on("oauthDown"):
             raise daraja_refusal(503, "503.001.01", "Service is currently unreachable")
         if request.query.get("grant_type") != "client_credentials":
@@ -47,7 +48,7 @@ class Daraja:
         return Reply(200, self._tokens.issue())
 
     def stk_push(self, request: Request) -> Reply:
-        """POST /mpesa/stkpush/v1/processrequest: accepted is not paid."""
+        """Accept a push (POST /mpesa/stkpush/v1/processrequest); its customer pays later, or not."""
         fields = Fields(request.body)
         shortcode = self._merchant(fields)
         fields.one_of("TransactionType", ("CustomerPayBillOnline", "CustomerBuyGoodsOnline"))
@@ -81,7 +82,7 @@ class Daraja:
         )
 
     def stk_query(self, request: Request) -> Reply:
-        """POST /mpesa/stkpushquery/v1/query."""
+        """Return the outcome of a push (POST /mpesa/stkpushquery/v1/query)."""
         fields = Fields(request.body)
         self._merchant(fields)
         found = self._book.push(fields.text("CheckoutRequestID"))
@@ -104,7 +105,7 @@ class Daraja:
         )
 
     def register_urls(self, request: Request) -> Reply:
-        """POST /mpesa/c2b/v2/registerurl; the reply is misspelt, as the real one is."""
+        """Register C2B URLs (POST /mpesa/c2b/v2/registerurl); the reply is misspelt, as the real one is."""
         fields = Fields(request.body)
         urls = Urls(
             shortcode=fields.text("ShortCode"),
@@ -119,7 +120,7 @@ class Daraja:
         return Reply(200, {"OriginatorCoversationID": self._ids.originator(), **reply})
 
     def transaction_status(self, request: Request) -> Reply:
-        """POST /mpesa/transactionstatus/v1/query: by receipt, or by OriginalConversationID."""
+        """Look up money by receipt or OriginalConversationID (POST /mpesa/transactionstatus/v1/query)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("TransactionStatusQuery",))
         key = fields.optional("TransactionID") or fields.text("OriginalConversationID")
@@ -131,29 +132,29 @@ class Daraja:
             shortcode = self._config.shortcode
             code = "0"
             parameters = bodies.status_parameters(moved, shortcode=shortcode, is_reversed=is_reversed)
-        code = self._verdict(fields, "Initiator") or code
-        self._tell(fields, ack, code, transaction_id=self._ids.receipt(), parameters=parameters)
+        code = self._refusal_code(fields, "Initiator") or code
+        self._send_result(fields, ack, code, transaction_id=self._ids.receipt(), parameters=parameters)
         return Reply(200, ack)
 
     def reversal(self, request: Request) -> Reply:
-        """POST /mpesa/reversal/v1/request: the whole payment, once."""
+        """Return a whole payment, once (POST /mpesa/reversal/v1/request)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("TransactionReversal",))
         fields.text("ReceiverParty")
         fields.one_of("RecieverIdentifierType", ("11",))
         receipt, cents = fields.text("TransactionID"), fields.amount("Amount")
         ack = self._acknowledge(self._ids.originator(), self._ids.conversation())
-        code = self._verdict(fields, "Initiator") or self._reverse(receipt, cents, ack)
+        code = self._refusal_code(fields, "Initiator") or self._reverse(receipt, cents, ack)
         reversal = self._book.reversal_of(receipt)
         parameters: list[dict[str, Any]] = []
         if reversal is not None and code == "0":
             parameters = bodies.reversal_parameters(reversal, shortcode=self._config.shortcode)
         own_receipt = reversal.receipt if parameters and reversal is not None else self._ids.receipt()
-        self._tell(fields, ack, code, transaction_id=own_receipt, parameters=parameters)
+        self._send_result(fields, ack, code, transaction_id=own_receipt, parameters=parameters)
         return Reply(200, ack)
 
     def payout(self, request: Request) -> Reply:
-        """POST /mpesa/b2c/v3/paymentrequest: one OriginatorConversationID, one payment."""
+        """Pay a customer, once for each OriginatorConversationID (POST /mpesa/b2c/v3/paymentrequest)."""
         fields = Fields(request.body)
         fields.one_of("CommandID", ("BusinessPayment", "SalaryPayment", "PromotionPayment"))
         fields.text("PartyA")
@@ -166,9 +167,9 @@ class Daraja:
             conversation_id=self._ids.conversation(),
         )
         ack = self._acknowledge(payout.originator_id, payout.conversation_id)
-        code = self._verdict(fields, "InitiatorName") or self._pay_out(payout)
+        code = self._refusal_code(fields, "InitiatorName") or self._pay_out(payout)
         parameters = bodies.payout_parameters(payout) if code == "0" else []
-        self._tell(fields, ack, code, transaction_id=payout.receipt, parameters=parameters)
+        self._send_result(fields, ack, code, transaction_id=payout.receipt, parameters=parameters)
         return Reply(200, ack)
 
     def _merchant(self, fields: Fields) -> str:
@@ -196,7 +197,7 @@ class Daraja:
             "ResponseDescription": _ACCEPTED,
         }
 
-    def _verdict(self, fields: Fields, initiator_field: str) -> str | None:
+    def _refusal_code(self, fields: Fields, initiator_field: str) -> str | None:
         name, credential = fields.text(initiator_field), fields.text("SecurityCredential", longest=4096)
         fields.url("ResultURL")
         fields.url("QueueTimeOutURL")
@@ -237,7 +238,7 @@ class Daraja:
             raise daraja_refusal(500, "500.002.1001", "Duplicate OriginatorConversationID.") from None
         return "0"
 
-    def _tell(
+    def _send_result(
         self,
         fields: Fields,
         ack: dict[str, str],
@@ -261,20 +262,6 @@ class Daraja:
             self._config.result_delay_s,
             lambda: self._courier.send(kind="result", key=key, url=url, body=body),
         )
-
-
-def require_token(tokens: Tokens, request: Request) -> None:
-    """Refuse a request without a living token."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise daraja_refusal(404, "404.001.04", "Invalid Authentication Header")
-    if not tokens.is_good(token.strip()):
-        raise daraja_refusal(404, "404.001.03", "Invalid Access Token")
-
-
-def spike_arrest() -> Refusal:
-    """Return the refusal of a caller that is too quick."""
-    return daraja_refusal(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
 
 
 def _basic_keys(header: str) -> bytes | None:

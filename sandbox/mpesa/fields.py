@@ -1,12 +1,13 @@
-"""Reads the fields of Daraja requests, refusing what Daraja refuses."""
+"""Read the fields of Daraja requests, refusing what Daraja refuses."""
 
 import json
 import re
 from datetime import datetime
 from typing import Any
 
-from sandbox.mpesa.replies import cents_of, daraja_refusal
-from sandbox.mpesa.wire import is_url
+from sandbox.kit.wire import is_url
+from sandbox.mpesa.money import cents_of
+from sandbox.mpesa.refusals import daraja_refusal, invalid
 
 _MSISDN = re.compile(r"254(7|1)\d{8}")
 _LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(/|$)")
@@ -86,10 +87,5 @@ class Fields:
 
 
 def is_msisdn(value: str) -> bool:
-    """Say whether this is a Kenyan mobile number in international form."""
+    """Return whether this is a Kenyan mobile number in international form."""
     return _MSISDN.fullmatch(value) is not None
-
-
-def invalid(name: str) -> Exception:
-    """Return Daraja's refusal of one field."""
-    return daraja_refusal(400, "400.002.02", f"Bad Request - Invalid {name}")

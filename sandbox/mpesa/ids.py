@@ -1,10 +1,9 @@
-"""Identifiers and times in M-PESA's own forms, drawn from the seed."""
+"""Draw identifiers, and write times, in M-PESA's own forms."""
 
-import random
 import string
-import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+
+from sandbox.kit.ids import Ids
 
 EAT = timezone(timedelta(hours=3), "EAT")
 _ALPHABET = string.ascii_uppercase + string.digits
@@ -12,7 +11,7 @@ _DAYS = string.digits[1:] + string.ascii_uppercase
 
 
 def now_eat() -> datetime:
-    """Return the time in Nairobi, where M-PESA lives."""
+    """Return the time in Nairobi, as M-PESA writes it."""
     return datetime.now(UTC).astimezone(EAT)
 
 
@@ -22,53 +21,37 @@ def compact(moment: datetime) -> str:
 
 
 def from_epoch(seconds: float) -> datetime:
-    """Turn a stored time back into Nairobi time."""
+    """Return a time in epoch seconds as Nairobi time."""
     return datetime.fromtimestamp(seconds, EAT)
 
 
-class Ids:
-    """Draws identifiers; `is_taken` keeps them unique across restarts with the same seed."""
-
-    def __init__(self, seed: str, is_taken: Callable[[str], bool]) -> None:
-        self._random = random.Random(f"{seed}:ids")
-        self._lock = threading.Lock()
-        self._is_taken = is_taken
-        self._given: set[str] = set()
+class MpesaIds(Ids):
+    """The receipts, tokens and request ids of one M-PESA."""
 
     def receipt(self) -> str:
         """Return ten characters: year, month and day as M-PESA encodes them, then seven drawn."""
         now = now_eat()
         year = string.ascii_uppercase[(now.year - 2006) % 26]
         prefix = f"{year}{string.ascii_uppercase[now.month - 1]}{_DAYS[now.day - 1]}"
-        return self._fresh(lambda: prefix + self._draw(_ALPHABET, 7))
+        return self.fresh(lambda: prefix + self.draw(_ALPHABET, 7))
 
     def checkout(self, msisdn: str) -> str:
         """Return a CheckoutRequestID."""
         date = now_eat().strftime("%d%m%Y%H%M%S")
-        return self._fresh(lambda: f"ws_CO_{date}{self._draw(string.digits, 6)}{msisdn[-9:]}")
+        return self.fresh(lambda: f"ws_CO_{date}{self.draw(string.digits, 6)}{msisdn[-9:]}")
 
     def originator(self) -> str:
         """Return a MerchantRequestID or OriginatorConversationID of Daraja's making."""
-        return self._fresh(lambda: f"{self._hex(4)}-{self._hex(4)}-{self._hex(4)}-{self._hex(16)}")
+        return self.fresh(lambda: f"{self._hex(4)}-{self._hex(4)}-{self._hex(4)}-{self._hex(16)}")
 
     def conversation(self) -> str:
         """Return a ConversationID."""
         date = now_eat().strftime("%Y%m%d")
-        return self._fresh(lambda: f"AG_{date}_{self._hex(20)}")
+        return self.fresh(lambda: f"AG_{date}_{self._hex(20)}")
 
     def token(self) -> str:
         """Return an access token."""
-        return self._fresh(lambda: self._draw(string.ascii_letters + string.digits, 28))
-
-    def _fresh(self, draw: Callable[[], str]) -> str:
-        with self._lock:
-            while (identifier := draw()) in self._given or self._is_taken(identifier):
-                pass
-            self._given.add(identifier)
-            return identifier
-
-    def _draw(self, alphabet: str, length: int) -> str:
-        return "".join(self._random.choices(alphabet, k=length))
+        return self.fresh(lambda: self.draw(string.ascii_letters + string.digits, 28))
 
     def _hex(self, length: int) -> str:
-        return self._draw("0123456789abcdef", length)
+        return self.draw("0123456789abcdef", length)

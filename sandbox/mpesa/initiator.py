@@ -1,4 +1,4 @@
-"""The operator behind SecurityCredential, and the key pair that seals it."""
+"""Check the SecurityCredential of an operator, with the key pair that encrypts it."""
 
 import base64
 import hmac
@@ -21,7 +21,7 @@ class Initiator:
         self._loaded: RSAPrivateKey | None = None
 
     def is_genuine(self, name: str, security_credential: str) -> bool:
-        """Decrypt the SecurityCredential and compare it, as M-PESA does."""
+        """Return whether the SecurityCredential decrypts to the password of the operator named."""
         from cryptography.hazmat.primitives.asymmetric import padding
 
         try:
@@ -32,7 +32,7 @@ class Initiator:
         return name == self._name and hmac.compare_digest(opened, self._credential)
 
     def public_key_pem(self) -> str:
-        """Return the key callers encrypt with."""
+        """Return the public key that callers encrypt with."""
         from cryptography.hazmat.primitives import serialization
 
         public = self._key().public_key()

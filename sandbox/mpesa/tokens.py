@@ -1,15 +1,17 @@
-"""Access tokens."""
+"""Issue access tokens, and refuse requests without one."""
 
 import threading
 import time
 
-from sandbox.mpesa.ids import Ids
+from sandbox.kit.messages import Request
+from sandbox.mpesa.ids import MpesaIds
+from sandbox.mpesa.refusals import daraja_refusal
 
 
 class Tokens:
-    """Access tokens live in memory: a restart invalidates them all, and callers must cope."""
+    """The access tokens given out. They live in memory: a restart invalidates them all."""
 
-    def __init__(self, ids: Ids, lifetime_s: float) -> None:
+    def __init__(self, ids: MpesaIds, lifetime_s: float) -> None:
         self._ids = ids
         self._lifetime_s = lifetime_s
         self._lock = threading.Lock()
@@ -24,13 +26,22 @@ class Tokens:
             self._expiry[token] = now + self._lifetime_s
         return {"access_token": token, "expires_in": str(int(self._lifetime_s))}
 
-    def is_good(self, token: str) -> bool:
-        """Say whether a token was issued here and is still young."""
+    def is_valid(self, token: str) -> bool:
+        """Return whether a token was issued here and has not expired."""
         with self._lock:
             return self._expiry.get(token, 0.0) > time.monotonic()
 
     def revoke(self) -> int:
-        """Forget every token and return how many there were."""
+        """Invalidate every token and return how many there were."""
         with self._lock:
             count, self._expiry = len(self._expiry), {}
         return count
+
+
+def require_token(tokens: Tokens, request: Request) -> None:
+    """Refuse a request without a valid token."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise daraja_refusal(404, "404.001.04", "Invalid Authentication Header")
+    if not tokens.is_valid(token.strip()):
+        raise daraja_refusal(404, "404.001.03", "Invalid Access Token")

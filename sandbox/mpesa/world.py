@@ -1,46 +1,37 @@
-"""What every part of the simulator works with."""
+"""Put together what every part of an M-PESA works with."""
 
 from dataclasses import dataclass
 
-from sandbox.mpesa.book import Book
+from sandbox.kit.parts import Parts
+from sandbox.mpesa.book import MoneyBook
 from sandbox.mpesa.config import Config
-from sandbox.mpesa.courier import Courier
-from sandbox.mpesa.faults import Faults
-from sandbox.mpesa.ids import Ids
+from sandbox.mpesa.ids import MpesaIds
 from sandbox.mpesa.initiator import Initiator
-from sandbox.mpesa.journal import Journal
-from sandbox.mpesa.scheduler import Scheduler
 from sandbox.mpesa.tokens import Tokens
 
 
 @dataclass(frozen=True)
 class World:
-    """One M-PESA without its doors: money, clockwork and faults."""
+    """One M-PESA without its endpoints: its money, its identifiers and its secrets."""
 
+    parts: Parts
     config: Config
-    book: Book
-    ids: Ids
-    faults: Faults
-    scheduler: Scheduler
-    courier: Courier
+    book: MoneyBook
+    ids: MpesaIds
     tokens: Tokens
     initiator: Initiator
 
     @classmethod
-    def open(cls, config: Config) -> "World":
-        """Read the book of a state directory, or begin one."""
-        config.state_dir.mkdir(parents=True, exist_ok=True)
-        book = Book(Journal(config.state_dir / "book.jsonl"))
-        faults, scheduler = Faults(config.seed), Scheduler()
-        ids = Ids(config.seed, book.is_taken)
-        key_file = config.state_dir / "initiator.pem"
+    def open(cls, parts: Parts, config: Config) -> "World":
+        """Read the book from the journal, which is empty at the first start."""
+        book = MoneyBook(parts.journal)
+        ids = MpesaIds(parts.settings.seed, book.is_taken)
+        key_file = parts.settings.state_dir / "initiator.pem"
         return cls(
+            parts=parts,
             config=config,
             book=book,
             ids=ids,
-            faults=faults,
-            scheduler=scheduler,
-            courier=Courier(faults, scheduler),
             tokens=Tokens(ids, config.token_s),
             initiator=Initiator(config.initiator, config.initiator_credential, key_file),
         )

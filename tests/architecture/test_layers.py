@@ -32,6 +32,7 @@ def test_the_layers_hold() -> None:
         ("kernel/times.py", "import fiatrails.engine"),
         ("purchases/states.py", "import django"),
         ("purchases/store.py", "import eth_account"),
+        ("../sandbox/kit/courier.py", "import sandbox.mpesa.book"),
     ],
 )
 def test_a_planted_violation_is_caught(tmp_path: Path, where: str, line: str) -> None:

@@ -1,7 +1,8 @@
-"""Posts JSON to a URL and says plainly what happened."""
+"""Post bytes to a URL and return what was answered."""
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ _ANSWER_LIMIT = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said, or the reason why nothing was heard."""
+    """The answer of a receiver; the status is None when there was none, and the text then says why."""
 
     status: int | None
     text: str
@@ -30,7 +31,7 @@ class Answer:
 
 
 def is_url(url: object) -> bool:
-    """Say whether this is an absolute http(s) URL with a usable port."""
+    """Return whether this is an absolute http(s) URL with a usable port."""
     if not isinstance(url, str):
         return False
     try:
@@ -40,15 +41,14 @@ def is_url(url: object) -> bool:
         return False
 
 
-def post(url: str, body: bytes, *, headers: dict[str, str] | None = None, timeout_s: float = 10) -> Answer:
-    """Post once. Redirects are not followed: M-PESA does not follow them either."""
+def post(url: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float) -> Answer:
+    """Post once and return the answer. Redirects are not followed: senders of webhooks do not follow them either."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    sent = {"Content-Type": "application/json", "User-Agent": "mpesa-sandbox", **(headers or {})}
     try:
-        connection.request("POST", target, body, sent)
+        connection.request("POST", target, body, dict(headers))
         response = connection.getresponse()
         return Answer(response.status, response.read(_ANSWER_LIMIT).decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:

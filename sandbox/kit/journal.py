@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines: the only thing that survives the simulator."""
+"""Keep events in an append-only file of JSON lines, the only thing that survives the process."""
 
 import fcntl
 import json
@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 class JournalInUse(Exception):
-    """Two simulators were given the same state directory."""
+    """Raised when another simulator has the same state directory."""
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""Runs things later, on a fixed number of threads."""
+"""Run jobs later, on a fixed number of threads."""
 
 import heapq
 import itertools
@@ -11,13 +11,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Job = Callable[[], object]
-_WORKERS = 64  # enough for 50 copies of a callback to be under way at once
+_WORKERS = 64  # enough for 50 copies of a webhook to be under way at once
 
 log = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """A timer and its workers. All threads are daemons: what must survive is in the journal."""
+    """A timer and its workers. All threads are daemons: what must survive a restart is in the journal."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Job]] = []

@@ -1,0 +1,1 @@
+"""Provide what every simulator is made of; it knows no provider."""
