@@ -138,7 +138,8 @@ class RequestState(models.TextChoices):
 
 
 class ProviderRequest(WorkRow):
-    """A request to a provider, committed before it is sent. `reference` is ours, unguessable, and part of the result
+    """A request to a provider, committed before it is sent. Refunds of one payment that were not refused stay within it
+    (a trigger holds it). `reference` is ours, unguessable, and part of the result
     URL, so a result finds its request even when the acknowledgement was lost."""
 
     provider = models.CharField(max_length=16)
@@ -165,13 +166,6 @@ class ProviderRequest(WorkRow):
 
     class Meta:
         db_table = "rb_core_provider_request"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["payment"],
-                condition=Q(kind="refund") & ~Q(state="failed"),
-                name="request_reversal_once",
-            ),
-        ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="request_due"),
             models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="request_provider_id"),

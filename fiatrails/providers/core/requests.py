@@ -6,11 +6,12 @@ Every write of a claimed row says `WHERE fence = mine`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fiatrails.engine.wakeup import notify
 from fiatrails.kernel.errors import Conflict, Unprocessable
+from fiatrails.kernel.money import Money
 from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
 
 OPEN_STATES = (RequestState.CREATED, RequestState.UNKNOWN, RequestState.ACCEPTED)
@@ -21,10 +22,12 @@ def new_reference() -> str:
     return secrets.token_hex(16)
 
 
-def open_refund(*, event: Payment, reason: str, now: datetime) -> ProviderRequest:
-    """Ask for the payment of `event` (locked by the caller) to be sent back; one refund may be live per receipt.
+def open_refund(*, event: Payment, reason: str, now: datetime, money: Money | None = None) -> ProviderRequest:
+    """Ask for `money` of a payment (locked by the caller) to be sent back; without `money`, for all of it.
 
-    A refund that the provider refused for certain may be asked for again; Unprocessable without a receipt.
+    Several refunds of one payment may be asked for, within what was paid; one that the provider refused for certain
+    counts no more. The whole payment is sent back once: when that is done already, the request that did it is returned.
+    Raises Conflict (`reversal_live`, `refund_exceeds_payment`), Unprocessable without a receipt.
     """
     if not event.receipt:
         raise Unprocessable(
@@ -33,11 +36,15 @@ def open_refund(*, event: Payment, reason: str, now: datetime) -> ProviderReques
             "pay it back and give the external reference",
         )
     earlier = ProviderRequest.objects.filter(payment=event, kind=RequestKind.REFUND)
-    done = earlier.filter(state=RequestState.SUCCEEDED).first()
-    if done is not None:
-        return done
-    if earlier.exclude(state=RequestState.FAILED).exists():
-        raise Conflict("reversal_live", "a reversal of this payment is already under way")
+    counting = list(earlier.exclude(state=RequestState.FAILED).order_by("pk"))
+    if money is None:
+        done = next((r for r in counting if r.state == RequestState.SUCCEEDED), None)
+        if done is not None and done.amount_minor == event.amount_minor:
+            return done
+        if counting:
+            raise Conflict("reversal_live", "a reversal of this payment is already under way")
+        money = Money(event.currency, event.amount_minor)
+    _require_within(event, money, counting)
     return ProviderRequest.objects.create(
         provider=event.provider,
         kind=RequestKind.REFUND,
@@ -45,12 +52,20 @@ def open_refund(*, event: Payment, reason: str, now: datetime) -> ProviderReques
         dedupe_key=f"reversal:{event.provider}:{event.receipt}:{earlier.count() + 1}",
         intent_id=event.intent_id,
         payment=event,
-        amount_minor=event.amount_minor,
-        currency=event.currency,
+        amount_minor=money.minor,
+        currency=money.currency,
         details={"receipt": event.receipt, "reason": reason[:100]},
         created_at=now,
         due_at=now,
     )
+
+
+def _require_within(event: Payment, money: Money, counting: Sequence[ProviderRequest]) -> None:
+    left = event.amount_minor - sum(request.amount_minor for request in counting)
+    if money.currency != event.currency or not 0 < money.minor <= left:
+        raise Conflict(
+            "refund_exceeds_payment", f"{Money(event.currency, max(0, left))} of this payment can still be sent back"
+        )
 
 
 def update(row: ProviderRequest, **values: object) -> bool:
