@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from fiatrails.cli import (
-    audit,
-    backlog,
-    cases,
-    clients,
-    contracts,
-    dead_letters,
-    evaluation,
-    intents,
-    ledger,
-    lifecycle,
-    lists,
-    modes,
-    mpesa,
-    nonces,
-    operators,
-    payers,
-    payments,
-    processes,
-    screening,
-    settings,
-    smoke,
-    users,
-)
-from fiatrails.cli.runtime import Root
+from fiatrails.cli.books import audit, ledger
+from fiatrails.cli.chains import contracts, nonces
+from fiatrails.cli.compliance import cases, evaluation, lists, payers, screening, users
+from fiatrails.cli.kit.runtime import Root
+from fiatrails.cli.operations import backlog, dead_letters, lifecycle, modes, processes, settings, smoke
+from fiatrails.cli.people import clients, operators
+from fiatrails.cli.purchases import intents, mpesa, payments
 
 app = typer.Typer(
     name="fiatrails",

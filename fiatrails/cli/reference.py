@@ -13,7 +13,7 @@ from typing import Any
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from fiatrails.cli.exits import MEANINGS
+from fiatrails.cli.kit.exits import MEANINGS
 from fiatrails.cli.main import app
 
 _HEAD = """\
