@@ -8,7 +8,7 @@ from fiatrails.cli.books import audit, ledger
 from fiatrails.cli.chains import contracts, nonces
 from fiatrails.cli.compliance import cases, evaluation, lists, payers, screening, users
 from fiatrails.cli.kit.runtime import Root
-from fiatrails.cli.operations import backlog, dead_letters, lifecycle, modes, processes, settings, smoke
+from fiatrails.cli.operations import backlog, dead_letters, doctor, lifecycle, modes, processes, settings, smoke
 from fiatrails.cli.people import clients, operators
 from fiatrails.cli.purchases import intents, mpesa, payments
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 app.command("up")(lifecycle.up)
 app.command("down")(lifecycle.down)
 app.command("reset")(lifecycle.reset)
-app.command("doctor")(lifecycle.doctor)
+app.command("doctor")(doctor.doctor)
 app.add_typer(intents.app, name="intent")
 app.add_typer(payments.app, name="payments")
 app.add_typer(mpesa.app, name="mpesa")

@@ -1,13 +1,10 @@
-"""`fiatrails up`, `down`, `reset`, `doctor`: the local stack, and what is wrong with any deployment."""
+"""`fiatrails up`, `down`, `reset`: the local stack."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-
-from fiatrails.cli.kit import environment
-from fiatrails.cli.kit.runtime import Json
 
 
 def up(
@@ -49,17 +46,3 @@ def reset() -> None:
     from fiatrails.local import commands
 
     commands.reset()
-
-
-def doctor(json: Json = False) -> None:
-    """Check configuration, database, chain, contracts, keys and clock; ends with 1 when something fails.
-
-    \b
-    Examples:
-      fiatrails doctor
-      fiatrails doctor --json
-    """
-    environment.prepare()
-    from fiatrails.cli import doctor as checks
-
-    checks.doctor(as_json=json)

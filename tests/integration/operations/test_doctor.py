@@ -9,9 +9,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from fiatrails.cli import doctor
-from fiatrails.cli.doctor import CheckResult, Level, run_checks
 from fiatrails.kernel.conf import Config
+from fiatrails.operations.doctor import (
+    Check,
+    CheckResult,
+    Context,
+    Findings,
+    Level,
+    configuration,
+    database,
+    run_checks,
+)
 from tests.kit.ports import free_port
 from tests.kit.services import DeployedChain, set_stablecoin, without_address
 
@@ -64,18 +72,19 @@ def test_a_password_that_others_can_read_is_a_warning(healthy: Config, on_chain:
 
 
 def test_durability_that_is_off_fails() -> None:
-    result = doctor._durability({"fsync": "off", "synchronous_commit": "local", "full_page_writes": "on"})
+    result = database._durability({"fsync": "off", "synchronous_commit": "local", "full_page_writes": "on"})
     assert result.level is Level.FAIL
     assert "fsync" in result.message
     assert "synchronous_commit" not in result.message
 
 
 def test_a_check_that_breaks_stops_no_other(healthy: Config) -> None:
-    def check_nothing(_context: doctor.Context) -> doctor.Findings:
+    def check_nothing(_context: Context) -> Findings:
         raise RuntimeError("broken")
         yield
 
-    found = run_checks(healthy, now=datetime.now(UTC), checks=[check_nothing, doctor.check_configuration])
+    checks = [Check("nothing", check_nothing), Check("configuration", configuration.check_profile)]
+    found = run_checks(healthy, now=datetime.now(UTC), checks=checks)
     assert [r.level for r in found] == [Level.FAIL, Level.OK]
 
 
