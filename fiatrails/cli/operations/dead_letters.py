@@ -163,7 +163,7 @@ def _replay_all(items: Sequence[Letter], *, actor: str, rate: float) -> list[Rep
 
 
 def _preview(items: Sequence[Letter]) -> dict[str, object]:
-    from fiatrails.cli import queries
+    from fiatrails.purchases import queries
 
     counts = Counter((item.operation, item.error_class) for item in items)
     value = queries.paid_by_currency({item.subject for item in items if item.subject})

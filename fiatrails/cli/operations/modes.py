@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -41,22 +40,17 @@ def show(json: Json = False) -> None:
       fiatrails mode show
     """
     runtime.setup()
-    from fiatrails.cli import queries
-    from fiatrails.controls import modes
+    from fiatrails.controls import queries
 
-    stored = queries.modes_set()
-    active = modes.switched_on(now=runtime.now())
-    by_variable = modes.from_environment(os.environ)
-    scoped = [modes.Switch(modes.ModeName(name), scope) for name, scope in sorted(stored) if scope]
     found = [
         {
-            "mode": switch.name.value,
-            "scope": switch.scope or None,
-            "inForce": switch in active,
-            "fromEnvironment": not switch.scope and switch.name in by_variable,
-            **_row(stored.get((switch.name.value, switch.scope))),
+            "mode": mode.name.value,
+            "scope": mode.scope or None,
+            "inForce": mode.in_force,
+            "fromEnvironment": mode.from_environment,
+            **_row(mode.switched),
         }
-        for switch in [*map(modes.Switch, modes.ModeName), *scoped]
+        for mode in queries.list_modes(now=runtime.now())
     ]
     columns = ("mode", "scope", "inForce", "fromEnvironment", "owner", "reason", "setAt", "expiresAt")
     render.emit(json, {"modes": found}, render.table(columns, [[mode[name] for name in columns] for mode in found]))
@@ -106,13 +100,11 @@ def set_(
 
 
 def _row(mode: Mode | None) -> dict[str, object]:
-    """What the table says of a mode; a row that is switched off says nothing."""
-    known = mode if mode is not None and mode.active else None
     return {
-        "owner": known.owner if known else None,
-        "reason": known.reason if known else None,
-        "setAt": amounts.when(known.set_at) if known else None,
-        "expiresAt": amounts.when(known.expires_at) if known else None,
+        "owner": mode.owner if mode else None,
+        "reason": mode.reason if mode else None,
+        "setAt": amounts.when(mode.set_at) if mode else None,
+        "expiresAt": amounts.when(mode.expires_at) if mode else None,
     }
 
 

@@ -71,12 +71,14 @@ def show(reference: Reference, json: Json = False) -> None:
       fiatrails intent show 0x5e1f... --json | jq .timeline
     """
     runtime.setup()
-    from fiatrails.cli import queries
+    from fiatrails.ledger.queries import entry_keys
+    from fiatrails.providers.core.queries import payments_of
+    from fiatrails.purchases import queries
 
     found = queries.find_intent(reference)
-    steps = [_step(step) for step in queries.timeline(found)]
-    paid = [documents.payment_document(event) for event in queries.payments_of(found)]
-    ledger = queries.ledger_keys(found)
+    steps = [_step(step) for step in queries.timeline(found.intent_id)]
+    paid = [documents.payment_document(event) for event in payments_of(found.intent_id)]
+    ledger = entry_keys(found.intent_id)
     whole = {**documents.intent_document(found), "timeline": steps, "payments": paid, "ledger": ledger}
     render.emit(
         json,
@@ -106,11 +108,20 @@ def list_(
       fiatrails intent list --since "2 days ago" --json | jq -r '.intents[].intentId'
     """
     runtime.setup()
-    from fiatrails.cli import queries
+    from fiatrails.kernel.addresses import parse_address
+    from fiatrails.kernel.choices import parse_states
     from fiatrails.kernel.times import since as parse_since
+    from fiatrails.purchases import queries
+    from fiatrails.purchases.states import State
 
     moment = parse_since(since, now=runtime.now()) if since else None
-    found = queries.list_intents(states=state or (), user=user, client=client, since=moment, limit=limit)
+    wanted = queries.IntentFilter(
+        states=parse_states(state or (), State),
+        user=parse_address(user) if user else None,
+        client=client or None,
+        since=moment,
+    )
+    found = queries.list_intents(wanted, limit=limit)
     rows = [
         (i.intent_id, i.tx_ref, i.state, i.hold, amounts.tokens(i.amount), i.country_code, amounts.when(i.created_at))
         for i in found
@@ -133,8 +144,7 @@ def accept(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
       fiatrails intent accept ORDER-17 --reason "paid 10 KES too little, written off"
     """
     runtime.setup()
-    from fiatrails.cli import queries
-    from fiatrails.purchases import decisions
+    from fiatrails.purchases import decisions, queries
 
     found = queries.find_intent(reference)
     runtime.confirm(f"Accept {documents.intent_sentence(found)}?", yes=yes)
@@ -162,7 +172,7 @@ def refund(
       fiatrails intent refund ORDER-17 --reason "reversal refused" --external-reference BANK-4411
     """
     runtime.setup()
-    from fiatrails.cli import queries
+    from fiatrails.purchases import queries
     from fiatrails.purchases.payments import refunds
 
     found = queries.find_intent(reference)
@@ -183,8 +193,7 @@ def cancel(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
       fiatrails intent cancel ORDER-17 --reason "created by mistake" --yes
     """
     runtime.setup()
-    from fiatrails.cli import queries
-    from fiatrails.purchases import decisions
+    from fiatrails.purchases import decisions, queries
 
     found = queries.find_intent(reference)
     runtime.confirm(f"Cancel {documents.intent_sentence(found)}?", yes=yes)

@@ -87,8 +87,8 @@ def stk_push(
       fiatrails mpesa stk-push ORDER-17 --phone 254712345678
     """
     runtime.setup()
-    from fiatrails.cli import queries
     from fiatrails.providers.mpesa.charging import Push, parse_phone
+    from fiatrails.purchases import queries
     from fiatrails.purchases.payments import charges
 
     intent = queries.find_intent(reference)
@@ -143,7 +143,7 @@ def _order(reference: str, amount: str | None, phone: str, receipt: str | None, 
 
 def _intent(reference: str) -> Intent | None:
     """The intent, or None for a txRef that is not known yet: such payments are kept and matched later."""
-    from fiatrails.cli import queries
+    from fiatrails.purchases import queries
 
     try:
         return queries.find_intent(reference)

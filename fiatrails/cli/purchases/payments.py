@@ -10,8 +10,6 @@ from fiatrails.cli.kit import amounts, render, runtime
 from fiatrails.cli.kit.runtime import Actor, Json, Reason, Yes
 from fiatrails.cli.purchases import documents
 
-WAITING = ("received", "unmatched", "surplus", "refunding")
-
 app = typer.Typer(help="Money that providers reported: what waits, and how it goes back.", no_args_is_help=True)
 
 
@@ -37,11 +35,11 @@ def list_(
       fiatrails payments list --state applied --since "1 day ago" --json
     """
     runtime.setup()
-    from fiatrails.cli import queries
     from fiatrails.kernel.times import since as parse_since
+    from fiatrails.providers.core import queries
 
     moment = parse_since(since, now=runtime.now()) if since else None
-    found = queries.list_payments(states=state or WAITING, since=moment, limit=limit)
+    found = queries.list_payments(states=state or queries.WAITING, since=moment, limit=limit)
     paid = [documents.payment_document(event) for event in found]
     render.emit(json, {"payments": paid}, documents.payments_table(paid), f"{len(paid)} payments")
 
@@ -65,7 +63,7 @@ def refund(
       fiatrails payments refund SGR7XK21QP --reason "paid twice"
     """
     runtime.setup()
-    from fiatrails.cli import queries
+    from fiatrails.providers.core import queries
     from fiatrails.purchases.payments.surplus import refund_event
 
     event = queries.find_payment(reference)
