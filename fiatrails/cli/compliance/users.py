@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +10,13 @@ import typer
 from fiatrails.cli.kit import progress, render, runtime
 from fiatrails.cli.kit.exits import Failure
 from fiatrails.cli.kit.runtime import Actor, Json
-from fiatrails.kernel.addresses import parse_address, parse_word
-from fiatrails.kernel.errors import BadInput, Conflict, OutsideUnknown
+from fiatrails.kernel.addresses import parse_address
+from fiatrails.kernel.errors import OutsideUnknown
 
 if TYPE_CHECKING:
     from fiatrails.chains.evm.registry import CallStatus, UserCompliance
+    from fiatrails.compliance.sanctions.attestations import RegistryChange
 
-DEFAULT_SCORE = 10
 # Source: contracts/src/UserRegistryBase.sol.
 HIGHEST_SCORE = 100
 
@@ -73,16 +72,18 @@ def attest(
       fiatrails user attest 0x90F7... --attestation-hash 0x5f2c... --no-wait
     """
     runtime.setup()
-    known, under_way = _read_ahead(address)
+    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.compliance.sanctions import attestations
+
+    user, pool, now = parse_address(address, field="ADDRESS"), default_pool(), runtime.now()
     if revoke:
-        _revoke_return(known.address, actor)
+        change = attestations.revoke(user=user, risk_score=risk_score, pool=pool, actor=actor, now=now)
     else:
-        _require_no_case(known.address)
-    word = _attestation(known.address, attestation_hash, document) if not revoke else known.attestation_hash
-    score = risk_score if risk_score is not None else known.risk_score if known.is_registered else DEFAULT_SCORE
-    _update(
-        known, score, word, not revoke, under_way=under_way, actor=actor, no_wait=no_wait, timeout=timeout, json=json
-    )
+        evidence = attestations.Evidence(attestation_hash, document.read_bytes() if document else None)
+        change = attestations.attest(
+            user=user, risk_score=risk_score, evidence=evidence, pool=pool, actor=actor, now=now
+        )
+    _follow(change, no_wait=no_wait, timeout=timeout, json=json)
 
 
 @app.command("risk")
@@ -102,20 +103,14 @@ def risk(
       fiatrails user risk 0x90F7... 95
     """
     runtime.setup()
-    known, under_way = _read_ahead(address)
-    if not known.is_registered:
-        raise Conflict("not_registered", "the user is not in the registry; use `fiatrails user attest` first")
-    _update(
-        known,
-        score,
-        known.attestation_hash,
-        known.is_verified,
-        under_way=under_way,
-        actor=actor,
-        no_wait=no_wait,
-        timeout=timeout,
-        json=json,
+    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.compliance.sanctions import attestations
+
+    user = parse_address(address, field="ADDRESS")
+    change = attestations.set_risk_score(
+        user=user, risk_score=score, pool=default_pool(), actor=actor, now=runtime.now()
     )
+    _follow(change, no_wait=no_wait, timeout=timeout, json=json)
 
 
 def _read(address: str) -> UserCompliance:
@@ -126,79 +121,21 @@ def _read(address: str) -> UserCompliance:
     return read_users([user], pool=default_pool())[user]
 
 
-def _read_ahead(address: str) -> tuple[UserCompliance, bool]:
-    from fiatrails.chains.core.pool import default_pool
-    from fiatrails.chains.evm.registry import read_ahead
-
-    return read_ahead(parse_address(address, field="ADDRESS"), pool=default_pool())
-
-
-def _require_no_case(address: str) -> None:
-    """Said before anything is asked of the user; what counts is the look under the lock."""
-    from fiatrails.compliance.sanctions import attestations
-
-    attestations.require_no_case(address)
-
-
-def _revoke_return(address: str, actor: str) -> None:
-    """Also where the registry says "not verified" already and nothing is sent."""
-    from fiatrails.compliance.sanctions import attestations
-
-    attestations.revoke_return(user=address, actor=actor, now=runtime.now())
-
-
-def _attestation(address: str, word: str | None, document: Path | None) -> str:
-    from fiatrails.kernel.conf import config
-
-    if word is not None and document is not None:
-        raise BadInput("attestation_twice", "give --attestation-hash or --document, not both")
-    if word is not None:
-        return parse_word(word, field="--attestation-hash")
-    if document is not None:
-        return "0x" + hashlib.sha256(document.read_bytes()).hexdigest()
-    if config().env not in ("local", "test"):
-        raise BadInput("attestation_missing", "give --attestation-hash or --document: what was the user verified by?")
-    return "0x" + hashlib.sha256(f"local attestation of {address}".encode()).hexdigest()
-
-
-def _update(
-    known: UserCompliance, score: int, word: str, verified: bool,
-    *, under_way: bool, actor: str, no_wait: bool, timeout: float, json: bool,
-) -> None:  # fmt: skip
-    """`under_way`: `known` is not said on the chain yet, and may never be."""
-    says_so = (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified)
-    if says_so and known.is_registered and not under_way:
-        whole = {**_document(known), "changed": False}
-        render.emit(json, whole, "the registry says so already", render.fields(_document(known)))
+def _follow(change: RegistryChange, *, no_wait: bool, timeout: float, json: bool) -> None:
+    """Show what became of an update, and wait until it is final unless told otherwise."""
+    if change.slot_id is None:
+        known = _document(change.before)
+        render.emit(json, {**known, "changed": False}, "the registry says so already", render.fields(known))
         return
-    slot_id = _enqueue(known.address, score, word, verified, actor=actor)
+    address = change.before.address
     if no_wait:
-        render.emit(json, {"address": known.address, "changed": True, "slotId": slot_id}, f"queued as slot {slot_id}")
+        whole = {"address": address, "changed": True, "slotId": change.slot_id}
+        render.emit(json, whole, f"queued as slot {change.slot_id}")
         return
-    status = _wait(slot_id, timeout)
-    whole = {
-        **_document(_read(known.address)),
-        "changed": True,
-        "txHash": status.tx_hash,
-        "blockNumber": status.block_number,
-    }
+    status = _wait(change.slot_id, timeout)
+    final = {"changed": True, "txHash": status.tx_hash, "blockNumber": status.block_number}
+    whole = {**_document(_read(address)), **final}
     render.emit(json, whole, render.fields(whole))
-
-
-def _enqueue(address: str, score: int, word: str, verified: bool, *, actor: str) -> int:
-    """Queues the update; the officer's lane is made if it is new."""
-    from fiatrails.chains.core.pool import default_pool
-    from fiatrails.chains.evm.signer import Signers, load_signers
-    from fiatrails.chains.evm.submitter.lanes import ensure_lanes
-    from fiatrails.compliance.sanctions import attestations
-    from fiatrails.kernel.conf import config
-
-    now = runtime.now()
-    officer = load_signers(config().signers).officer
-    ensure_lanes(signers=Signers(executors=(), officer=officer), pool=default_pool(), now=now)
-    return attestations.update(
-        user=address, risk_score=score, attestation_hash=word, verified=verified, actor=actor, now=now
-    )
 
 
 def _wait(slot_id: int, timeout: float) -> CallStatus:
