@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,23 @@ def gateway_pay(order: Mapping[str, object]) -> dict[str, Any]:
     if answer.status_code != httpx.codes.OK:
         raise BadInput("sandbox_refused", f"the sandbox refused: {body.get('error', body)}")
     return body
+
+
+def pay_again_and_again(order: Mapping[str, object], *, duplicates: int, pause_s: float) -> list[dict[str, Any]]:
+    """Let a customer pay once and the sandbox tell it `duplicates` times more; return all its answers."""
+    first = gateway_pay(order)
+    answers = [first]
+    for _ in range(duplicates):
+        time.sleep(pause_s)
+        answers.append(gateway_pay({**order, "receipt": first["receipt"]}))
+    return answers
+
+
+def refusal(answers: list[dict[str, Any]]) -> str:
+    """Return what the API said to the first notice that it did not take."""
+    refused = next(answer for answer in answers if not answer.get("acknowledged"))
+    said = refused.get("answers") or [{}]
+    return f"{said[-1].get('httpStatus') or 'no answer'} {said[-1].get('body') or ''}".strip()[:300]
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

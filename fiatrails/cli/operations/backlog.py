@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,11 +10,9 @@ from fiatrails.cli.kit import amounts, progress, render, runtime
 from fiatrails.cli.kit.runtime import Json
 
 if TYPE_CHECKING:
-    from fiatrails.purchases.replay import Backlog
+    from fiatrails.operations.backlog import Backlog
 
 app = typer.Typer(help="Intents that are paid or queued and not settled yet.", no_args_is_help=True)
-# A worker beats every five seconds; one that missed several is not there.
-WORKER_SILENT_AFTER = timedelta(seconds=30)
 
 
 @app.callback()
@@ -39,36 +36,27 @@ def process(
       fiatrails backlog process --timeout 60 --json
     """
     runtime.setup()
-    from fiatrails.purchases import replay
-    from fiatrails.purchases.states import State
+    from fiatrails.operations import backlog as waiting
 
-    moving = (State.PAID, State.CLEARED, State.SUBMITTING, State.MINED, State.REFUNDING)
-    before = replay.backlog()
-    woken = replay.wake_backlog(now=runtime.now())
-    _warn_without_worker(runtime.now())
-    left, settled = replay.unsettled(moving), no_wait
+    woken = waiting.wake(now=runtime.now())
+    if not woken.has_worker:
+        last = amounts.when(woken.worker_seen_at) or "never"
+        render.note(f"warning: no worker is running (last seen: {last}); start one with `fiatrails worker`")
+    left, settled = waiting.unsettled(), no_wait
     if not no_wait:
         left, settled = progress.until(
-            lambda: replay.unsettled(moving),
+            waiting.unsettled,
             enough=lambda count: count == 0,
             describe=lambda count: f"{count} to settle",
             timeout_s=timeout,
         )
-    after = replay.backlog()
-    whole = {"woken": woken, "unsettled": left, "before": _documents(before), "after": _documents(after)}
+    after = waiting.backlog()
+    whole = {"woken": woken.count, "unsettled": left, "before": _documents(woken.before), "after": _documents(after)}
     rows = [(b.state, b.count, amounts.money(b.paid_minor, b.currency)) for b in after]
-    render.emit(json, whole, render.table(("state", "intents", "paid"), rows), f"{woken} woken, {left} left to settle")
+    last_line = f"{woken.count} woken, {left} left to settle"
+    render.emit(json, whole, render.table(("state", "intents", "paid"), rows), last_line)
     if not settled:
         runtime.negative()
-
-
-def _warn_without_worker(now: datetime) -> None:
-    from fiatrails.engine import heartbeat
-
-    seen = heartbeat.latest()
-    if seen is None or now - seen > WORKER_SILENT_AFTER:
-        last = amounts.when(seen) or "never"
-        render.note(f"warning: no worker is running (last seen: {last}); start one with `fiatrails worker`")
 
 
 def _documents(groups: list[Backlog]) -> list[dict[str, object]]:

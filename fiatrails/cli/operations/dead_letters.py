@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fiatrails.engine.dead_letters import Letter
-    from fiatrails.operations.replay import Replayed
+    from fiatrails.operations.replay import Preview, Replayed
 
 app = typer.Typer(help="Dead letters: work that ran out of attempts.", no_args_is_help=True)
 Since = Annotated[str | None, typer.Option("--since", help='Buried since: "1 hour ago" or an RFC 3339 time.')]
@@ -98,15 +95,19 @@ def replay(
       fiatrails dlq replay --all --dry-run
     """
     runtime.setup()
+    from fiatrails.kernel.clock import SystemClock
+    from fiatrails.operations import replay as replays
+
     items = _chosen(item_id, since, everything)
-    preview = _preview(items)
+    preview = _preview(replays.preview(items))
     if dry_run or not items:
         render.emit(json, {"dryRun": dry_run, "preview": preview, "results": []}, _preview_table(preview))
         return
     if not yes:
         render.note(_preview_line(preview))
     runtime.confirm(f"Replay {len(items)} item(s)?", yes=yes)
-    results = _replay_all(items, actor=actor, rate=rate)
+    with progress.bar("replaying", total=len(items) if len(items) > 1 else 0) as advance:
+        results = replays.replay_at_rate(items, actor=actor, per_second=rate, clock=SystemClock(), progress=advance)
     whole = {"dryRun": False, "preview": preview, "results": [_result(r) for r in results]}
     rows = [(r.item_id, r.subject, _word(r), r.why) for r in results]
     render.emit(json, whole, render.table(("item", "intent", "", "why"), rows))
@@ -148,29 +149,12 @@ def _chosen(item_id: str | None, since: str | None, everything: bool) -> list[Le
     return open_items(since=times.since(since, now=runtime.now()) if since else None)
 
 
-def _replay_all(items: Sequence[Letter], *, actor: str, rate: float) -> list[Replayed]:
-    from fiatrails.operations.replay import replay_item, replay_many
-
-    if len(items) == 1:
-        return [replay_item(item_id=items[0].item_id, actor=actor, now=runtime.now())]
-    results: list[Replayed] = []
-    with progress.bar("replaying", total=len(items)) as advance:
-        for number, item in enumerate(items):
-            time.sleep(1 / rate if number else 0)
-            results += replay_many([item], actor=actor, now=runtime.now())
-            advance(len(results))
-    return results
-
-
-def _preview(items: Sequence[Letter]) -> dict[str, object]:
-    from fiatrails.purchases import queries
-
-    counts = Counter((item.operation, item.error_class) for item in items)
-    value = queries.paid_by_currency({item.subject for item in items if item.subject})
+def _preview(found: Preview) -> dict[str, object]:
+    groups = found.by_operation.items()
     return {
-        "count": len(items),
-        "byOperation": [{"operation": o, "errorClass": c, "count": n} for (o, c), n in sorted(counts.items())],
-        "value": [amounts.money(minor, currency) for currency, minor in value.items()],
+        "count": found.count,
+        "byOperation": [{"operation": o, "errorClass": c, "count": n} for (o, c), n in groups],
+        "value": [amounts.money(minor, currency) for currency, minor in found.value.items()],
     }
 
 

@@ -44,11 +44,11 @@ def smoke_test(
     """
     runtime.setup()
     from fiatrails.kernel.clock import SystemClock
-    from fiatrails.local import simulator as sandbox
+    from fiatrails.local import simulator
     from fiatrails.operations.smoke_test import SmokeTestFailed, run
 
     steps: list[dict[str, object]] = []
-    payer = _pay if sandbox.is_there() else None
+    payer = _pay if simulator.is_there() else None
     try:
         for passed in run(
             target=_target(api_url),
@@ -102,10 +102,10 @@ def _local_payer() -> str:
 
 def _pay(tx_ref: str, price: Money) -> str:
     from fiatrails.cli.purchases.mpesa import DEFAULT_PHONE
-    from fiatrails.local import simulator as sandbox
+    from fiatrails.local import simulator
 
     order = {"txRef": tx_ref, "amount": str(price).split(" ", maxsplit=1)[0], "phone": DEFAULT_PHONE}
-    paid = sandbox.gateway_pay(order)
+    paid = simulator.gateway_pay(order)
     if not paid.get("acknowledged"):
         raise Failure("not_acknowledged", f"the API did not take the payment notice: {paid.get('answers')}")
     return str(paid["receipt"])

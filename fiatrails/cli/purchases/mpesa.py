@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,8 +57,10 @@ def simulate(
       fiatrails mpesa simulate ORDER-17 --amount 90 --duplicates 49
     """
     runtime.setup()
+    from fiatrails.local import simulator
+
     order = _order(reference, amount, phone, receipt, resend=not no_resend)
-    answers = _pay(order, duplicates=duplicates, pause=pause)
+    answers = simulator.pay_again_and_again(order, duplicates=duplicates, pause_s=pause)
     taken = sum(bool(answer.get("acknowledged")) for answer in answers)
     first = answers[0]
     whole = {
@@ -71,7 +73,7 @@ def simulate(
     }
     render.emit(json, whole, render.fields(whole))
     if taken < len(answers):
-        raise Failure("not_acknowledged", f"the API did not take it: {_last_words(answers)}")
+        raise Failure("not_acknowledged", f"the API did not take it: {simulator.refusal(answers)}")
 
 
 @app.command("stk-push")
@@ -121,11 +123,8 @@ def register_urls(yes: Yes = False, actor: Actor = "", json: Json = False) -> No
 
     mpesa = mpesa_config()
     runtime.confirm(f"Register {mpesa.callback_base_url} for short code {mpesa.shortcode}?", yes=yes)
-    client = Daraja(config(), clock=SystemClock())
-    try:
+    with closing(Daraja(config(), clock=SystemClock())) as client:
         taken = register_urls(client=client, mpesa=mpesa, actor=actor, now=runtime.now())
-    finally:
-        client.close()
     whole = asdict(taken)
     render.emit(json, whole, render.fields(whole))
 
@@ -163,20 +162,3 @@ def _price(intent: Intent | None, amount: str | None) -> str:
         return format_minor(parse_money(amount, currency).minor, currency)
     assert intent is not None
     return format_minor(intent.fiat_expected, intent.fiat_currency)
-
-
-def _pay(order: dict[str, object], *, duplicates: int, pause: float) -> list[dict[str, Any]]:
-    from fiatrails.local import simulator as sandbox
-
-    first = sandbox.gateway_pay(order)
-    answers = [first]
-    for _ in range(duplicates):
-        time.sleep(pause)
-        answers.append(sandbox.gateway_pay({**order, "receipt": first["receipt"]}))
-    return answers
-
-
-def _last_words(answers: list[dict[str, Any]]) -> str:
-    refused = next(answer for answer in answers if not answer.get("acknowledged"))
-    said = refused.get("answers") or [{}]
-    return f"{said[-1].get('httpStatus') or 'no answer'} {said[-1].get('body') or ''}".strip()[:300]
