@@ -6,7 +6,7 @@ import typer
 
 from fiatrails.cli.books import audit, ledger
 from fiatrails.cli.chains import contracts, nonces
-from fiatrails.cli.compliance import cases, evaluation, lists, payers, screening, users
+from fiatrails.cli.compliance import cases, lists, payers, screen, users
 from fiatrails.cli.kit.runtime import Root
 from fiatrails.cli.operations import backlog, dead_letters, doctor, lifecycle, modes, processes, settings, smoke
 from fiatrails.cli.people import clients, operators
@@ -35,10 +35,7 @@ app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(backlog.app, name="backlog")
 app.add_typer(nonces.app, name="nonce")
 app.add_typer(payers.app, name="payer")
-screening.app.command("evaluate")(evaluation.evaluate)
-screening.app.command("hold-out")(evaluation.hold_out)
-screening.app.command("alerts")(evaluation.alerts)
-app.add_typer(screening.app, name="screen")
+app.add_typer(screen.app, name="screen")
 app.add_typer(cases.app, name="case")
 app.add_typer(lists.app, name="lists")
 app.add_typer(ledger.app, name="ledger")

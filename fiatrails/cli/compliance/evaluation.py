@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fiatrails.cli.compliance.screening import Kind, ready
+from fiatrails.cli.compliance.options import Kind
+from fiatrails.cli.compliance.screening import ready
 from fiatrails.cli.kit import progress, render, runtime
 from fiatrails.cli.kit.runtime import Json
 

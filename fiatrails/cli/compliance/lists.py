@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fiatrails.cli.kit import amounts, render, runtime
+from fiatrails.cli.compliance import list_documents
+from fiatrails.cli.kit import progress, render, runtime
 from fiatrails.cli.kit.runtime import Actor, Json, Yes
 from fiatrails.kernel.errors import BadInput
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from fiatrails.screening.lists.delta import Change, Delta
-    from fiatrails.screening.lists.models import ListVersion
-    from fiatrails.screening.lists.rules import ActiveVersion
     from fiatrails.screening.lists.store import Loaded
 
 app = typer.Typer(help="The sanctions lists that users and wallets are screened against.", no_args_is_help=True)
@@ -59,8 +52,9 @@ def load(
     """
     runtime.setup()
     from fiatrails.screening.lists import store
+    from fiatrails.screening.lists.files import read_paths
 
-    files, day = _files(paths), _day(as_of)
+    files, day = read_paths(paths), _day(as_of)
     if allow_shrink and not reason.strip():
         raise BadInput("reason_required", "--allow-shrink needs --reason: say why such a list is right")
     if allow_shrink:
@@ -99,8 +93,8 @@ def refresh(
 
     source = configured()
     source = replace(source, base_urls=tuple(url or source.base_urls), files=tuple(file or source.files))
-    with _bars() as progress:
-        loaded = download(source=source, actor=actor, now=runtime.now(), progress=progress)
+    with progress.downloads() as advance:
+        loaded = download(source=source, actor=actor, now=runtime.now(), progress=advance)
     _say(json, loaded)
 
 
@@ -117,7 +111,7 @@ def status(json: Json = False) -> None:
     from fiatrails.screening.lists import current
 
     lists = current.stored(now=runtime.now())
-    found = [_active(version, lists.at.timestamp()) for version in lists.versions]
+    found = [list_documents.active_document(version, now=lists.at) for version in lists.versions]
     rows = [[*list(document.values())[:-1], str(document["digest"])[:_SHOWN_DIGEST]] for document in found]
     none = "no list is loaded; run `fiatrails lists refresh`"
     render.emit(json, {"lists": found}, render.table(_COLUMNS, rows) if found else none)
@@ -143,7 +137,7 @@ def history(
     runtime.setup()
     from fiatrails.screening.lists import store
 
-    found = [_version(version) for version in store.list_versions(source=source, limit=limit)]
+    found = [list_documents.version_document(version) for version in store.list_versions(source=source, limit=limit)]
     columns = ("version", "source", "state", "published", "loadedAt", "fetchedAt", "entities", "activatedBy", "note")
     rows = [[document[column] for column in columns] for document in found]
     render.emit(json, {"versions": found}, render.table(columns, rows))
@@ -167,23 +161,7 @@ def delta(
     from fiatrails.screening.lists import store
 
     found = store.compare(old, new)
-    render.emit(json, _delta(found), found.report(limit=limit))
-
-
-def _files(paths: list[Path]) -> dict[str, bytes]:
-    """The files that were named, and of directories those that are known."""
-    from fiatrails.screening.lists.formats import is_list_file
-
-    chosen = [path for path in paths if not path.is_dir()]
-    for directory in (path for path in paths if path.is_dir()):
-        known = sorted(path for path in directory.iterdir() if path.is_file() and is_list_file(path.name))
-        if not known:
-            raise BadInput("no_list_file", f"{directory} holds no file such as sdn.csv or sdn.xml; name the right one")
-        chosen += known
-    try:
-        return {str(path): path.read_bytes() for path in chosen}
-    except OSError as error:
-        raise BadInput("list_unreadable", f"cannot read {error.filename}: {error.strerror}") from None
+    render.emit(json, list_documents.delta_document(found), found.report(limit=limit))
 
 
 def _day(text: str | None) -> date | None:
@@ -206,71 +184,3 @@ def _say(json: bool, loaded: Loaded) -> None:
         render.emit(json, whole, f"version {loaded.version_id} is in force already; it counts as fresh again")
     else:
         render.emit(json, whole, f"version {loaded.version_id} is in force: {loaded.delta.report(limit=10)}")
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int | None], None] | None]:
-    """One bar per file for people; nothing at all when nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=render.progress_console(), transient=True) as shown:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = shown.add_task(name, total=total)
-            shown.update(tasks[name], completed=done)
-
-        yield advance
-
-
-def _active(version: ActiveVersion, at: float) -> dict[str, object]:
-    return {
-        "source": version.source,
-        "version": version.id,
-        "published": version.published.isoformat() if version.published else None,
-        "fetchedAt": amounts.when(version.fetched_at),
-        "ageHours": round(max(at - version.fetched_at.timestamp(), 0) / 3600, 1),
-        "entities": version.counts.entities,
-        "names": version.counts.names,
-        "wallets": version.counts.wallets,
-        "isSample": version.is_sample,
-        "digest": version.digest,
-    }
-
-
-def _version(version: ListVersion) -> dict[str, object]:
-    return {
-        "version": version.pk,
-        "source": version.source,
-        "state": version.state,
-        "published": version.published.isoformat() if version.published else None,
-        "loadedAt": amounts.when(version.loaded_at),
-        "fetchedAt": amounts.when(version.fetched_at),
-        "activatedAt": amounts.when(version.activated_at),
-        "activatedBy": version.activated_by,
-        "entities": version.entities,
-        "names": version.names,
-        "wallets": version.wallets,
-        "isSample": version.is_sample,
-        "digest": version.digest,
-        "note": version.note,
-    }
-
-
-def _delta(found: Delta) -> dict[str, object]:
-    return {
-        "counts": found.counts(),
-        "added": [{"uid": entity.uid, "name": entity.name} for entity in found.added],
-        "removed": [{"uid": entity.uid, "name": entity.name} for entity in found.removed],
-        "changed": [_change(change) for change in found.changed],
-    }
-
-
-def _change(change: Change) -> dict[str, object]:
-    fields = [{"field": f.field, "gained": [*f.gained], "lost": [*f.lost]} for f in change.fields]
-    return {"uid": change.new.uid, "oldUid": change.old.uid, "name": change.new.name, "fields": fields}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fiatrails.cli.compliance.screening import Born, Countries, Identifiers, Kind, read_date
+from fiatrails.cli.compliance.options import Born, Countries, Identifiers, Kind
 from fiatrails.cli.kit import render, runtime
 from fiatrails.cli.kit.runtime import Actor, Json
 from fiatrails.kernel.addresses import parse_address
@@ -35,6 +35,7 @@ def record(
     """
     runtime.setup()
     from fiatrails.compliance.sanctions import payers
+    from fiatrails.screening.matching.parties import read_date
 
     identity = payers.Identity(name, kind, read_date(born), tuple(country or ()), tuple(identifier or ()))
     payers.record(identity, user=parse_address(user, field="user"), actor=actor, now=runtime.now())

@@ -1,40 +1,21 @@
-"""`fiatrails screen`: names and wallets against the sanctions lists, and hits that were somebody else."""
+"""`fiatrails screen name`, `wallet`, `file`, `show`, `rescreen`: names and wallets against the sanctions lists."""
 
 from __future__ import annotations
 
-import csv
 import json as json_module
-from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fiatrails.cli.compliance.options import Born, Countries, Identifiers, Kind
 from fiatrails.cli.kit import progress, render, runtime
-from fiatrails.cli.kit.runtime import Actor, Json, Reason
-from fiatrails.kernel.addresses import parse_address
-from fiatrails.kernel.errors import BadInput, NotFound
-from fiatrails.screening.entities import EntityType
+from fiatrails.cli.kit.runtime import Json
 
 if TYPE_CHECKING:
-    from fiatrails.compliance.sanctions.models import Release
     from fiatrails.screening.matching.screening import Party, Screening, ScreeningList
 
-app = typer.Typer(help="Names and wallets against the sanctions lists in force.", no_args_is_help=True)
 
-FILE_COLUMNS = ("name", "type", "born", "country", "wallet")
-Kind = Annotated[EntityType | None, typer.Option("--type", help="What it is; without it, it may be anything.")]
-Born = Annotated[str | None, typer.Option("--born", metavar="DATE", help="Date of birth, e.g. 1977-03-25.")]
-Countries = Annotated[
-    list[str] | None, typer.Option("--country", metavar="CODE", help="Two letters; may be given again.")
-]
-Identifiers = Annotated[
-    list[str] | None, typer.Option("--id", metavar="NUMBER", help="Passport or other number; may be given again.")
-]
-
-
-@app.command("name")
 def name(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The whole name, in any script.")],
     *,
@@ -51,13 +32,13 @@ def name(
       fiatrails screen name "Xiaobing Yan" --type person --born 1977-03-25
     """
     runtime.setup()
+    from fiatrails.screening.matching.parties import read_date
     from fiatrails.screening.matching.screening import Party
 
     details: dict[str, Any] = {"countries": tuple(country or ()), "identifiers": tuple(identifier or ())}
     _answer(Party(name=name, type=kind, born=read_date(born), **details), json=json)
 
 
-@app.command("wallet")
 def wallet(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Of any chain: 0x..., base58, bech32.")],
     json: Json = False,
@@ -74,7 +55,6 @@ def wallet(
     _answer(Party(wallets=(address,)), json=json)
 
 
-@app.command("file")
 def file(
     path: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False, help="See below.")],
     json: Json = False,
@@ -86,10 +66,12 @@ def file(
       fiatrails screen file payers.csv
     """
     runtime.setup()
+    from fiatrails.screening.matching.parties import read_parties
     from fiatrails.screening.matching.screening import screen
 
     against = ready()
-    parties = list(_parties(path))
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        parties = list(read_parties(lines))
     documents = []
     with progress.bar("screening", total=len(parties)) as advance:
         for done, party in enumerate(parties, 1):
@@ -101,7 +83,6 @@ def file(
         runtime.negative()
 
 
-@app.command("show")
 def show(
     screening_id: Annotated[str, typer.Argument(metavar="ID", help="As `POST /api/v1/screenings` answered it.")],
     json: Json = False,
@@ -124,76 +105,6 @@ def show(
     render.emit(json, {**whole, "answer": answer}, render.fields({**shown, **whole}), *lines)
 
 
-@app.command("release")
-def release(
-    user: Annotated[str, typer.Argument(metavar="ADDRESS", help="The payer's wallet.")],
-    uid: Annotated[str, typer.Argument(metavar="ENTITY", help="The listed entity, as the hold's reason names it.")],
-    *,
-    reason: Reason,
-    actor: Actor = "",
-    json: Json = False,
-) -> None:
-    """Say that a payer is not this listed entity. Somebody else has to approve it.
-
-    \b
-    Examples:
-      fiatrails screen release 0x90F7... ofac-sdn:36 --reason "passport seen, born 1991"
-    """
-    runtime.setup()
-    from fiatrails.compliance.sanctions import releases
-
-    entity = next((entity for entity in ready().index.entities if entity.uid == uid), None)
-    if entity is None:
-        raise NotFound("entity_not_found", f"no entity {uid} on the lists in force; the hold's reason names it")
-    target = releases.Target.of(entity)
-    asked = releases.request(
-        user=parse_address(user, field="user"), target=target, reason=reason, actor=actor, now=runtime.now()
-    )
-    render.emit(json, _release(asked), render.fields(_release(asked)))
-
-
-@app.command("approve")
-def approve(
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `fiatrails screen releases` shows it.")],
-    *,
-    actor: Actor = "",
-    json: Json = False,
-) -> None:
-    """Approve somebody else's release; held payments of that payer are looked at again by themselves.
-
-    \b
-    Examples:
-      fiatrails screen approve 7
-    """
-    runtime.setup()
-    from fiatrails.compliance.sanctions import releases
-
-    done = releases.approve(release_id=number, actor=actor, now=runtime.now())
-    render.emit(json, _release(done), render.fields(_release(done)))
-
-
-@app.command("revoke")
-def revoke(
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `fiatrails screen releases` shows it.")],
-    *,
-    reason: Reason,
-    actor: Actor = "",
-    json: Json = False,
-) -> None:
-    """Take a release back, or refuse one that was asked for: the payer is screened without it, its case open again.
-
-    \b
-    Examples:
-      fiatrails screen revoke 7 --reason "the passport was forged"
-    """
-    runtime.setup()
-    from fiatrails.compliance.sanctions import releases
-
-    done = releases.revoke(release_id=number, actor=actor, reason=reason, now=runtime.now())
-    render.emit(json, _release(done), render.fields(_release(done)))
-
-
-@app.command("rescreen")
 def rescreen(
     again: Annotated[bool, typer.Option("--again", help="Also when neither lists nor algorithm have changed.")] = False,
     json: Json = False,
@@ -218,22 +129,6 @@ def rescreen(
         "finishedAt": isoformat(run.finished_at) if run.finished_at else None,
     }  # fmt: skip
     render.emit(json, whole, render.fields(whole))
-
-
-@app.command("releases")
-def releases_(json: Json = False) -> None:
-    """List the releases, those that wait for a second person first.
-
-    \b
-    Examples:
-      fiatrails screen releases
-    """
-    runtime.setup()
-    from fiatrails.compliance.sanctions import releases
-
-    found = [_release(each) for each in releases.listed()]
-    columns = ("number", "user", "entity", "name", "reason", "requestedBy", "approvedBy")
-    render.emit(json, {"releases": found}, render.table(columns, [[each[c] for c in columns] for each in found]))
 
 
 def _answer(party: Party, *, json: bool) -> None:
@@ -272,41 +167,4 @@ def _document(party: Party, result: Screening) -> dict[str, Any]:
     return {
         "name": party.name or ", ".join(party.wallets), "band": result.band.value, "why": headline(result),
         "list": result.list_digest, "algorithm": result.algorithm, "hits": hits,
-    }  # fmt: skip
-
-
-def _parties(path: Path) -> Iterable[Party]:
-    from fiatrails.screening.matching.screening import Party
-
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        if not set(reader.fieldnames or ()) & {"name", "wallet"}:
-            raise BadInput("file_columns", f"the file needs a column name or wallet; it may have {FILE_COLUMNS}")
-        for row in reader:
-            said = {column: (row.get(column) or "").strip() for column in FILE_COLUMNS}
-            yield Party(
-                name=said["name"], type=_kind(said["type"], reader.line_num), born=read_date(said["born"] or None),
-                countries=tuple(said["country"].split()), wallets=tuple(said["wallet"].split()),
-            )  # fmt: skip
-
-
-def _kind(said: str, line: int) -> EntityType | None:
-    try:
-        return EntityType(said.lower()) if said else None
-    except ValueError:
-        raise BadInput("file_type", f"line {line}: type is one of {', '.join(EntityType)}, or empty") from None
-
-
-def read_date(said: str | None) -> date | None:
-    try:
-        return date.fromisoformat(said) if said else None
-    except ValueError:
-        raise BadInput("malformed_date", f"{said!r} is no date such as 1977-03-25") from None
-
-
-def _release(release: Release) -> dict[str, Any]:
-    return {
-        "number": release.id, "user": release.user, "entity": release.entity_uid, "name": release.entity_name,
-        "reason": release.reason, "requestedBy": release.requested_by, "approvedBy": release.approved_by,
-        "revokedBy": release.revoked_by,
     }  # fmt: skip

@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fiatrails.cli.kit import render
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 Seen = TypeVar("Seen")
 POLL_S = 0.25
@@ -26,6 +29,27 @@ def bar(label: str, *, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=render.progress_console(), transient=True) as progress:
         task = progress.add_task(label, total=total)
         yield lambda done: progress.update(task, completed=done)
+
+
+@contextmanager
+def downloads() -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """Show one bar per file for people; nothing at all when nobody watches. Yields a function that takes a file's name,
+    how many bytes are there and how many there will be."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=render.progress_console(), transient=True) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = shown.add_task(name, total=total)
+            shown.update(tasks[name], completed=done)
+
+        yield advance
 
 
 def until(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json as json_module
 from typing import Annotated, Any
 
 import typer
 
-from fiatrails.cli.kit import render, runtime
+from fiatrails.cli.kit import management, render, runtime
 from fiatrails.cli.kit.runtime import Actor, Json, Yes
 
 app = typer.Typer(help="API clients, their secrets and quotas.", no_args_is_help=True)
@@ -97,19 +95,7 @@ def end_secret(
 
 
 def _run(*arguments: str) -> dict[str, Any]:
-    """The management command's answer. A sibling layer may not be imported, but it may be asked to do its work."""
-    runtime.setup()
-    from django.core.management import CommandError, call_command
-
-    from fiatrails.cli.kit.exits import Failure
-
-    answer = io.StringIO()
-    try:
-        call_command("api_client", *arguments, "--json", stdout=answer)
-    except CommandError as error:
-        raise Failure("client_failed", str(error)) from None
-    document: dict[str, Any] = json_module.loads(answer.getvalue())
-    return document
+    return management.ask("api_client", *arguments, failure="client_failed")
 
 
 def _rows(client: dict[str, Any]) -> list[tuple[object, ...]]:

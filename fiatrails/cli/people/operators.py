@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fiatrails.cli.kit import render, runtime
+from fiatrails.cli.kit import management, render, runtime
 from fiatrails.cli.kit.runtime import Actor, Json, Yes
 
 app = typer.Typer(help="People who sign in at /admin/.", no_args_is_help=True)
@@ -87,16 +85,4 @@ def _file(path: Path | None) -> list[str]:
 
 
 def _run(*arguments: str) -> dict[str, Any]:
-    """The management command's answer. A sibling layer may not be imported, but it may be asked to do its work."""
-    runtime.setup()
-    from django.core.management import CommandError, call_command
-
-    from fiatrails.cli.kit.exits import Failure
-
-    answer = io.StringIO()
-    try:
-        call_command("operator", *arguments, "--json", stdout=answer)
-    except CommandError as error:
-        raise Failure("operator_failed", str(error)) from None
-    document: dict[str, Any] = json_module.loads(answer.getvalue())
-    return document
+    return management.ask("operator", *arguments, failure="operator_failed")
