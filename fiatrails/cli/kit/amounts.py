@@ -11,6 +11,8 @@ from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import TOKEN_DECIMALS, format_minor, parse_token_amount
 
 _TOKENS = re.compile(r"(?P<whole>0|[1-9][0-9]{0,59})(?:\.(?P<fraction>[0-9]{1,18}))?", re.ASCII)
+# The customer of M-PESA's own sandbox, as Daraja's documentation has it.
+SANDBOX_PHONE = "254708374149"
 _SHOWN_HEAD, _SHOWN_TAIL = 4, 3
 
 

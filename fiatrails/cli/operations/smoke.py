@@ -101,10 +101,9 @@ def _local_payer() -> str:
 
 
 def _pay(tx_ref: str, price: Money) -> str:
-    from fiatrails.cli.purchases.mpesa import DEFAULT_PHONE
     from fiatrails.local import simulator
 
-    order = {"txRef": tx_ref, "amount": str(price).split(" ", maxsplit=1)[0], "phone": DEFAULT_PHONE}
+    order = {"txRef": tx_ref, "amount": str(price).split(" ", maxsplit=1)[0], "phone": amounts.SANDBOX_PHONE}
     paid = simulator.gateway_pay(order)
     if not paid.get("acknowledged"):
         raise Failure("not_acknowledged", f"the API did not take the payment notice: {paid.get('answers')}")

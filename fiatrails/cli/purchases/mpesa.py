@@ -17,8 +17,6 @@ from fiatrails.providers.mpesa.config import mpesa_config
 if TYPE_CHECKING:
     from fiatrails.purchases.models import Intent
 
-DEFAULT_PHONE = "254708374149"
-
 app = typer.Typer(help="M-PESA payers: simulated ones, and prompts on real phones.", no_args_is_help=True)
 
 
@@ -36,7 +34,7 @@ def simulate(
     amount: Annotated[
         str | None, typer.Option("--amount", help="Shillings, e.g. 1500.00. [default: what the intent expects]")
     ] = None,
-    phone: Annotated[str, typer.Option("--phone", help="Who pays: 2547XXXXXXXX.")] = DEFAULT_PHONE,
+    phone: Annotated[str, typer.Option("--phone", help="Who pays: 2547XXXXXXXX.")] = amounts.SANDBOX_PHONE,
     receipt: Annotated[
         str | None, typer.Option("--receipt", help="Ten characters A-Z, 0-9. [default: a new one]", show_default=False)
     ] = None,
