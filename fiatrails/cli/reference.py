@@ -45,7 +45,7 @@ _HEAD = """\
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     codes = "".join(f"| {int(code)} | {meaning} |\n" for code, meaning in MEANINGS.items())
     root = get_command(app)
     assert isinstance(root, TyperGroup)

@@ -15,7 +15,7 @@ _TIMEOUT_S = 30.0
 
 
 def is_there() -> bool:
-    """Whether MPESA_BASE_URL is a sandbox that answers."""
+    """Return whether MPESA_BASE_URL is a sandbox that answers."""
     try:
         return (
             httpx.get(f"{mpesa_config().base_url}/_sandbox/health", timeout=5.0, trust_env=False).status_code
@@ -26,7 +26,7 @@ def is_there() -> bool:
 
 
 def gateway_pay(order: Mapping[str, object]) -> dict[str, Any]:
-    """Lets a customer pay; the sandbox tells the API and reports what it was answered."""
+    """Let a customer pay; the sandbox tells the API and reports what it was answered."""
     base_url = mpesa_config().base_url
     if not base_url:
         raise Conflict("no_sandbox", "MPESA_BASE_URL is not set; `fiatrails up` starts a sandbox and sets it")

@@ -17,7 +17,7 @@ _SHOWN_HEAD, _SHOWN_TAIL = 4, 3
 
 
 def parse_tokens(text: str) -> int:
-    """`"10.5"` tokens -> base units; BadInput rather than rounding."""
+    """Return base units for tokens as text: `"10.5"` -> 105 * 10**17; BadInput rather than rounding."""
     match = _TOKENS.fullmatch(text.strip())
     if match is None:
         raise BadInput("malformed_amount", "--amount takes tokens as a plain decimal such as 100 or 10.5")
@@ -25,14 +25,14 @@ def parse_tokens(text: str) -> int:
 
 
 def amount_of(*, tokens: str | None, base_units: str | None) -> int:
-    """Base units from exactly one of the two ways to say it; BadInput otherwise."""
+    """Return base units from exactly one of the two ways to say it; BadInput otherwise."""
     if (tokens is None) == (base_units is None):
         raise BadInput("amount_twice", "give either --amount (tokens) or --base-units, and one of them only")
     return parse_tokens(tokens) if tokens is not None else parse_token_amount(base_units or "")
 
 
 def tokens(base_units: int | Decimal) -> str:
-    """Base units -> tokens without needless zeros: 10500000000000000000 -> "10.5"."""
+    """Return base units as tokens without needless zeros: 10500000000000000000 -> "10.5"."""
     value = int(base_units)
     sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
     digits = digits.rjust(TOKEN_DECIMALS + 1, "0")
@@ -41,22 +41,22 @@ def tokens(base_units: int | Decimal) -> str:
 
 
 def in_currency(amount: int, currency: str) -> str:
-    """An amount of the ledger: `KES` in shillings, `KES.token` in tokens."""
+    """Return an amount of the ledger as text: `KES` in shillings, `KES.token` in tokens."""
     return tokens(amount) if currency.endswith(".token") else format_minor(amount, currency)
 
 
 def money(minor: int, currency: str) -> str:
-    """1050, KES -> "10.50 KES"."""
+    """Return minor units with their currency: 1050, KES -> "10.50 KES"; nothing without a currency."""
     return f"{format_minor(minor, currency)} {currency}" if currency else ""
 
 
 def when(moment: datetime | None) -> str | None:
-    """RFC 3339, or None."""
+    """Return a time as RFC 3339, or None."""
     return isoformat(moment) if moment is not None else None
 
 
 def masked_phone(phone: str) -> str:
-    """254712345678 -> 2547****678; whole numbers are for the provider, not for terminals and logs."""
+    """Mask a phone, 254712345678 -> 2547****678: whole numbers are for the provider, not for terminals and logs."""
     if len(phone) <= _SHOWN_HEAD + _SHOWN_TAIL:
         return "*" * len(phone)
     return f"{phone[:_SHOWN_HEAD]}****{phone[-_SHOWN_TAIL:]}"

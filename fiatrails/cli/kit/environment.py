@@ -12,18 +12,18 @@ _SETTINGS = {"local": "local", "test": "test"}
 
 
 def prepare(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Completes the environment before Django reads it."""
+    """Complete the environment before Django reads it."""
     load_local_stack(environ)
     environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module(environ.get("FIATRAILS_ENV", "local")))
 
 
 def settings_module(environment: str) -> str:
-    """Django's settings for FIATRAILS_ENV; any name that is not ours is a production of its own."""
+    """Return Django's settings module for FIATRAILS_ENV; any name that is not ours is a production of its own."""
     return f"fiatrails.config.settings.{_SETTINGS.get(environment, 'production')}"
 
 
 def load_local_stack(environ: MutableMapping[str, str]) -> bool:
-    """Takes the variables of `<state dir>/env` unless FIATRAILS_ENV is set; the environment wins over the file.
+    """Take the variables of `<state dir>/env` unless FIATRAILS_ENV is set; the environment wins over the file.
 
     False when FIATRAILS_ENV is set or there is no local stack.
     """
@@ -39,7 +39,7 @@ def load_local_stack(environ: MutableMapping[str, str]) -> bool:
 
 
 def state_dir(environ: MutableMapping[str, str]) -> Path:
-    """FIATRAILS_STATE_DIR, else `.fiatrails` here, else `.fiatrails` of the project."""
+    """Return FIATRAILS_STATE_DIR, else `.fiatrails` here, else `.fiatrails` of the project."""
     named = environ.get("FIATRAILS_STATE_DIR")
     if named:
         return Path(named)
@@ -48,6 +48,6 @@ def state_dir(environ: MutableMapping[str, str]) -> Path:
 
 
 def parse(text: str) -> dict[str, str]:
-    """The variables of a file that a shell could read: NAME=value lines, quotes and comments."""
+    """Return the variables of a file that a shell could read: NAME=value lines, quotes and comments."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {name.removeprefix("export ").strip(): "".join(shlex.split(value)) for name, _, value in pairs}

@@ -72,7 +72,7 @@ class Failure(FiatRailsError):
 
 
 def exit_code_of(error: FiatRailsError) -> ExitCode:
-    """The code that a command ends with when this error reaches it."""
+    """Return the code that a command ends with when this error reaches it."""
     if isinstance(error, Failure):
         return ExitCode.NEGATIVE
     return next(code for kind, code in _CODES if isinstance(error, kind))

@@ -16,13 +16,13 @@ from fiatrails.kernel.conf import config
 
 
 def configure_command() -> None:
-    """Of a one-shot command: what went wrong, for a person; everything with FIATRAILS_DEBUG=1."""
+    """Log for a one-shot command: what went wrong, for a person; everything with FIATRAILS_DEBUG=1."""
     level = logging.DEBUG if os.environ.get("FIATRAILS_DEBUG") else logging.ERROR
     log.configure(as_json=False, secrets=_secrets(), stream=sys.stderr, level=level)
 
 
 def configure_server() -> None:
-    """Of a long-running process: one event per line on stdout, as the API logs."""
+    """Log for a long-running process: one event per line on stdout, as the API logs."""
     log.configure(as_json=config().log_json, secrets=_secrets())
 
 

@@ -19,7 +19,7 @@ POLL_S = 0.25
 
 @contextmanager
 def bar(label: str, *, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar for people; nothing at all when nobody watches. Yields a function that takes how much is done."""
+    """Show a progress bar for people; nothing when nobody watches. Yields a function that takes how much is done."""
     if not sys.stderr.isatty() or total <= 0:
         yield lambda _done: None
         return
@@ -55,7 +55,7 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None] | None]:
 def until(
     ask: Callable[[], Seen], *, enough: Callable[[Seen], bool], describe: Callable[[Seen], str], timeout_s: float
 ) -> tuple[Seen, bool]:
-    """Asks until the answer is enough or the time is over; tells on stderr whenever `describe` changes.
+    """Ask until the answer is enough or the time is over; tell on stderr whenever `describe` changes.
 
     Returns the last answer and whether it was enough.
     """

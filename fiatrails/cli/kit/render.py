@@ -17,7 +17,7 @@ _PIPE_WIDTH = 10_000
 
 
 def emit(json: bool, document: object, *human: RenderableType) -> None:
-    """The command's answer, for a program or for a person."""
+    """Print the command's answer, for a program or for a person."""
     if json:
         sys.stdout.write(as_json(document) + "\n")
         sys.stdout.flush()
@@ -28,17 +28,17 @@ def emit(json: bool, document: object, *human: RenderableType) -> None:
 
 
 def as_json(document: object) -> str:
-    """A document as text that people can read as well."""
+    """Return a document as text that people can read as well."""
     return json_module.dumps(document, indent=2, ensure_ascii=False)
 
 
 def note(text: str) -> None:
-    """A line for the person in front of the terminal; on stderr, so that it never mixes with the answer."""
+    """Print a line for the person in front of the terminal, on stderr, so that it never mixes with the answer."""
     typer.echo(text, err=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> RenderableType:
-    """Rows under headings; long values are folded and never cut."""
+    """Lay rows out under headings; long values are folded and never cut."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -52,7 +52,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
 
 
 def fields(values: Mapping[str, object]) -> RenderableType:
-    """Names and values, one to a line; what is empty is left out."""
+    """Lay names and values out, one to a line; what is empty is left out."""
     from rich.table import Table
     from rich.text import Text
 
@@ -66,12 +66,12 @@ def fields(values: Mapping[str, object]) -> RenderableType:
 
 
 def error_document(code: str, message: str, exit_code: int) -> str:
-    """What stands on stdout in place of the answer when a --json command fails."""
+    """Return what stands on stdout in place of the answer when a --json command fails."""
     return as_json({"error": code, "message": message, "exitCode": int(exit_code)})
 
 
 def progress_console() -> Console:
-    """Where progress goes: stderr, and only a terminal sees it move."""
+    """Return where progress goes: stderr, and only a terminal sees it move."""
     return _console(stderr=True)
 
 

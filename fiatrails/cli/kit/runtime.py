@@ -47,7 +47,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the record
 
 
 def setup(*, server: bool = False) -> None:
-    """Makes the domain importable: environment, Django, logs. The first line of a command."""
+    """Make the domain importable: environment, Django, logs. The first line of a command."""
     from django.apps import apps
 
     if apps.ready:
@@ -65,19 +65,19 @@ def setup(*, server: bool = False) -> None:
 
 
 def now() -> datetime:
-    """The present moment, for domain calls."""
+    """Return the present moment, for domain calls."""
     return SystemClock().now()
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Goes on when the person agrees (or agreed beforehand); ends the command when not."""
+    """Go on when the person agrees (or agreed beforehand); end the command when not."""
     if not yes and not typer.confirm(question, err=True):
         render.note("Nothing was changed.")
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
 def negative() -> NoReturn:
-    """Ends a command whose answer was printed, and was no."""
+    """End a command whose answer was printed, and was no."""
     raise typer.Exit(ExitCode.NEGATIVE)
 
 
@@ -85,7 +85,7 @@ class Root(TyperGroup):
     """The `fiatrails` command: every error of every command ends here, in one line and with its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except (typer.TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):

@@ -24,7 +24,7 @@ _INTENT_TIMES = {
 
 
 def intent_document(intent: Intent) -> dict[str, object]:
-    """An intent."""
+    """Return an intent."""
     from fiatrails.purchases.states import public_status
 
     return {
@@ -50,18 +50,18 @@ def intent_document(intent: Intent) -> dict[str, object]:
 
 
 def intent_fields(intent: Intent) -> RenderableType:
-    """An intent, one line for each thing that there is to say."""
+    """Lay an intent out, one line for each thing that there is to say."""
     return render.fields({name: value for name, value in intent_document(intent).items() if value != 0})
 
 
 def intent_sentence(intent: Intent) -> str:
-    """What a question about an intent names."""
+    """Return what a question about an intent names."""
     paid = amounts.money(intent.fiat_paid, intent.fiat_currency)
     return f"{intent.tx_ref} ({intent.state}, {amounts.tokens(intent.amount)} tokens, {paid} paid)"
 
 
 def payment_document(event: Payment) -> dict[str, object]:
-    """A provider's event; the phone is masked."""
+    """Return a payment that a provider reported; the phone is masked."""
     return {
         "id": event.pk,
         "provider": event.provider,
@@ -78,6 +78,6 @@ def payment_document(event: Payment) -> dict[str, object]:
 
 
 def payments_table(paid: list[dict[str, object]]) -> RenderableType:
-    """Provider events as a table."""
+    """Lay payments out as a table."""
     columns = ("id", "receipt", "txRef", "paid", "phone", "state", "receivedAt")
     return render.table(columns, [[payment[name] for name in columns] for payment in paid])

@@ -12,7 +12,6 @@ from fiatrails.cli.kit import amounts, render, runtime
 from fiatrails.cli.kit.exits import Failure
 from fiatrails.cli.kit.runtime import Actor, Json, Yes
 from fiatrails.kernel.errors import BadInput, NotFound
-from fiatrails.providers.mpesa.config import mpesa_config
 
 if TYPE_CHECKING:
     from fiatrails.purchases.models import Intent
@@ -116,6 +115,7 @@ def register_urls(yes: Yes = False, actor: Actor = "", json: Json = False) -> No
     runtime.setup()
     from fiatrails.kernel.clock import SystemClock
     from fiatrails.kernel.conf import config
+    from fiatrails.providers.mpesa.config import mpesa_config
     from fiatrails.providers.mpesa.daraja import Daraja
     from fiatrails.providers.mpesa.registration import register_urls
 

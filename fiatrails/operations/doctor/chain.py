@@ -12,7 +12,7 @@ from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, L
 
 
 def check_rpc(context: Context) -> Findings:
-    """Every endpoint answers and is on the right chain."""
+    """Check that every endpoint answers and is on the right chain."""
     wanted = context.config.profile.chain_id
     for number, url in enumerate(context.config.profile.rpc_urls, start=1):
         name = f"rpc {number}"
@@ -29,7 +29,7 @@ def check_rpc(context: Context) -> Findings:
 
 
 def check_contracts(context: Context) -> Findings:
-    """Code at every address, the implementation as recorded, nothing paused, every role granted."""
+    """Check that there is code at every address, the implementation as recorded, nothing paused, every role granted."""
     settings = context.config
     try:
         signers = load_signers(settings.signers)

@@ -12,14 +12,15 @@ _MAX_SKEW_SECONDS = 30
 
 
 def check_clock(context: Context) -> Findings:
-    """Signatures and callbacks are refused when this clock is wrong, so it is compared with two others."""
+    """Compare this clock with two others: signatures and callbacks are refused when it is wrong."""
     block = context.rpc(context.config.profile.rpc_urls[0], "eth_getBlockByNumber", "latest", False)
     if isinstance(block, dict):
         seen = datetime.fromtimestamp(int(block["timestamp"], 16), UTC)
         # An idle chain without interval mining has an old head; only a head from the future proves a wrong clock.
         yield _skew("clock, chain head", max(0.0, (seen - context.now).total_seconds()))
-    if mpesa_config(context.config).base_url:
-        dated = context.http.get(mpesa_config(context.config).base_url).headers.get("date")
+    base_url = mpesa_config(context.config).base_url
+    if base_url:
+        dated = context.http.get(base_url).headers.get("date")
         if dated:
             seconds = abs((parsedate_to_datetime(dated) - context.now).total_seconds())
             yield _skew("clock, M-PESA", seconds)

@@ -7,7 +7,7 @@ from fiatrails.providers.mpesa.config import mpesa_config
 
 
 def check_profile(context: Context) -> Findings:
-    """The profile was read; placeholder secrets outside local were refused while reading it."""
+    """Name the profile. It was read by now, and placeholder secrets outside local were refused while reading it."""
     profile = context.config.profile
     countries = ", ".join(country.country_code for country in profile.countries)
     message = f"{context.config.env}: profile {profile.name}, chain {profile.chain_id}, countries {countries}"
@@ -15,7 +15,7 @@ def check_profile(context: Context) -> Findings:
 
 
 def check_secrets(context: Context) -> Findings:
-    """Somebody must be able to sign requests, and M-PESA to sign callbacks."""
+    """Check the secrets: somebody must be able to sign requests, and M-PESA to sign callbacks."""
     missing = [
         name
         for name, given in (

@@ -11,7 +11,7 @@ _NOT_DURABLE = {"off"}
 
 
 def check_postgres(_context: Context) -> Findings:
-    """Reachable, recent, durable, migrated."""
+    """Check that PostgreSQL is reachable, recent, durable and migrated."""
     from django.db import Error, connection
 
     try:
@@ -63,7 +63,7 @@ def _migrations() -> CheckResult:
 
 
 def check_redis(context: Context) -> Findings:
-    """Only where Redis is configured: PostgreSQL alone is enough."""
+    """Check Redis where it is configured: PostgreSQL alone is enough."""
     url = context.config.redis_url
     if not url:
         yield CheckResult("redis", Level.SKIP, "not configured; PostgreSQL dispatches")

@@ -16,7 +16,7 @@ _MIN_BALANCE_WEI = 10**17
 
 
 def check_signers(context: Context) -> Findings:
-    """The keystores can be read, their password is private, and each account can pay for gas."""
+    """Check that the keystores can be read, their password is private, and each account can pay for gas."""
     signers = context.config.signers
     if not signers.keystores:
         yield CheckResult("signers", Level.FAIL, "no keystore", "set SIGNER_KEYSTORE")
