@@ -26,7 +26,10 @@ class ModeStatus:
 
 def list_modes(*, now: datetime, environ: Mapping[str, str] = os.environ) -> list[ModeStatus]:
     """Return every mode, also those that are off, then every scope that one was ever set for."""
-    stored = {Switch(ModeName(mode.name), mode.scope): mode for mode in Mode.objects.order_by("name", "scope")}
+    stored = {
+        Switch(ModeName(mode.name), mode.scope): mode
+        for mode in Mode.objects.filter(name__in=list(ModeName)).order_by("name", "scope")
+    }
     active = modes.switched_on(now=now, environ=environ)
     by_variable = modes.from_environment(environ)
 
