@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from fiatrails.cli.environment import prepare
+from fiatrails.cli.kit.environment import prepare
 
 
 def main() -> None:

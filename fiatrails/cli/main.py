@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from fiatrails.cli import (
-    audit,
-    backlog,
-    cases,
-    clients,
-    contracts,
-    dead_letters,
-    evaluation,
-    intents,
-    ledger,
-    lifecycle,
-    lists,
-    modes,
-    mpesa,
-    nonces,
-    operators,
-    payers,
-    payments,
-    processes,
-    screening,
-    settings,
-    smoke,
-    users,
-)
-from fiatrails.cli.runtime import Root
+from fiatrails.cli.books import audit, ledger
+from fiatrails.cli.chains import contracts, nonces
+from fiatrails.cli.compliance import cases, lists, payers, screen, users
+from fiatrails.cli.kit.runtime import Root
+from fiatrails.cli.operations import backlog, dead_letters, doctor, lifecycle, modes, processes, settings, smoke
+from fiatrails.cli.people import clients, operators
+from fiatrails.cli.purchases import intents, mpesa, payments
 
 app = typer.Typer(
     name="fiatrails",
@@ -42,7 +24,7 @@ app = typer.Typer(
 app.command("up")(lifecycle.up)
 app.command("down")(lifecycle.down)
 app.command("reset")(lifecycle.reset)
-app.command("doctor")(lifecycle.doctor)
+app.command("doctor")(doctor.doctor)
 app.add_typer(intents.app, name="intent")
 app.add_typer(payments.app, name="payments")
 app.add_typer(mpesa.app, name="mpesa")
@@ -53,10 +35,7 @@ app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(backlog.app, name="backlog")
 app.add_typer(nonces.app, name="nonce")
 app.add_typer(payers.app, name="payer")
-screening.app.command("evaluate")(evaluation.evaluate)
-screening.app.command("hold-out")(evaluation.hold_out)
-screening.app.command("alerts")(evaluation.alerts)
-app.add_typer(screening.app, name="screen")
+app.add_typer(screen.app, name="screen")
 app.add_typer(cases.app, name="case")
 app.add_typer(lists.app, name="lists")
 app.add_typer(ledger.app, name="ledger")

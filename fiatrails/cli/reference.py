@@ -13,7 +13,7 @@ from typing import Any
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from fiatrails.cli.exits import MEANINGS
+from fiatrails.cli.kit.exits import MEANINGS
 from fiatrails.cli.main import app
 
 _HEAD = """\
@@ -45,7 +45,7 @@ _HEAD = """\
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     codes = "".join(f"| {int(code)} | {meaning} |\n" for code, meaning in MEANINGS.items())
     root = get_command(app)
     assert isinstance(root, TyperGroup)

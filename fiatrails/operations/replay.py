@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +13,11 @@ from django.db import transaction
 from fiatrails.controls.modes import Flow, check
 from fiatrails.engine import dead_letters
 from fiatrails.engine.dead_letters import Letter
+from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.core.models import Payment
 from fiatrails.providers.core.provider import provider_named
+from fiatrails.purchases import queries
 from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
@@ -31,6 +35,15 @@ _ADVICE = {
     "suspendPayer": "see `fiatrails user show` and the officer's lane; it is tried again by itself and closes itself",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a replay would touch: items by (operation, error class), and minor units paid for their intents."""
+
+    count: int
+    by_operation: dict[tuple[str, str], int]
+    value: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,28 @@ def replay_many(items: Sequence[Letter], *, actor: str, now: datetime) -> list[R
             results.append(replay_item(item_id=item.item_id, actor=actor, now=now))
         except Conflict as error:
             results.append(Replayed(item.item_id, item.subject, False, True, error.message))
+    return results
+
+
+def preview(items: Sequence[Letter]) -> Preview:
+    """Return how much a replay of these items would set going, and what it is worth by currency."""
+    counts = Counter((item.operation, item.error_class) for item in items)
+    value = queries.paid_by_currency({item.subject for item in items if item.subject})
+    return Preview(len(items), dict(sorted(counts.items())), value)
+
+
+def replay_at_rate(
+    items: Sequence[Letter], *, actor: str, per_second: float, clock: Clock, progress: Callable[[int], None]
+) -> list[Replayed]:
+    """Replay each, at most so many a second; `progress` is told how many are done. A single item that is closed
+    already is a Conflict, one of several is reported."""
+    if len(items) == 1:
+        return [replay_item(item_id=items[0].item_id, actor=actor, now=clock.now())]
+    results: list[Replayed] = []
+    for number, item in enumerate(items):
+        time.sleep(1 / per_second if number else 0)
+        results += replay_many([item], actor=actor, now=clock.now())
+        progress(len(results))
     return results
 
 

@@ -33,6 +33,8 @@ def test_the_layers_hold() -> None:
         ("purchases/states.py", "import django"),
         ("purchases/store.py", "import eth_account"),
         ("../sandbox/kit/courier.py", "import sandbox.mpesa.book"),
+        ("cli/books/audit.py", "from fiatrails.cli.purchases import documents"),
+        ("cli/kit/render.py", "from fiatrails.cli.books import ledger"),
     ],
 )
 def test_a_planted_violation_is_caught(tmp_path: Path, where: str, line: str) -> None:

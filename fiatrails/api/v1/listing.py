@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.references import parse_tx_ref
+from fiatrails.purchases import queries
 from fiatrails.purchases.models import Intent
+from fiatrails.purchases.queries import IntentFilter
 from fiatrails.purchases.states import State, public_status
 
 DEFAULT_LIMIT = 20
@@ -33,28 +35,22 @@ class Page:
 def list_intents(parameters: Mapping[str, str], *, client: str) -> Page:
     """The page that the query parameters ask for; BadInput names the one that is malformed."""
     limit = _limit(parameters.get("limit"))
-    rows = Intent.objects.filter(client=client, **_filters(parameters)).order_by("-id")
     # One more than asked for tells whether there is a next page.
-    found = list(rows[: limit + 1])
+    found = queries.list_intents(_filter(parameters, client), limit=limit + 1)
     more = len(found) > limit
     return Page(found[:limit], _encode(found[limit - 1].id) if more else None)
 
 
-def _filters(parameters: Mapping[str, str]) -> dict[str, object]:
-    filters: dict[str, object] = {}
-    if "status" in parameters:
-        filters["state__in"] = _states(parameters["status"])
-    if "txRef" in parameters:
-        filters["tx_ref"] = parse_tx_ref(parameters["txRef"])
-    if "user" in parameters:
-        filters["user"] = parse_address(parameters["user"], field="user")
-    if "createdAfter" in parameters:
-        filters["created_at__gt"] = _moment(parameters["createdAfter"], "createdAfter")
-    if "createdBefore" in parameters:
-        filters["created_at__lt"] = _moment(parameters["createdBefore"], "createdBefore")
-    if "cursor" in parameters:
-        filters["id__lt"] = _decode(parameters["cursor"])
-    return filters
+def _filter(parameters: Mapping[str, str], client: str) -> IntentFilter:
+    return IntentFilter(
+        client=client,
+        states=_states(parameters["status"]) if "status" in parameters else (),
+        tx_ref=parse_tx_ref(parameters["txRef"]) if "txRef" in parameters else None,
+        user=parse_address(parameters["user"], field="user") if "user" in parameters else None,
+        after=_moment(parameters["createdAfter"], "createdAfter") if "createdAfter" in parameters else None,
+        before=_moment(parameters["createdBefore"], "createdBefore") if "createdBefore" in parameters else None,
+        below_id=_decode(parameters["cursor"]) if "cursor" in parameters else None,
+    )
 
 
 def _states(status: str) -> list[str]:

@@ -109,7 +109,7 @@ def test_an_unclear_selection_is_a_usage_error(run: Run, selection: tuple[str, .
 
 def test_the_rate_is_kept(run: Run, make_intent: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("fiatrails.cli.dead_letters.time.sleep", pauses.append)
+    monkeypatch.setattr("fiatrails.operations.replay.time.sleep", pauses.append)
     for number in range(3):
         bury(make_intent(f"A-{number}").intent_id)
     run("dlq", "replay", "--all", "--rate", "4", "--yes")

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from fiatrails.cli.exits import ExitCode
+from fiatrails.cli.kit.exits import ExitCode
 from fiatrails.controls.models import AuditRecord
 from tests.functional.cli.conftest import Run
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from fiatrails.controls import audit, modes
 from fiatrails.controls.models import AuditRecord
 from fiatrails.controls.modes import Flow, ModeName, check, decide, in_force, set_mode
+from fiatrails.controls.queries import list_modes
 from fiatrails.kernel.errors import BadInput, Unavailable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -183,3 +184,26 @@ def test_every_switch_is_audited() -> None:
         ("asha", "mode.off", "degraded", {"reason": "drill", "expiresAt": None}),
     ]
     assert audit.verify().ok
+
+
+def test_every_mode_is_listed_with_what_switched_it() -> None:
+    switch(ModeName.READ_ONLY)
+    switch(ModeName.DB_FALLBACK)
+    switch(ModeName.DB_FALLBACK, active=False)
+    switch(ModeName.MAINTENANCE, expires_at=NOW + SECOND)
+    set_mode(ModeName.DEGRADED, active=True, owner="asha", reason="drill", expires_at=None, now=NOW, scope="mpesa")
+    found = list_modes(now=NOW + SECOND, environ={"DEGRADED_MODE": "true"})
+    assert [mode.name for mode in found] == [*ModeName, ModeName.DEGRADED]
+    shown = {
+        (mode.name, mode.scope): (mode.in_force, mode.from_environment, mode.switched is not None) for mode in found
+    }
+    assert shown == {
+        (ModeName.READ_ONLY, ""): (True, False, True),
+        (ModeName.DB_FALLBACK, ""): (False, False, False),
+        (ModeName.MAINTENANCE, ""): (False, False, True),
+        (ModeName.DEGRADED, ""): (True, True, False),
+        (ModeName.DEGRADED, "mpesa"): (True, False, True),
+    }
+    row = found[-1].switched
+    assert row is not None
+    assert (row.owner, row.reason) == ("asha", "drill")

@@ -13,8 +13,8 @@ import typer
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from fiatrails.cli import lists
-from fiatrails.cli.runtime import Root
+from fiatrails.cli.compliance import lists
+from fiatrails.cli.kit.runtime import Root
 from fiatrails.screening.lists.models import ListVersion
 from fiatrails.screening.lists.sample import sample_files
 from tests.unit.screening.list_files import csv, people

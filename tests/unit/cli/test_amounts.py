@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.cli import amounts
+from fiatrails.cli.kit import amounts
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import MAX_UINT256
 

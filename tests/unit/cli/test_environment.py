@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fiatrails.cli import environment
+from fiatrails.cli.kit import environment
 from fiatrails.local.state import read_env, write_env
 
 

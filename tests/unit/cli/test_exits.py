@@ -9,8 +9,8 @@ import typer
 from django.db.utils import OperationalError, ProgrammingError
 from typer.testing import CliRunner
 
-from fiatrails.cli.exits import MEANINGS, ExitCode, Failure, exit_code_of
-from fiatrails.cli.runtime import Json, Root
+from fiatrails.cli.kit.exits import MEANINGS, ExitCode, Failure, exit_code_of
+from fiatrails.cli.kit.runtime import Json, Root
 from fiatrails.kernel import errors
 
 CASES = [

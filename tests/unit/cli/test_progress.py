@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fiatrails.cli import progress
+from fiatrails.cli.kit import progress
 
 
 class Terminal(io.StringIO):

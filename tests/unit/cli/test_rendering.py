@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fiatrails.cli import render
-from fiatrails.cli.nonces import _ranges
+from fiatrails.cli.chains.nonces import _ranges
+from fiatrails.cli.kit import render
 
 INTENT = "0x" + "5e" * 32
 

@@ -1,0 +1,1 @@
+"""The books and the audit log, and whether they can be trusted."""

@@ -1,0 +1,1 @@
+"""What stands on the chain: contracts and signer lanes."""

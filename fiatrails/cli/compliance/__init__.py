@@ -1,0 +1,1 @@
+"""Who may receive tokens: lists, screening, cases, payers and the on-chain registry."""

@@ -1,0 +1,1 @@
+"""Running the rail: start, check, repair, switch."""

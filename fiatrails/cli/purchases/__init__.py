@@ -1,0 +1,1 @@
+"""What was bought and paid: intents, payments, and each provider."""

@@ -1,0 +1,45 @@
+"""Run the checks and collect what they find; a check that raises is a finding of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import httpx
+
+from fiatrails.kernel.conf import Config
+from fiatrails.kernel.errors import FiatRailsError
+from fiatrails.operations.doctor import chain, clock, configuration, database, keys, providers
+from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, Check, CheckResult, Context, Level
+
+# In the order in which a deployment is set up: what comes first is to be corrected first.
+CHECKS = (
+    Check("configuration", configuration.check_profile),
+    Check("secrets", configuration.check_secrets),
+    Check("database", database.check_postgres),
+    Check("rpc", chain.check_rpc),
+    Check("contracts", chain.check_contracts),
+    Check("signers", keys.check_signers),
+    Check("sandbox", providers.check_sandbox),
+    Check("clock", clock.check_clock),
+    Check("redis", database.check_redis),
+)
+
+
+def run_checks(settings: Config, *, now: datetime, checks: Sequence[Check] = CHECKS) -> list[CheckResult]:
+    """Run every check; one that breaks is a finding of its own and stops no other."""
+    found: list[CheckResult] = []
+    with httpx.Client(timeout=HTTP_TIMEOUT_S) as http:
+        context = Context(settings, http, now)
+        for check in checks:
+            try:
+                found += check.run(context)
+            except Exception as error:  # noqa: BLE001 - a doctor reports a broken check instead of dying of it
+                message = f"the check itself failed: {type(error).__name__}"
+                found.append(CheckResult(check.name, Level.FAIL, message))
+    return found
+
+
+def unreadable(error: FiatRailsError) -> CheckResult:
+    """Return the only finding where the configuration cannot be read: nothing else can be asked then."""
+    return CheckResult("configuration", Level.FAIL, error.message, "correct it and run the doctor again")
