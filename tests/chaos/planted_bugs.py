@@ -41,7 +41,10 @@ class PlantedBug:
 BUGS = (
     PlantedBug(
         "a redelivered callback is credited again",
-        (Edit("fiatrails/purchases/payments/record.py", "answer.status is not Recorded.NEW", "False"),),
+        (
+            Edit("fiatrails/purchases/payments/record.py",
+                 "elif answer.status is Recorded.NEW and arrival.event.trusted", "elif arrival.event.trusted"),
+        ),
         (f"{PAYMENTS}::test_a_callback_repeated_fifty_times_at_once_pays_once",),
     ),
     PlantedBug(

@@ -1,10 +1,16 @@
-"""Accepting what providers report: one transaction holds the raw bytes, the intent's move and the ledger entry."""
+"""Storing what providers report and acting on it, in one transaction: lock, store, apply.
+
+1. *Lock* the intents that the events name, so that nobody moves them meanwhile.
+2. *Store* the events in the inbox, which says which of them are new.
+3. *Apply* the new signed ones: move intents, post to the ledger. Events that nobody signed stay as they are, due to be
+   confirmed with their provider.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -16,6 +22,7 @@ from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core import inbox
+from fiatrails.providers.core.alarms import subject_of
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Arrival, Recorded, Stored
 from fiatrails.providers.core.models import Payment, PaymentState
@@ -23,6 +30,7 @@ from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments import matching, payer_names
 from fiatrails.purchases.store import Step, persist
 
+_OTHER_CONTENT = "the event came again with other content; the first one stands"
 _COLUMNS = [field.attname for field in Intent._meta.concrete_fields]
 # The references as one JSON text: psycopg writes an array element by element.
 _SELECT = f"""
@@ -34,21 +42,20 @@ _SELECT = f"""
 
 
 def record_payments(events: Sequence[PaymentEvent], *, now: datetime) -> list[Stored]:
-    """Stores the events and acts on the new ones; one answer per event, in order. Durable when it returns.
+    """Store the events and act on the new ones; one answer per event, in order. Durable when it returns.
 
-    The number of statements does not depend on the number of events, but for payers who are named. Events of an
-    untrusted form are only stored, due for confirmation with their provider.
+    The number of statements does not depend on the number of events, but for payers who are named.
     """
     with transaction.atomic():
-        intents = _lock_intents(events)
-        drafts = [_draft(event, intents, now) for event in events]
-        answers = inbox.record(drafts, now=now)
-        _alarm(_act(drafts, answers, intents, now), answers, now)
+        intents = _lock(events)
+        arrivals = [_arrival(event, intents.get(event.tx_ref), now) for event in events]
+        answers = inbox.record(arrivals, now=now)
+        _apply(arrivals, answers, intents, now)
         notify()
     return answers
 
 
-def _lock_intents(events: Sequence[PaymentEvent]) -> dict[str, Intent]:
+def _lock(events: Sequence[PaymentEvent]) -> dict[str, Intent]:
     """The intents of the events' txRefs, locked in id order. A txRef without an intent is locked by name, and looked
     up once more: an intent that was being created while we looked is seen the second time."""
     wanted = {event.tx_ref for event in events if event.tx_ref}
@@ -69,9 +76,8 @@ def _select(tx_refs: set[str]) -> dict[str, Intent]:
     return {row.tx_ref: row for row in rows}
 
 
-def _draft(event: PaymentEvent, intents: dict[str, Intent], now: datetime) -> Arrival:
-    """The state the event is stored in, were it new. (Money that an intent cannot take is decided on in `_act`.)"""
-    intent = intents.get(event.tx_ref)
+def _arrival(event: PaymentEvent, intent: Intent | None, now: datetime) -> Arrival:
+    """The event in the state that it is stored in, should it turn out to be new."""
     intent_id = intent.intent_id if intent else None
     if event.paid is None:
         return Arrival(event, PaymentState.DECLINED, intent_id, credits=False, due_at=None)
@@ -80,85 +86,71 @@ def _draft(event: PaymentEvent, intents: dict[str, Intent], now: datetime) -> Ar
         return Arrival(event, PaymentState.RECEIVED, intent_id, credits=False, due_at=now)
     credits = event.receipt is not None
     if intent is None:
-        return Arrival(
-            event,
-            PaymentState.UNMATCHED,
-            None,
-            credits,
-            now + timedelta(seconds=profile().timeouts.unmatched_alarm_s),
-        )
-    if matching.takes(intent, event.paid):
-        return Arrival(event, PaymentState.APPLIED, intent_id, credits, due_at=None)
-    return Arrival(event, PaymentState.SURPLUS, intent_id, credits, due_at=None)
+        alarm_at = now + timedelta(seconds=profile().timeouts.unmatched_alarm_s)
+        return Arrival(event, PaymentState.UNMATCHED, None, credits, alarm_at)
+    state = PaymentState.APPLIED if matching.takes(intent, event.paid) else PaymentState.SURPLUS
+    return Arrival(event, state, intent_id, credits, due_at=None)
 
 
-def _act(
-    drafts: Sequence[Arrival], answers: Sequence[Stored], intents: dict[str, Intent], now: datetime
-) -> list[Arrival]:
-    """Credits what is new; returns the drafts as they ended up. A draft that counted on its intent becomes surplus
-    when a neighbour in this very batch paid the intent first."""
-    touched: dict[int, Intent] = {}
-    steps: list[Step] = []
-    postings: list[EntryDraft] = []
-    ended: list[Arrival] = list(drafts)
-    overtaken: list[int] = []
-    for position, (draft, answer) in enumerate(zip(drafts, answers, strict=True)):
-        event, money = draft.event, draft.event.paid
-        if answer.status is not Recorded.NEW or money is None or not event.trusted:
-            continue
-        intent = intents.get(event.tx_ref)
-        if intent is None:
-            postings.append(_to_suspense(event, money))
-        elif matching.takes(intent, money):
-            steps.append(matching.credit(intent, money, now=now))
-            touched[intent.pk] = intent
-            payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
-            postings.append(_to_intent(event, money, intent.intent_id))
-        else:
-            postings.append(_to_suspense(event, money))
-            if draft.state is PaymentState.APPLIED and answer.row_id is not None:
-                overtaken.append(answer.row_id)
-                ended[position] = replace(draft, state=PaymentState.SURPLUS)
-    if overtaken:
-        Payment.objects.filter(pk__in=overtaken).update(state=PaymentState.SURPLUS)
-    persist(list(touched.values()), steps, now=now)
-    post(postings, now=now)
-    return ended
+@dataclass(slots=True)
+class _Changes:
+    """What the new events come to at `now`, written at once."""
+
+    now: datetime
+    intents: dict[int, Intent] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    entries: list[EntryDraft] = field(default_factory=list)
+    # Stored as applied, and overtaken by a neighbour in this very batch that paid the intent first.
+    overtaken: list[int | None] = field(default_factory=list)
 
 
-def _to_intent(event: PaymentEvent, money: Money, intent_id: str) -> EntryDraft:
-    key = matching.money_key(event.receipt, event.event_key)
-    return entries.payment_received(provider=event.provider, receipt=key, intent_id=intent_id, money=money)
-
-
-def _to_suspense(event: PaymentEvent, money: Money) -> EntryDraft:
-    key = matching.money_key(event.receipt, event.event_key)
-    return entries.unmatched_payment(provider=event.provider, receipt=key, money=money)
-
-
-def _alarm(drafts: Sequence[Arrival], answers: Sequence[Stored], now: datetime) -> None:
-    """Conflicts and surplus money need a person; both are dead letters until somebody closes them."""
-    for draft, answer in zip(drafts, answers, strict=True):
+def _apply(arrivals: Sequence[Arrival], answers: Sequence[Stored], intents: dict[str, Intent], now: datetime) -> None:
+    """Credit what is new and signed. Conflicts and surplus money need a person."""
+    changes = _Changes(now)
+    for arrival, answer in zip(arrivals, answers, strict=True):
         if answer.status is Recorded.CONFLICT:
-            _bury(
-                "callbackConflict",
-                draft,
-                answer,
-                "the event came again with other content; the first one stands",
-                now,
-            )
-        elif answer.status is Recorded.NEW and draft.state is PaymentState.SURPLUS:
-            _bury("surplusPayment", draft, answer, "money beyond what the intent expects; return it", now)
+            _alarm("callbackConflict", _OTHER_CONTENT, arrival, answer, now)
+        elif answer.status is Recorded.NEW and arrival.event.trusted and arrival.event.paid is not None:
+            intent = intents.get(arrival.event.tx_ref)
+            if not _credit(arrival, answer, arrival.event.paid, intent, changes) and intent is not None:
+                _alarm("surplusPayment", "money beyond what the intent expects; return it", arrival, answer, now)
+    if changes.overtaken:
+        Payment.objects.filter(pk__in=changes.overtaken).update(state=PaymentState.SURPLUS)
+    persist(list(changes.intents.values()), changes.steps, now=now)
+    post(changes.entries, now=now)
 
 
-def _bury(operation: str, draft: Arrival, answer: Stored, error: str, now: datetime) -> None:
+def _credit(arrival: Arrival, answer: Stored, money: Money, intent: Intent | None, changes: _Changes) -> bool:
+    """One new payment: to its intent, else to suspense; whether the intent took it."""
+    event = arrival.event
+    key = matching.money_key(event.receipt, event.event_key)
+    if intent is None or not matching.takes(intent, money):
+        changes.entries.append(entries.unmatched_payment(provider=event.provider, receipt=key, money=money))
+        if arrival.state is PaymentState.APPLIED:
+            changes.overtaken.append(answer.row_id)
+        return False
+    changes.steps.append(matching.credit(intent, money, now=changes.now))
+    changes.intents[intent.pk] = intent
+    payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=changes.now)
+    changes.entries.append(
+        entries.payment_received(provider=event.provider, receipt=key, intent_id=intent.intent_id, money=money)
+    )
+    return True
+
+
+def _alarm(operation: str, error: str, arrival: Arrival, answer: Stored, now: datetime) -> None:
     payload = {
-        "eventKey": draft.event.event_key,
-        "provider": draft.event.provider,
+        "eventKey": arrival.event.event_key,
+        "provider": arrival.event.provider,
         "inboxId": answer.row_id,
         "intentId": answer.intent_id or "",
     }
     dead_letters.add(
-        operation=operation, subject=f"event:{answer.row_id}", attempts=1, last_error=error,
-        error_class="permanent", payload=payload, now=now,
-    )  # fmt: skip
+        operation=operation,
+        subject=subject_of(answer.row_id),
+        attempts=1,
+        last_error=error,
+        error_class=dead_letters.PERMANENT,
+        payload=payload,
+        now=now,
+    )

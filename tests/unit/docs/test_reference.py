@@ -177,7 +177,7 @@ def test_every_table_is_documented() -> None:
 
 def operations_of_dead_letters() -> set[str]:
     """Operations of dead letters: the keyword of `add`, and what names an operation by position."""
-    positions = {"Work": 0, "_queue": 1, "_bury": 0, "alarm": 1, "_alarm": 2}
+    by_position = {"Work", "_queue", "alarm", "_alarm"}
     found = set()
     for path in (ROOT / "fiatrails").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -185,8 +185,9 @@ def operations_of_dead_letters() -> set[str]:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             given = [keyword.value for keyword in node.keywords if name == "add" and keyword.arg == "operation"]
-            given += node.args[positions[name] : positions[name] + 1] if name in positions else []
-            found |= {str(value.value) for value in given if isinstance(value, ast.Constant)}
+            given += node.args if name in by_position else []
+            words = {str(value.value) for value in given if isinstance(value, ast.Constant)}
+            found |= {word for word in words if re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)+", word)}
     return found
 
 
