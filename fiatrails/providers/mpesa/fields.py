@@ -15,8 +15,8 @@ from fiatrails.kernel.money import Money, parse_money
 
 # East Africa Time has no summer time; Daraja writes local times without an offset.
 EAT = timezone(timedelta(hours=3), "EAT")
-_RECEIPT = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
-_TX_REF = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?", re.ASCII)
+RECEIPT = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
+TX_REF = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?", re.ASCII)
 _LOCAL_TIME = re.compile(r"[0-9]{14}", re.ASCII)
 # "J*** D**", "XXXX DOE": M-PESA hides names in one form, gateways in another.
 _MASKED = re.compile(r"[*#\u2022\u25cf\u2588\ufffd]|\b[xX]{2,}\b")
@@ -73,14 +73,14 @@ def amount(value: object, currency: str) -> Money:
 
 def receipt(value: object, field: str) -> str:
     """An M-PESA receipt number, upper case."""
-    if not isinstance(value, str) or not _RECEIPT.fullmatch(value):
+    if not isinstance(value, str) or not RECEIPT.fullmatch(value):
         raise BadInput("malformed_receipt", f"{field} must be 4 to 64 letters, digits or dashes")
     return value.upper()
 
 
 def tx_ref(value: object) -> str:
     """1-128 printable ASCII characters without blanks at either end."""
-    if not isinstance(value, str) or not _TX_REF.fullmatch(value):
+    if not isinstance(value, str) or not TX_REF.fullmatch(value):
         raise BadInput("malformed_tx_ref", "txRef must be 1 to 128 printable ASCII characters, no blanks at the ends")
     return value
 

@@ -9,7 +9,7 @@ _WORDING = frozenset({"description", "summary", "title", "examples", "example"})
 
 
 def distil(document: Json) -> dict[str, Json]:
-    """`GET /path` -> parameters, bodies, answers, security; `/alias` -> the path that it refers to; `securitySchemes`."""
+    """`GET /path` -> parameters, bodies, answers, security; `/alias` -> where it refers to; `securitySchemes`."""
     found: dict[str, Json] = {"securitySchemes": _worded_out(document["components"]["securitySchemes"])}
     for path, item in document["paths"].items():
         if "$ref" in item:
@@ -84,7 +84,7 @@ def schema(document: Json, said: Json) -> Json:
 
 def _merge(into: Json, part: Json) -> None:
     for key, value in part.items():
-        if key == "type" and key in into or key == "required" and key in into:
+        if key in ("type", "required") and key in into:
             into[key] = sorted({*into[key], *value})
         elif key == "properties" and key in into:
             into[key] = dict(sorted({**into[key], **value}.items()))
