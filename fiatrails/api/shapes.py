@@ -40,7 +40,7 @@ def _described(schema: JsonSchema) -> None:
 
 
 class Shape(BaseModel):
-    """A body in camelCase, made by us from the names of the attributes."""
+    """A body that we write: fields in camelCase, made from the names of the attributes."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=False,
@@ -83,7 +83,7 @@ def read(shape: type[S], body: Mapping[str, Any]) -> S:
 
 
 def _bad_input(finding: ErrorDetails) -> BadInput:
-    """The one place where a finding of pydantic becomes an error of the product."""
+    """Return what pydantic found as an error of the product; nothing else translates it."""
     refusal = finding.get("ctx", {}).get(_REFUSAL)
     field = ".".join(str(step) for step in finding["loc"])
     if isinstance(refusal, BadInput):

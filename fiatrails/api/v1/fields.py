@@ -7,8 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
-from typing_extensions import TypeAliasType
+from pydantic import ConfigDict, Field, PlainSerializer, RootModel, WithJsonSchema
 
 from fiatrails.api.shapes import JsonSchema, Parsed, Refusal, Text
 from fiatrails.kernel.addresses import ADDRESS, parse_address
@@ -43,19 +42,22 @@ def _status(value: object) -> str:
     return str(value)
 
 
-_TX_REF = matching(fields.TX_REF, minLength=1, maxLength=128)
-_TX_REF["description"] = "Names the payment; printable ASCII without blanks at the ends"
+_TOKEN_AMOUNT = matching(
+    TOKEN_AMOUNT,
+    examples=["1500000000000000000000"],
+    description="Base units of the token (18 decimals), within the deployment's limits",
+)
+_TX_REF = matching(
+    fields.TX_REF,
+    minLength=1,
+    maxLength=128,
+    description="Names the payment; printable ASCII without blanks at the ends",
+)
 
 Address = Annotated[str, Parsed(parse_address, matching(ADDRESS, description="EVM address, not the zero address"))]
-TokenAmount = Annotated[
-    int,
-    Parsed(parse_token_amount, matching(
-        TOKEN_AMOUNT, examples=["1500000000000000000000"],
-        description="Base units of the token (18 decimals), within the deployment's limits",
-    )),
-]  # fmt: skip
+TokenAmount = Annotated[int, Parsed(parse_token_amount, _TOKEN_AMOUNT)]
 TxRef = Annotated[str, Parsed(fields.tx_ref, _TX_REF)]
-CountryCode = Annotated[
+ThreeLetters = Annotated[
     str,
     Field(pattern="^[A-Z]{3}$", examples=["KES"]),
     Refusal("malformed_field", "{field} must be 3 capital letters, such as KES"),
@@ -67,7 +69,14 @@ Moment = Annotated[
     PlainSerializer(isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-01T12:00:00.000Z"]}),
 ]
-Country = TypeAliasType(
-    "Country",
-    Annotated[Text, WithJsonSchema({"type": "string", "enum": sorted(ALPHA2), "description": "ISO 3166-1 alpha-2"})],
-)
+
+
+def _countries(schema: JsonSchema) -> None:
+    schema.pop("title", None)
+    schema["enum"] = sorted(ALPHA2)
+
+
+class Country(RootModel[Text]):
+    """ISO 3166-1 alpha-2"""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra=_countries)

@@ -10,10 +10,10 @@ from fiatrails.api.errors import Error
 from fiatrails.api.shapes import Refusal, RequestShape, Shape, Text, refusing
 from fiatrails.api.v1.fields import (
     Address,
-    CountryCode,
     IntentId,
     Moment,
     Status,
+    ThreeLetters,
     TokenAmount,
     TxRef,
     described,
@@ -32,7 +32,7 @@ _NOT_FIAT = Refusal("malformed_fiat_amount", 'fiatAmount must be {"currency": "K
 class FiatAmount(RequestShape):
     """What has to be paid; without it one token costs one unit of the country's currency"""
 
-    currency: CountryCode
+    currency: ThreeLetters
     # The domain knows how many digits the currency takes.
     value: Annotated[Text, described(pattern=r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,18})?$")]
 
@@ -58,7 +58,7 @@ class NewMintIntent(RequestShape):
 
     user: Address
     amount: TokenAmount
-    country_code: CountryCode
+    country_code: ThreeLetters
     tx_ref: TxRef
     fiat_amount: FiatAmount | None = None
     payer: Payer | None = None
@@ -93,7 +93,7 @@ class MintIntent(Shape):
     intent_id: IntentId
     user: Address
     amount: Annotated[str, WithJsonSchema(matching(TOKEN_AMOUNT))]
-    country_code: CountryCode
+    country_code: ThreeLetters
     tx_ref: TxRef
     status: Status
     tx_hash: TxHash

@@ -80,7 +80,8 @@ class Person(RequestShape):
 
     def identity(self, name: str) -> Identity:
         """Return what was said, as the domain takes it."""
-        return Identity(name, self.type, self.birth_date, tuple(self.countries or ()), tuple(self.ids or ()))
+        countries = tuple(country.root for country in self.countries or ())
+        return Identity(name, self.type, self.birth_date, countries, tuple(self.ids or ()))
 
 
 class Payer(Person):
