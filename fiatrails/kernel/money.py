@@ -14,6 +14,7 @@ EXPONENTS = {
     "KES": 2, "UGX": 0, "TZS": 2, "RWF": 0, "NGN": 2, "GHS": 2, "ZAR": 2, "ETB": 2, "USD": 2, "EUR": 2, "GBP": 2,
 }  # fmt: skip
 MAX_MINOR = 10**15
+TOKEN_AMOUNT = re.compile(r"[1-9][0-9]{0,77}", re.ASCII)
 _DECIMAL = re.compile(r"(?P<whole>0|[1-9][0-9]{0,15})(?:\.(?P<fraction>[0-9]{1,18}))?", re.ASCII)
 
 
@@ -66,7 +67,7 @@ def format_minor(minor: int, currency: str) -> str:
 
 def parse_token_amount(text: str) -> int:
     """Decimal string of base units (18 decimals) -> int in 1..2**256-1."""
-    if not isinstance(text, str) or not re.fullmatch(r"[1-9][0-9]{0,77}", text, re.ASCII):
+    if not isinstance(text, str) or not TOKEN_AMOUNT.fullmatch(text):
         raise BadInput("malformed_amount", "amount must be a positive decimal string of token base units (18 decimals)")
     value = int(text)
     if value > MAX_UINT256:
