@@ -29,15 +29,16 @@ def filled(database: str) -> str:
     drafts = [
         entries.payment_received(provider="mpesa", receipt="A", intent_id="A", money=kes(1000)),
         entries.payment_received(provider="mpesa", receipt="B", intent_id="B", money=kes(200)),
-        entries.payment_surplus(provider="mpesa", receipt="C", intent_id="C", price=kes(30), surplus=kes(4)),
+        EntryDraft("payment:mpesa:C", EntryKind.PAYMENT, "C",
+                   (Line("cash:mpesa:KES", 34), Line("pending:KES", -30), Line("suspense:KES", -4))),
         entries.unmatched_payment(provider="mpesa", receipt="D", money=kes(500)),
         entries.unmatched_payment(provider="mpesa", receipt="E", money=kes(60)),
         entries.payment_matched(provider="mpesa", receipt="D", intent_id="D", money=kes(500)),
         entries.suspense_refunded(provider="mpesa", receipt="E", money=kes(60)),
         entries.mint_executed(intent_id="A", money=kes(1000), token_amount=1000 * TOKEN, country="KES"),
         entries.refund_settled(intent_id="B", money=kes(200), provider="mpesa"),
-        entries.fee_charged(provider="mpesa", fee_id="1", money=kes(7)),
-    ]
+        EntryDraft("fee:mpesa:1", EntryKind.FEE, "", (Line("fees:mpesa:KES", 7), Line("cash:mpesa:KES", -7))),
+    ]  # fmt: skip
     with transaction.atomic():
         post(drafts, now=NOW)
     return database
