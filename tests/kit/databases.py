@@ -15,8 +15,9 @@ from fiatrails.local.toolchain import PROJECT_ROOT
 
 # The template that every server of the tests and benchmarks has.
 MIGRATED = "migrated"
-# Made by `migrate` itself and never changed afterwards; Django's own flush would make them again after every test.
-_KEPT = ("django_migrations", "django_content_type", "auth_permission")
+# Made by `migrate` itself and never changed afterwards, but for currencies that a test adds to the table; Django's own
+# flush would make them again after every test.
+_KEPT = ("django_migrations", "django_content_type", "auth_permission", "ledger_currency")
 
 # The append-only guards refuse TRUNCATE to everybody but a replica. Nobody may be writing meanwhile, so every table
 # is locked; but only those are truncated that were ever written to, which is what saves the work.
