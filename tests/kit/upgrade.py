@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.environment import security_credential
-from fiatrails.cli.local.keystores import EXECUTOR, OFFICER
-from fiatrails.cli.local.postgres import EmbeddedPostgres
-from fiatrails.cli.local.process import ManagedProcess
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.environment import security_credential
+from fiatrails.local.keystores import EXECUTOR, OFFICER
+from fiatrails.local.postgres import EmbeddedPostgres
+from fiatrails.local.process import ManagedProcess
 from tests.kit.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

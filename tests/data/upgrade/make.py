@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.data.upgrade.site import dump_database, fresh_site, pack, write_profile
 from tests.kit.rail import compliant_users
 from tests.kit.services import DeployedChain

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fiatrails.cli.local.anvil import Anvil
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.anvil import Anvil
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit.ports import free_port
 from tests.kit.services import DeployedChain, deploy_to
 from tests.kit.upgrade import ROOT, DumpedRail

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fiatrails.cli.local.postgres import EmbeddedPostgres
+from fiatrails.local.postgres import EmbeddedPostgres
 from tests.kit import upgrade
 from tests.kit.rail import mints_on_chain
 from tests.kit.services import AnvilFactory, described
