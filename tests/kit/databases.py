@@ -18,10 +18,9 @@ MIGRATED = "migrated"
 # Made by `migrate` itself and never changed afterwards; Django's own flush would make them again after every test.
 _KEPT = ("django_migrations", "django_content_type", "auth_permission")
 
-# The append-only guards refuse it to everybody but a replica. Nobody may be writing meanwhile, so every table is locked;
-# but only those are emptied that were ever written to. TRUNCATE makes every file of a table and its indexes anew, which
-# takes ten times as long as to delete the rows of a few tables; it is for those that have grown beyond one page,
-# dead rows counted.
+# The append-only guards refuse it to everybody but a replica. Nobody may be writing meanwhile, so every table is
+# locked; but only those are emptied that were ever written to. TRUNCATE makes every file of a table and its indexes
+# anew, which takes ten times as long as to delete a few rows; it is for tables beyond one page, dead rows counted.
 _EMPTY = """
 DO $$
 DECLARE
