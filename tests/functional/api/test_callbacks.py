@@ -12,6 +12,9 @@ import pytest
 from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, callback_body, new_intent
 
+# What several processes share is a part of what is tested here.
+WORKERS = 2
+
 
 @pytest.mark.parametrize("path", ["/api/v1/callbacks/mpesa", "/callbacks/mpesa"])
 def test_a_payment_for_a_known_tx_ref_is_applied(live: Live, http: httpx.Client, path: str) -> None:

@@ -22,6 +22,9 @@ from tests.functional.api.live import (
 )  # fmt: skip
 from tests.kit.processes import ROOT
 
+# What several processes share is a part of what is tested here.
+WORKERS = 2
+
 
 def sample(text: str, series: str) -> float:
     match = re.search(rf"^{re.escape(series)} ([0-9.e+]+)$", text, re.MULTILINE)
