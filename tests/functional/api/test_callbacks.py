@@ -80,7 +80,7 @@ def test_degraded_mode_refuses_callbacks_and_takes_intents(live: Live, http: htt
     live.execute(
         "INSERT INTO controls_mode (name, active, owner, reason, set_at)"
         " VALUES ('degraded', true, 't', 't', '2026-01-01Z')"
-        " ON CONFLICT (name) DO UPDATE SET active = true"
+        " ON CONFLICT (name, scope) DO UPDATE SET active = true"
     )
     time.sleep(1.2)
     try:
