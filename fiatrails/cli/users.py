@@ -119,7 +119,7 @@ def risk(
 
 
 def _read(address: str) -> UserCompliance:
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.registry import read_users
 
     user = parse_address(address, field="ADDRESS")
@@ -127,7 +127,7 @@ def _read(address: str) -> UserCompliance:
 
 
 def _read_ahead(address: str) -> tuple[UserCompliance, bool]:
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.registry import read_ahead
 
     return read_ahead(parse_address(address, field="ADDRESS"), pool=default_pool())
@@ -187,7 +187,7 @@ def _update(
 
 def _enqueue(address: str, score: int, word: str, verified: bool, *, actor: str) -> int:
     """Queues the update; the officer's lane is made if it is new."""
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.signer import Signers, load_signers
     from fiatrails.chains.evm.submitter.lanes import ensure_lanes
     from fiatrails.compliance.sanctions import attestations

@@ -13,8 +13,8 @@ LONGEST_PAUSE_S = 4.0
 class Breaker:
     """Opens after consecutive transport failures, lets one call through after the pause, closes on an answer.
 
-    Kept per endpoint *and* method: a passing eth_blockNumber says nothing about eth_call. A JSON-RPC error is an
-    answer and closes it (law 11: a nonce error must never pause a provider).
+    Kept per endpoint *and* method: an endpoint that tells its height may fail at everything else. A JSON-RPC error is
+    an answer and closes it (law 11: an endpoint that refuses a transaction is well).
     """
 
     def __init__(self) -> None:

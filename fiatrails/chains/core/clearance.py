@@ -14,7 +14,9 @@ from fiatrails.kernel.errors import Forbidden
 @dataclass(frozen=True, slots=True)
 class Clearance:
     """Decision of compliance that `amount` base units may be minted to `recipient` for `intent_id`, until
-    `expires_at`. `seal` is an HMAC over all of it: a row edited by hand, or a value made elsewhere, does not pass."""
+    `expires_at`. `seal` is an HMAC over all of it: a row edited by hand, or a value made elsewhere, does not pass. The
+    recipient counts letter by letter: on some chains another case is another account. Where it does not matter, as on
+    EVM chains, addresses are lower-case throughout."""
 
     intent_id: str
     recipient: str
@@ -44,7 +46,7 @@ class Clearance:
 def _seal(cleared: Clearance, key: bytes) -> str:
     fields = (
         cleared.intent_id,
-        cleared.recipient.lower(),
+        cleared.recipient,
         str(cleared.amount),
         isoformat(cleared.issued_at),
         isoformat(cleared.expires_at),

@@ -23,29 +23,28 @@ MAX_USERS_PER_READ = 49
 # Source: contracts/src/UserRegistryBase.sol, which reverts above it.
 _HIGHEST_SCORE = 100
 
-_LANE = "SELECT id, next_nonce FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1 FOR UPDATE"
+_LANE = "SELECT id, next_nonce FROM evm_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1 FOR UPDATE"
 _INSERT = """
-INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, calldata, created_at)
-VALUES (%s, %s, 'call', %s, %s, %s) RETURNING id
+INSERT INTO evm_nonce_slot (lane_id, nonce, kind, to_address, subject, calldata, created_at)
+VALUES (%s, %s, 'call', %s, %s, %s, %s) RETURNING id
 """
-_ADVANCE = "UPDATE chains_lane SET next_nonce = %s WHERE id = %s"
+_ADVANCE = "UPDATE evm_lane SET next_nonce = %s WHERE id = %s"
 # Nonces are final in their order, so all below were final when this was asked.
 _OLDEST_OPEN = """
-SELECT coalesce((SELECT min(s.nonce) FROM chains_nonce_slot s
+SELECT coalesce((SELECT min(s.nonce) FROM evm_nonce_slot s
     WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')), l.next_nonce)
-FROM chains_lane l WHERE l.chain_id = %s AND l.role = %s ORDER BY l.id LIMIT 1
+FROM evm_lane l WHERE l.chain_id = %s AND l.role = %s ORDER BY l.id LIMIT 1
 """
-# The user is the first argument, a word of 32 bytes behind the selector.
 _NEWEST = """
-SELECT s.calldata FROM chains_nonce_slot s
-WHERE s.lane_id = (SELECT id FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1)
-    AND s.nonce >= %s AND s.kind = 'call' AND s.to_address = %s AND substring(s.calldata FROM 17 FOR 20) = %s
+SELECT s.calldata FROM evm_nonce_slot s
+WHERE s.lane_id = (SELECT id FROM evm_lane WHERE chain_id = %s AND role = %s ORDER BY id LIMIT 1)
+    AND s.nonce >= %s AND s.kind = 'call' AND s.to_address = %s AND s.subject = %s
     AND NOT (s.state = 'final' AND s.result <> 'success')
 ORDER BY s.nonce DESC LIMIT 1
 """
 _STATUS = """
 SELECT state, kind, result, tx_hash, block_number, coalesce(nullif(error, ''), refusal)
-FROM chains_nonce_slot WHERE id = %s
+FROM evm_nonce_slot WHERE id = %s
 """
 
 

@@ -83,7 +83,7 @@ def test_a_paused_escrow_holds_the_lane_and_burns_no_nonce(rail: Rail) -> None:
 def test_a_batch_that_reverts_on_chain_is_released_only_when_final(rail: Rail) -> None:
     accepted = rail.reserve([rail.order(number) for number in range(3)])
     rail.tick()
-    raw = bytes(rail.sql("SELECT raw FROM chains_attempt")[0][0])
+    raw = bytes(rail.sql("SELECT raw FROM evm_attempt")[0][0])
     rail.rpc("anvil_dropAllTransactions")
     _switch(rail, PAUSE)
     rail.rpc("eth_sendRawTransaction", "0x" + raw.hex())
@@ -164,7 +164,7 @@ def test_a_stranger_far_ahead_moves_the_lane_past_its_nonces(rail: Rail) -> None
         _strangers_transaction(rail, rail.executor)
     rail.mine(2)
     rail.finish()
-    assert rail.sql("SELECT next_nonce FROM chains_lane WHERE id = %s", rail.lane_id) == [(rail.chain_nonce(),)]
+    assert rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id) == [(rail.chain_nonce(),)]
 
 
 def test_what_a_stranger_executed_for_us_is_read_back_and_counts(rail: Rail) -> None:

@@ -56,7 +56,7 @@ def said(entry: UserCompliance) -> tuple[bool, int, str]:
 
 def updates(rail: Rail, user: str) -> list[tuple[int, bool]]:
     """Score and verification of the user's queued updates, in the order in which they land."""
-    rows = rail.sql("SELECT calldata FROM chains_nonce_slot WHERE kind = 'call' ORDER BY nonce")
+    rows = rail.sql("SELECT calldata FROM evm_nonce_slot WHERE kind = 'call' ORDER BY nonce")
     made = [bytes(row[0]) for row in rows]
     decoded = [abi.decode_update(data) for data in made if data[16:36].hex() == user[2:]]
     return [(score, verified) for score, _, verified in decoded]
@@ -262,7 +262,7 @@ def test_what_an_officer_queued_is_found_by_wallet_and_nonce(rail: Rail) -> None
     assert registry.queued_update(user, since=since) == registry.QueuedUpdate(3, NEW, False)
     assert registry.queued_update(user, since=since + 3) is None
     assert registry.oldest_open_nonce() == since
-    rail.sql("UPDATE chains_nonce_slot SET state = 'final', result = 'reverted' WHERE nonce = %s", since + 2)
+    rail.sql("UPDATE evm_nonce_slot SET state = 'final', result = 'reverted' WHERE nonce = %s", since + 2)
     assert registry.queued_update(user, since=since) == registry.QueuedUpdate(1, NEW, True)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # The models import this module by way of the states; every command would load an HTTP client with them.
-    from fiatrails.chains.core.pool import SendReply
+    from fiatrails.chains.evm.pool import SendReply
 
 
 class SendOutcome(StrEnum):

@@ -24,11 +24,11 @@ _log = structlog.get_logger()
 _MAX_SLOTS = 32
 
 _INTENTS = """
-SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, code FROM chains_slot_intent
+SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, code FROM evm_slot_intent
 WHERE slot_id = ANY(%s) AND state IN ('live', 'mined') ORDER BY id
 """
 _FINAL = """
-UPDATE chains_nonce_slot s SET state = 'final', result = t.result, final_at = %s, tx_hash = t.tx_hash,
+UPDATE evm_nonce_slot s SET state = 'final', result = t.result, final_at = %s, tx_hash = t.tx_hash,
     block_number = coalesce(t.number, s.block_number), block_hash = t.block_hash
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[])
     AS t (id, result, tx_hash, number, block_hash)
@@ -36,17 +36,17 @@ WHERE s.id = t.id AND s.state = ANY(%s)
 RETURNING s.id
 """
 _SUPERSEDE = """
-UPDATE chains_attempt SET state = CASE WHEN hash = ANY(%s) THEN 'included' ELSE 'superseded' END WHERE slot_id = ANY(%s)
+UPDATE evm_attempt SET state = CASE WHEN hash = ANY(%s) THEN 'included' ELSE 'superseded' END WHERE slot_id = ANY(%s)
 """
 _INTENTS_DONE = """
-UPDATE chains_slot_intent i SET state = t.state, code = t.code, tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_slot_intent i SET state = t.state, code = t.code, tx_hash = t.tx_hash, block_number = t.number,
     report_due = true
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
     AS t (slot_id, intent_id, state, code, tx_hash, number)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = ANY(%s)
 """
 # The one place where a nonce comes from the chain after bootstrap: a finalized count only, and only upwards.
-_ADVANCE = "UPDATE chains_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
+_ADVANCE = "UPDATE evm_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import connection, transaction
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts.stablecoin import require_fitting_decimals
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer, Signers
 from fiatrails.chains.evm.submitter import concluding, lease, sending
 from fiatrails.chains.evm.submitter.repair import (
@@ -49,28 +49,28 @@ _WATCH_FOR_REWIND = timedelta(minutes=10)
 
 _WORK = """
 SELECT l.address,
-    EXISTS (SELECT FROM chains_nonce_slot s
+    EXISTS (SELECT FROM evm_nonce_slot s
         WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')),
-    (SELECT s.final_at FROM chains_nonce_slot s WHERE s.lane_id = l.id ORDER BY s.nonce DESC LIMIT 1)
-FROM chains_lane l WHERE l.id = %s
+    (SELECT s.final_at FROM evm_nonce_slot s WHERE s.lane_id = l.id ORDER BY s.nonce DESC LIMIT 1)
+FROM evm_lane l WHERE l.id = %s
 """
-_LANES = "SELECT id FROM chains_lane WHERE chain_id = %s ORDER BY id"
-_KNOWN = "SELECT address, next_nonce FROM chains_lane WHERE chain_id = %s"
-_LOCK = "SELECT id, next_nonce FROM chains_lane WHERE chain_id = %s AND address = %s FOR UPDATE"
+_LANES = "SELECT id FROM evm_lane WHERE chain_id = %s ORDER BY id"
+_KNOWN = "SELECT address, next_nonce FROM evm_lane WHERE chain_id = %s"
+_LOCK = "SELECT id, next_nonce FROM evm_lane WHERE chain_id = %s AND address = %s FOR UPDATE"
 _CREATE = """
-INSERT INTO chains_lane (chain_id, address, role, next_nonce, created_at, available_until)
+INSERT INTO evm_lane (chain_id, address, role, next_nonce, created_at, available_until)
 VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (chain_id, address) DO NOTHING
 """
 # Written at most once in half of the time, by every worker that holds the keys.
 _AVAILABLE = """
-UPDATE chains_lane SET available_until = %s
+UPDATE evm_lane SET available_until = %s
 WHERE chain_id = %s AND address = ANY(%s) AND (available_until IS NULL OR available_until < %s)
 """
 _AVAILABLE_FOR = timedelta(minutes=2)
 
 
-def tick(lane_id: int, *, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> TickReport:
+def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
     """One pass over the lane. `holder` names the worker (unique per thread). An outside fault, or a signer that cannot
     sign, ends the pass and stands in `held`. StaleFence when another worker took the lane meanwhile."""
     if connection.in_atomic_block:
@@ -115,7 +115,7 @@ def _pass(desk: Desk) -> None:
         level("chain.pass_ended", lane=desk.lease.lane_id, code=fault.code, message=fault.message)
 
 
-def run_lanes(*, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> list[TickReport]:
+def run_lanes(*, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> list[TickReport]:
     """One pass over every lane of the profile's chain."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
@@ -123,7 +123,7 @@ def run_lanes(*, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> 
     return [_tick_unless_taken(lane_id, clock, pool, signers, holder) for lane_id in lane_ids]
 
 
-def _tick_unless_taken(lane_id: int, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> TickReport:
+def _tick_unless_taken(lane_id: int, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
     try:
         return tick(lane_id, clock=clock, pool=pool, signers=signers, holder=holder)
     except StaleFence as stale:
@@ -132,7 +132,7 @@ def _tick_unless_taken(lane_id: int, clock: Clock, pool: RpcPool, signers: Signe
         return TickReport(lane_id, status="taken_over")
 
 
-def ensure_lanes(*, signers: Signers, pool: RpcPool, now: datetime) -> None:
+def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
     """Creates the lane of every signer that has none, and keeps those of the others in service: call it before every
     pass. A new lane's first nonce is the chain's count of mined transactions, or
     NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (law 2).

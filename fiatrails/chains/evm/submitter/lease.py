@@ -14,14 +14,14 @@ from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import StaleFence
 
 _TAKE = """
-UPDATE chains_lane SET fence = fence + 1, holder = %s, lease_until = %s
+UPDATE evm_lane SET fence = fence + 1, holder = %s, lease_until = %s
 WHERE id = %s AND (lease_until IS NULL OR lease_until <= %s OR holder = %s)
 RETURNING fence, chain_id, address, role, next_nonce, held
 """
-_RENEW = "UPDATE chains_lane SET lease_until = %s WHERE id = %s AND fence = %s"
-_RELEASE = "UPDATE chains_lane SET lease_until = NULL, holder = '' WHERE id = %s AND fence = %s"
+_RENEW = "UPDATE evm_lane SET lease_until = %s WHERE id = %s AND fence = %s"
+_RELEASE = "UPDATE evm_lane SET lease_until = NULL, holder = '' WHERE id = %s AND fence = %s"
 _HOLD = """
-UPDATE chains_lane SET held = %s, held_since = CASE WHEN %s = '' THEN NULL ELSE coalesce(held_since, %s) END
+UPDATE evm_lane SET held = %s, held_since = CASE WHEN %s = '' THEN NULL ELSE coalesce(held_since, %s) END
 WHERE id = %s AND fence = %s
 """
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 
 # One step of (state, reported) per row and call: an intent executed before anybody heard that it was mined is first
 # reported as mined and stays due. `reported` afterwards names the step. SKIP LOCKED: two takers never get one row.
 _TAKE = """
 WITH due AS (
-    SELECT id, state, reported FROM chains_slot_intent WHERE report_due ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT id, state, reported FROM evm_slot_intent WHERE report_due ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 ), step AS (
     SELECT id, state, CASE
         WHEN state = 'live' THEN ''
@@ -21,7 +21,7 @@ WITH due AS (
         ELSE state END AS told
     FROM due
 )
-UPDATE chains_slot_intent AS i
+UPDATE evm_slot_intent AS i
 SET reported = step.told, report_due = step.state NOT IN ('live', 'mined') AND step.told <> step.state
 FROM step WHERE i.id = step.id
 RETURNING i.id, i.intent_id, step.told, i.tx_hash, i.block_number, i.code

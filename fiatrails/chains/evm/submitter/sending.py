@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from django.db import connection
 
-from fiatrails.chains.core.pool import SendReply
 from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.pool import SendReply
 from fiatrails.chains.evm.signer import SignedTransaction, TransactionFields
 from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, combined
 from fiatrails.chains.evm.submitter.fees import Fees, first_offer, is_priced_out, replacement
@@ -30,41 +30,41 @@ RESEND_PER_TICK = 32
 _RESEND_AFTER_BLOCKS = 3
 
 _INSERT_ATTEMPTS = """
-INSERT INTO chains_attempt (slot_id, hash, raw, max_fee, tip, gas, signed_at_block, created_at)
+INSERT INTO evm_attempt (slot_id, hash, raw, max_fee, tip, gas, signed_at_block, created_at)
 SELECT t.*, %s, %s FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[]) AS t
 RETURNING slot_id, id
 """
 _PLANNED = """
-UPDATE chains_nonce_slot s SET kind = t.kind, gas = t.gas, error = t.error
+UPDATE evm_nonce_slot s SET kind = t.kind, gas = t.gas, error = t.error
 FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, kind, gas, error) WHERE s.id = t.id
 """
 _LEFT_OUT = """
-UPDATE chains_slot_intent i SET code = t.code
+UPDATE evm_slot_intent i SET code = t.code
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (slot_id, intent_id, code)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = 'live'
 """
 _SENT = """
-INSERT INTO chains_broadcast (attempt_id, endpoint, outcome, detail, at)
+INSERT INTO evm_broadcast (attempt_id, endpoint, outcome, detail, at)
 SELECT t.*, %s FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t
 """
 _ATTEMPT_SENT = """
-UPDATE chains_attempt a SET state = t.state FROM unnest(%s::bigint[], %s::text[]) AS t (id, state)
+UPDATE evm_attempt a SET state = t.state FROM unnest(%s::bigint[], %s::text[]) AS t (id, state)
 WHERE a.id = t.id AND a.state IN ('signed', 'ambiguous') AND t.state <> 'signed'
 """
 _SLOT_SENT = """
-UPDATE chains_nonce_slot SET last_sent_at = %s, published_at = coalesce(published_at, %s), refusal = '',
+UPDATE evm_nonce_slot SET last_sent_at = %s, published_at = coalesce(published_at, %s), refusal = '',
     state = CASE WHEN state = ANY(%s) THEN 'published' ELSE state END
 WHERE id = ANY(%s)
 """
 _SLOT_REFUSED = """
-UPDATE chains_nonce_slot s SET refusal = t.refusal, last_sent_at = %s
+UPDATE evm_nonce_slot s SET refusal = t.refusal, last_sent_at = %s
 FROM unnest(%s::bigint[], %s::text[]) AS t (id, refusal) WHERE s.id = t.id
 """
 _LAST_PROGRESS = """
-SELECT block_number FROM chains_nonce_slot WHERE lane_id = %s AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1
+SELECT block_number FROM evm_nonce_slot WHERE lane_id = %s AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1
 """
 _REWOUND = """
-SELECT s.id, a.id, s.nonce FROM chains_nonce_slot s JOIN chains_attempt a ON a.slot_id = s.id AND a.hash = s.tx_hash
+SELECT s.id, a.id, s.nonce FROM evm_nonce_slot s JOIN evm_attempt a ON a.slot_id = s.id AND a.hash = s.tx_hash
 WHERE s.lane_id = %s AND s.nonce >= %s AND s.state = 'final' AND (s.last_sent_at IS NULL OR s.last_sent_at <= %s)
 ORDER BY s.nonce LIMIT %s
 """

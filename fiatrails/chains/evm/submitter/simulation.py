@@ -20,9 +20,9 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
 from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.submitter.states import SlotKind
 from fiatrails.chains.evm.submitter.work import Desk, SlotRow
 from fiatrails.kernel.errors import OutsideUnknown
@@ -34,7 +34,7 @@ _HEADROOM_NUMERATOR, _HEADROOM_DENOMINATOR, _HEADROOM_CONSTANT = 13, 10, 50_000
 _TOO_BIG = ("gas required exceeds", "out of gas", "outofgas", "exceeds block gas limit")
 
 _ITEMS = """
-SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until FROM chains_slot_intent
+SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until FROM evm_slot_intent
 WHERE slot_id = ANY(%s) AND code = '' ORDER BY id
 """
 
@@ -198,7 +198,7 @@ def _nothing_passes(desk: Desk, draft: _Draft, failures: dict[str, str]) -> Plan
     return _noop(desk, _Draft(draft.slot, (), draft.left_out | failures), "batch_reverted")
 
 
-def _canary(pool: RpcPool, executor: str, escrow: str) -> str:
+def _canary(pool: EvmPool, executor: str, escrow: str) -> str:
     """Why even an empty batch reverts, or ""."""
     call = Call("eth_call", ({"from": executor, "to": escrow, "data": "0x" + abi.settle_batch([]).hex()}, "latest"))
     answer = pool.batch([call])[0]

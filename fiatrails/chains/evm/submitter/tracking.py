@@ -20,32 +20,32 @@ from fiatrails.engine.wakeup import notify
 _log = structlog.get_logger()
 
 _SLOT_BACK = """
-UPDATE chains_nonce_slot SET state = 'published', last_sent_at = NULL, tx_hash = '', block_number = NULL,
+UPDATE evm_nonce_slot SET state = 'published', last_sent_at = NULL, tx_hash = '', block_number = NULL,
     block_hash = ''
 WHERE id = ANY(%s) AND state = ANY(%s)
 """
-_ATTEMPT_BACK = "UPDATE chains_attempt SET state = 'ambiguous' WHERE slot_id = ANY(%s) AND state = 'included'"
+_ATTEMPT_BACK = "UPDATE evm_attempt SET state = 'ambiguous' WHERE slot_id = ANY(%s) AND state = 'included'"
 _INTENTS_BACK = """
-UPDATE chains_slot_intent SET state = 'live', tx_hash = '', block_number = NULL, report_due = (reported = 'mined')
+UPDATE evm_slot_intent SET state = 'live', tx_hash = '', block_number = NULL, report_due = (reported = 'mined')
 WHERE slot_id = ANY(%s) AND state = 'mined'
 """
 _SLOT_INCLUDED = """
-UPDATE chains_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
     block_hash = t.block_hash, published_at = coalesce(s.published_at, %s), refusal = ''
 FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, tx_hash, number, block_hash)
 WHERE s.id = t.id AND s.state = ANY(%s)
 """
-_ATTEMPT_INCLUDED = "UPDATE chains_attempt SET state = 'included' WHERE hash = ANY(%s)"
+_ATTEMPT_INCLUDED = "UPDATE evm_attempt SET state = 'included' WHERE hash = ANY(%s)"
 _INCLUSIONS = """
-INSERT INTO chains_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
+INSERT INTO evm_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
 SELECT a.id, t.block_hash, t.number, t.succeeded, t.gas_used, %s
 FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[], %s::bigint[])
     AS t (tx_hash, block_hash, number, succeeded, gas_used)
-JOIN chains_attempt a ON a.hash = t.tx_hash
+JOIN evm_attempt a ON a.hash = t.tx_hash
 ON CONFLICT DO NOTHING
 """
 _INTENTS_MINED = """
-UPDATE chains_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
     report_due = (reported <> 'mined')
 FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::bigint[])
     AS t (intent_id, user_address, amount, tx_hash, number)

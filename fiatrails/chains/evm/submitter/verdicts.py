@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from fiatrails.chains.core.pool import NOT_AGREED, RpcPool
+from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import MAX_BATCH, Call, RpcError
 from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.pool import EvmPool
 
 _log = structlog.get_logger()
 
@@ -27,7 +28,7 @@ class Verdict:
     code: str = ""
 
 
-def verdicts(pool: RpcPool, *, escrow: str, items: Sequence[abi.Item], final_hash: str) -> dict[str, Verdict] | None:
+def verdicts(pool: EvmPool, *, escrow: str, items: Sequence[abi.Item], final_hash: str) -> dict[str, Verdict] | None:
     """Law 3, the second half. None when no trustworthy answer came (two endpoints must agree where three are
     configured): nothing leaves its slot then. The block is named by hash, so all answers are about one state."""
     states: dict[str, int] = {}
@@ -48,7 +49,7 @@ def verdicts(pool: RpcPool, *, escrow: str, items: Sequence[abi.Item], final_has
     return {i: Verdict(False, _STATE_CODES.get(state, "")) for i, state in states.items()} | dict(read_back)
 
 
-def _read_back(pool: RpcPool, escrow: str, items: Sequence[abi.Item], final_hash: str) -> Mapping[str, Verdict] | None:
+def _read_back(pool: EvmPool, escrow: str, items: Sequence[abi.Item], final_hash: str) -> Mapping[str, Verdict] | None:
     """ "Already executed" is success only after reading back whose and how much it was."""
     answers = _ask(pool, escrow, [abi.get_intent(item.intent_id) for item in items], final_hash)
     found: dict[str, Verdict] = {}
@@ -64,7 +65,7 @@ def _read_back(pool: RpcPool, escrow: str, items: Sequence[abi.Item], final_hash
     return found
 
 
-def _ask(pool: RpcPool, to: str, calldatas: Sequence[bytes], block_hash: str) -> list[str]:
+def _ask(pool: EvmPool, to: str, calldatas: Sequence[bytes], block_hash: str) -> list[str]:
     """Results as text; an empty text where there is no agreed result."""
     block = {"blockHash": block_hash, "requireCanonical": True}
     calls = [Call("eth_call", ({"to": to, "data": "0x" + data.hex()}, block)) for data in calldatas]

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer
 from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, market
 from fiatrails.chains.evm.submitter.headers import Header, parse_header
@@ -21,13 +21,13 @@ from fiatrails.kernel.profile import Evm
 _SLOTS = """
 SELECT id, nonce, kind, state, to_address, country, calldata, gas, refusal, last_sent_at, tx_hash, block_number,
     block_hash
-FROM chains_nonce_slot WHERE lane_id = %s AND state IN ('reserved', 'published', 'included') ORDER BY nonce
+FROM evm_nonce_slot WHERE lane_id = %s AND state IN ('reserved', 'published', 'included') ORDER BY nonce
 """
 _ATTEMPTS = """
-SELECT id, slot_id, hash, max_fee, tip, gas, signed_at_block, state FROM chains_attempt
+SELECT id, slot_id, hash, max_fee, tip, gas, signed_at_block, state FROM evm_attempt
 WHERE slot_id = ANY(%s) ORDER BY id
 """
-_RAW = "SELECT id, raw FROM chains_attempt WHERE id = ANY(%s)"
+_RAW = "SELECT id, raw FROM evm_attempt WHERE id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Desk:
     """The tools of one tick."""
 
     lease: LaneLease
-    pool: RpcPool
+    pool: EvmPool
     signer: Signer
     evm: Evm
     report: TickReport
@@ -158,7 +158,7 @@ def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
         return {number: bytes(raw) for number, raw in cursor.fetchall()}
 
 
-def look(pool: RpcPool, *, address: str, evm: Evm) -> View:
+def look(pool: EvmPool, *, address: str, evm: Evm) -> View:
     """One JSON-RPC batch; OutsideUnknown when the answers are of no use."""
     tag = "finalized" if evm.finality == "finalized" else "latest"
     calls = [
@@ -186,7 +186,7 @@ def look(pool: RpcPool, *, address: str, evm: Evm) -> View:
     return View(head=head, final_number=final_number, nonce=nonce, market=fees)
 
 
-def _second_highest_final(pool: RpcPool, evm: Evm) -> int:
+def _second_highest_final(pool: EvmPool, evm: Evm) -> int:
     """The height that two endpoints call final (law 5); -1 when no two answer."""
     depth = evm.finality == "depth"
     answers = pool.each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
