@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from eth_account import Account
 
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.registry import UserRegistry
 from fiatrails.chains.evm.pool import default_pool
 from fiatrails.compliance.models import Suspension
 from fiatrails.compliance.sanctions import cases
@@ -108,7 +108,8 @@ def test_updates_of_one_user_follow_one_another_also_before_any_has_landed(
         assert (outcome.code, outcome.document.get("changed")) == (0, True), outcome.err
     with connection.cursor() as cursor:
         cursor.execute("SELECT calldata FROM evm_nonce_slot ORDER BY nonce")
-        queued = [abi.decode_update(bytes(row[0])) for row in cursor.fetchall()]
+        updates = [UserRegistry.read_update(bytes(row[0])) for row in cursor.fetchall()]
+    queued = [(update.risk_score, update.attestation_hash, update.is_verified) for update in updates]
     attested = queued[0][1]
     assert queued == [(20, attested, True), (50, attested, True), (50, attested, False)]
 

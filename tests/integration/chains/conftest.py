@@ -17,9 +17,10 @@ from django.db import connection, transaction
 from pydantic import SecretStr
 
 from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.evm.contracts import abi
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.chains.evm.contracts.registry import UserRegistry, UserUpdate
 from fiatrails.chains.evm.orders import MintOrder, Outcome
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signers, load_signers
@@ -138,12 +139,17 @@ class Rail:
         assert officer is not None
         nonce = int(self.rpc("eth_getTransactionCount", officer.address, "pending"), 16)
         for offset, user in enumerate(users):
-            data = abi.update_user(user, score, "0x" + "ab" * 32, verified)
+            data = UserRegistry.update_user(UserUpdate(user, score, "0x" + "ab" * 32, verified))
             self.send_as(officer.address, self.contracts.registry, data, nonce=nonce + offset)
         self.until(
             lambda: int(self.rpc("eth_getTransactionCount", officer.address, "latest"), 16) >= nonce + len(users),
             step=self.mine,
         )
+
+    def is_compliant(self, user: str) -> bool:
+        """What the registry says of the user now."""
+        question = UserRegistry(self.contracts.registry).is_compliant(user)
+        return question.decode(self.pool.call("eth_call", *question.call().params))
 
     def send_as(self, sender: str, to: str, data: bytes, *, nonce: int | None = None) -> str:
         """A transaction that no row of ours knows of."""
@@ -248,10 +254,8 @@ class Rail:
 
     def mints(self, ids: Sequence[str]) -> dict[str, int]:
         """How often the escrow executed each intent on the canonical chain."""
-        logs = self.rpc(
-            "eth_getLogs",
-            {"fromBlock": "0x0", "toBlock": "latest", "address": self.escrow, "topics": [abi.MINT_EXECUTED]},
-        )
+        question = MintEscrow(self.escrow).mints_between(0, int(self.head()["number"], 16))
+        logs = self.rpc(question.method, *question.params)
         counts = dict.fromkeys(ids, 0)
         for log in logs:
             if log["topics"][1] in counts:
@@ -309,10 +313,7 @@ def rail(
     # What an earlier test left in the node's pool would take the nonces of this one.
     made.rpc("anvil_dropAllTransactions")
     users = [made.user(number) for number in range(20)]
-    record = made.rpc(
-        "eth_call", {"to": made.contracts.registry, "data": "0x" + abi.is_compliant(users[-1]).hex()}, "latest"
-    )
-    if not abi.decode_bool(record):
+    if not made.is_compliant(users[-1]):
         made.register(users)
     lanes.ensure_lanes(signers=made.signers, pool=pool, now=made.clock.now())
     yield made

@@ -140,7 +140,7 @@ def test_an_update_that_the_registry_refuses_fails_with_its_name_and_blocks_nobo
     rail: Rail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The service refuses such a score itself; here it lets it through.
-    monkeypatch.setattr(registry, "_HIGHEST_SCORE", 255)
+    monkeypatch.setattr(registry, "HIGHEST_SCORE", 255)
     bad = registry.enqueue_update(rail.user(1), 200, HASH, True, now=rail.clock.now())
     good = registry.enqueue_update(rail.user(5001), 1, HASH, True, now=rail.clock.now())
     status = _run_officer(rail, good)

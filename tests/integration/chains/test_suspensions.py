@@ -110,7 +110,7 @@ def test_an_update_that_the_registry_refuses_is_said_and_tried_again(
 ) -> None:
     case = open_case(rail, rail.user(6))
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "_HIGHEST_SCORE", 255)
+        patch.setattr(registry, "HIGHEST_SCORE", 255)
         patch.setattr(
             suspensions, "enqueue_update", lambda user, _, *rest, now: enqueue_update(user, 200, *rest, now=now)
         )

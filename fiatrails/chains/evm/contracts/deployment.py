@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import FiatRailsError, Misconfigured
 
@@ -97,3 +99,8 @@ def _parse(entry: dict[str, Any], chain_id: int) -> Deployment:
             if code not in _SHARED and isinstance(value, dict) and "MintEscrow" in value
         },
     )
+
+
+def checksum_address(address: str) -> str:
+    """Return the address in EIP-55 capitals, as explorers and `cast` show it."""
+    return str(to_checksum_address(address))

@@ -12,11 +12,11 @@ from django.db.backends.utils import CursorWrapper
 
 from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.escrow import Settlement
 from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
+from fiatrails.chains.evm.submitter.read_back import EscrowRecord, read_back
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt, receipt_mark
 from fiatrails.chains.evm.submitter.states import IntentState, SlotResult, SlotState, intent_sources, slot_sources
-from fiatrails.chains.evm.submitter.verdicts import Verdict, verdicts
 from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View
 from fiatrails.engine.wakeup import notify
 
@@ -69,7 +69,7 @@ class _Rider:
     """An intent of an ended slot; `code` says why it was left out of the signed batch."""
 
     slot_id: int
-    item: abi.Item
+    item: Settlement
     code: str
 
 
@@ -183,7 +183,7 @@ def _riders(slot_ids: Sequence[int]) -> dict[int, list[_Rider]]:
     with connection.cursor() as cursor:
         cursor.execute(_INTENTS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, code in cursor.fetchall():
-            item = abi.Item(intent_id, user, int(amount), tx_ref)
+            item = Settlement(intent_id, user, int(amount), tx_ref)
             found.setdefault(slot_id, []).append(_Rider(slot_id, item, code))
     return found
 
@@ -193,23 +193,23 @@ def _judge(desk: Desk, one: _Ended, riders: Sequence[_Rider], final: Header) -> 
     receipt = one.receipt
     minted = {(m.intent_id, m.user, m.amount) for m in receipt.minted} if receipt and receipt.succeeded else set()
     left = [r for r in riders if (r.item.intent_id, r.item.user, r.item.amount) not in minted]
-    said: dict[str, Verdict] = {}
+    records: dict[str, EscrowRecord] | None = {}
     if left:
-        asked = verdicts(desk.pool, escrow=one.slot.escrow, items=[r.item for r in left], final_hash=final.hash)
-        if asked is None:
-            desk.report.held = desk.report.held or "escrow_unknown"
-            return None
-        said = asked
-    return [_done(one, rider, said.get(rider.item.intent_id)) for rider in riders]
+        settlements = [rider.item for rider in left]
+        records = read_back(desk.pool, escrow=one.slot.escrow, settlements=settlements, final_hash=final.hash)
+    if records is None:
+        desk.report.held = desk.report.held or "escrow_unknown"
+        return None
+    return [_done(one, rider, records.get(rider.item.intent_id)) for rider in riders]
 
 
-def _done(one: _Ended, rider: _Rider, verdict: Verdict | None) -> _Done:
+def _done(one: _Ended, rider: _Rider, record: EscrowRecord | None) -> _Done:
     done = _Done(rider.slot_id, rider.item.intent_id, IntentState.EXECUTED, "", "", None)
-    if verdict is None and one.receipt is not None:
+    if record is None and one.receipt is not None:
         return replace(done, tx_hash=one.receipt.tx_hash, block_number=one.receipt.block_number)
-    if verdict is not None and verdict.executed:
-        return replace(done, code=verdict.code)
-    code = (verdict.code if verdict else "") or _why_not(one, rider)
+    if record is not None and record.executed:
+        return replace(done, code=record.code)
+    code = (record.code if record else "") or _why_not(one, rider)
     return replace(done, state=IntentState.RELEASED, code=code)
 
 

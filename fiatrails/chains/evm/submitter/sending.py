@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.db import connection
 
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
 from fiatrails.chains.evm.pool import SendReply
 from fiatrails.chains.evm.signer import SignedTransaction, TransactionFields
 from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, combined
@@ -222,7 +222,7 @@ def _replacement_job(desk: Desk, slot: SlotRow, fees: Fees) -> _Job:
     if slot.kind is SlotKind.CALL:
         return _Job(slot, slot.to_address, slot.calldata, slot.gas, fees)
     items = [item for item, _ in batch_items([slot.id])[slot.id]]
-    return _Job(slot, slot.to_address, abi.settle_batch(items), slot.gas, fees)
+    return _Job(slot, slot.to_address, MintEscrow.settle_batch(items), slot.gas, fees)
 
 
 def _commit(desk: Desk, view: View, jobs: Sequence[_Job], plans: Sequence[Plan]) -> list[_Sending]:

@@ -21,8 +21,9 @@ from datetime import datetime
 from django.db import connection
 
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
-from fiatrails.chains.evm.pool import EvmPool
+from fiatrails.chains.evm.contracts.errors import is_systemic, revert_name
+from fiatrails.chains.evm.contracts.escrow import MintEscrow, Settlement
+from fiatrails.chains.evm.pool import EvmPool, is_revert
 from fiatrails.chains.evm.submitter.states import SlotKind
 from fiatrails.chains.evm.submitter.work import Desk, SlotRow
 from fiatrails.kernel.errors import OutsideUnknown
@@ -65,13 +66,13 @@ class _Draft:
     """A slot with the intents that may still go into it."""
 
     slot: SlotRow
-    items: tuple[abi.Item, ...]
+    items: tuple[Settlement, ...]
     left_out: dict[str, str]
 
     @property
     def data(self) -> bytes:
         """Calldata as it stands."""
-        return self.slot.calldata if self.slot.kind is SlotKind.CALL else abi.settle_batch(self.items)
+        return self.slot.calldata if self.slot.kind is SlotKind.CALL else MintEscrow.settle_batch(self.items)
 
     @property
     def is_empty(self) -> bool:
@@ -92,13 +93,13 @@ def plan(desk: Desk, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
     return plans
 
 
-def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[abi.Item, datetime]]]:
+def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[Settlement, datetime]]]:
     """Intents that are part of the slots' batches, in order, with the end of their clearance."""
-    found: dict[int, list[tuple[abi.Item, datetime]]] = {}
+    found: dict[int, list[tuple[Settlement, datetime]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_ITEMS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, until in cursor.fetchall():
-            found.setdefault(slot_id, []).append((abi.Item(intent_id, user, int(amount), tx_ref), until))
+            found.setdefault(slot_id, []).append((Settlement(intent_id, user, int(amount), tx_ref), until))
     return found
 
 
@@ -135,11 +136,11 @@ def _decide(desk: Desk, draft: _Draft, estimate: int | RpcError) -> Plan | Hold:
     if isinstance(estimate, int) and estimate <= desk.evm.block_gas_limit:
         return _send(desk, draft, estimate)
     error = estimate if isinstance(estimate, RpcError) else RpcError(0, "exceeds block gas limit")
-    if not (error.is_revert or _is_too_big(error)):
+    if not (is_revert(error) or _is_too_big(error)):
         return Hold(draft.slot, f"simulation: {error.message[:120]}")
     if draft.slot.kind is SlotKind.CALL:
-        name = abi.revert_name(error)
-        return Hold(draft.slot, name) if abi.is_systemic(name) else _noop(desk, draft, name)
+        name = revert_name(error)
+        return Hold(draft.slot, name) if is_systemic(name) else _noop(desk, draft, name)
     return _bisect(desk, draft, error)
 
 
@@ -175,23 +176,23 @@ def _bisect(desk: Desk, draft: _Draft, error: RpcError) -> Plan | Hold:
 def _singly(desk: Desk, draft: _Draft, error: RpcError) -> dict[str, str]:
     """Intents that revert even alone, with the reason."""
     if len(draft.items) == 1:
-        return {draft.items[0].intent_id: abi.revert_name(error)}
+        return {draft.items[0].intent_id: revert_name(error)}
     calls = [
-        Call("eth_call", (_transaction(desk, draft.slot.to_address, abi.settle_batch([item])), "latest"))
+        Call("eth_call", (_transaction(desk, draft.slot.to_address, MintEscrow.settle_batch([item])), "latest"))
         for item in draft.items
     ]
     answers = desk.pool.batch(calls)
-    if any(isinstance(answer, RpcError) and not answer.is_revert for answer in answers):
+    if any(isinstance(answer, RpcError) and not is_revert(answer) for answer in answers):
         raise OutsideUnknown("simulation_unknown", "the RPC endpoint does not say whether the mints would pass")
     return {
-        item.intent_id: abi.revert_name(answer)
+        item.intent_id: revert_name(answer)
         for item, answer in zip(draft.items, answers, strict=True)
         if isinstance(answer, RpcError)
     }
 
 
 def _nothing_passes(desk: Desk, draft: _Draft, failures: dict[str, str]) -> Plan | Hold:
-    systemic = [name for name in failures.values() if abi.is_systemic(name)]
+    systemic = [name for name in failures.values() if is_systemic(name)]
     canary = _canary(desk.pool, desk.lease.address, draft.slot.to_address)
     if systemic or canary:
         return Hold(draft.slot, systemic[0] if systemic else canary)
@@ -200,9 +201,11 @@ def _nothing_passes(desk: Desk, draft: _Draft, failures: dict[str, str]) -> Plan
 
 def _canary(pool: EvmPool, executor: str, escrow: str) -> str:
     """Why even an empty batch reverts, or ""."""
-    call = Call("eth_call", ({"from": executor, "to": escrow, "data": "0x" + abi.settle_batch([]).hex()}, "latest"))
+    call = Call(
+        "eth_call", ({"from": executor, "to": escrow, "data": "0x" + MintEscrow.settle_batch([]).hex()}, "latest")
+    )
     answer = pool.batch([call])[0]
-    return abi.revert_name(answer) if isinstance(answer, RpcError) else ""
+    return revert_name(answer) if isinstance(answer, RpcError) else ""
 
 
 def _is_too_big(error: RpcError) -> bool:
