@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fiatrails.chains.core.rpc import Endpoint, NoAnswer, RpcFailed
 from fiatrails.chains.evm.contracts.stablecoin import refuse_other_decimals
 from fiatrails.chains.evm.signer import KeystoreSigner, load_signers
 from fiatrails.kernel.clock import SystemClock
@@ -27,6 +28,8 @@ from fiatrails.operations import deployments
 
 _HTTP_TIMEOUT_SECONDS = 5.0
 _MAX_SKEW_SECONDS = 30
+# How `Context.rpc` says that there is none.
+NO_RESULT = (NoAnswer, RpcFailed, ValueError)
 _MIN_BALANCE_WEI = 10**17
 _MIN_POSTGRES = 150_000
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -66,12 +69,11 @@ class Context:
     now: datetime
 
     def rpc(self, url: str, method: str, *parameters: object) -> str | dict[str, str]:
-        """One JSON-RPC result; httpx.HTTPError or ValueError when there is none."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
-        answer = self.http.post(url, json=body).raise_for_status().json()
-        if not isinstance(answer, dict) or answer.get("result") is None:
-            raise ValueError(method)
-        result: str | dict[str, str] = answer["result"]
+        """One JSON-RPC result; one of NO_RESULT when there is none."""
+        with Endpoint(url, index=0, timeout_s=_HTTP_TIMEOUT_SECONDS) as endpoint:
+            result: str | dict[str, str] | None = endpoint.call(method, *parameters)
+        if result is None:
+            raise ValueError(f"{method} has no result")
         return result
 
 
@@ -215,8 +217,8 @@ def check_rpc(context: Context) -> Findings:
         name = f"rpc {number}"
         try:
             chain_id = int(str(context.rpc(url, "eth_chainId")), 16)
-        except (httpx.HTTPError, ValueError) as error:
-            yield CheckResult(name, Level.FAIL, f"no answer ({type(error).__name__})", "check RPC_URL")
+        except NO_RESULT as error:
+            yield CheckResult(name, Level.FAIL, f"no answer ({error})", "check RPC_URL")
             continue
         if chain_id == wanted:
             yield CheckResult(name, Level.OK, f"chain {chain_id}")
@@ -314,7 +316,7 @@ def _password_file(path: Path | None) -> CheckResult:
 def _balance(context: Context, address: str) -> CheckResult:
     try:
         answer = context.rpc(context.config.profile.rpc_urls[0], "eth_getBalance", address, "latest")
-    except (httpx.HTTPError, ValueError):
+    except NO_RESULT:
         return CheckResult("balance", Level.FAIL, f"{address}: the chain did not answer", "check RPC_URL")
     ether = int(str(answer), 16) / 10**18
     if int(str(answer), 16) < _MIN_BALANCE_WEI:

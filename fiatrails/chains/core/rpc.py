@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -68,6 +68,19 @@ class Endpoint:
     def close(self) -> None:
         """Closes kept connections."""
         self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, method: str, *params: Any) -> Any:
+        """Return the result of one call, asked once; RpcFailed for an error answer, NoAnswer without any."""
+        answer = self.exchange([Call(method, params)])[0]
+        if isinstance(answer, RpcError):
+            raise RpcFailed(method, answer)
+        return answer
 
     def exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:
         """Answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
