@@ -23,18 +23,18 @@ class Breaker:
         self._open_until = 0.0
 
     def is_open(self, at: float) -> bool:
-        """Whether calls should go elsewhere at this time."""
+        """Return whether calls should go elsewhere at this time."""
         with self._lock:
             return at < self._open_until
 
     def answered(self) -> None:
-        """The endpoint gave an answer, be it an error."""
+        """Record that the endpoint gave an answer, be it an error."""
         with self._lock:
             self._failures = 0
             self._open_until = 0.0
 
     def failed(self, at: float) -> None:
-        """The endpoint gave no answer."""
+        """Record that the endpoint gave no answer."""
         with self._lock:
             self._failures += 1
             excess = self._failures - FAILURES_TO_OPEN

@@ -31,12 +31,12 @@ class Clearance:
         cls, *, intent_id: str, recipient: str, amount: int, issued_at: datetime, expires_at: datetime,
         policy: str, key: bytes,
     ) -> Clearance:  # fmt: skip
-        """For `fiatrails.compliance` alone (held by an architecture test)."""
+        """Seal a clearance: for `fiatrails.compliance` alone (held by an architecture test)."""
         unsealed = cls(intent_id, recipient, amount, issued_at, expires_at, policy, seal="")
         return replace(unsealed, seal=_seal(unsealed, key))
 
     def require_valid(self, *, now: datetime, key: bytes) -> None:
-        """Forbidden when the seal is not ours or the clearance has expired."""
+        """Raise Forbidden when the seal is not ours or the clearance has expired."""
         if not hmac.compare_digest(_seal(self, key), self.seal):
             raise Forbidden("clearance_forged", f"clearance of {self.intent_id} does not carry our seal")
         if now >= self.expires_at:

@@ -43,7 +43,7 @@ class RpcPool:
         return f"RpcPool({', '.join(endpoint.name for endpoint in self.endpoints)})"
 
     def close(self) -> None:
-        """Closes kept connections."""
+        """Close kept connections."""
         for endpoint in self.endpoints:
             endpoint.close()
 
@@ -54,18 +54,19 @@ class RpcPool:
 
     @property
     def has_quorum(self) -> bool:
-        """Whether finality and absence are asked of two endpoints."""
+        """Return whether finality and absence are asked of two endpoints."""
         return len(self.endpoints) >= QUORUM_FROM_ENDPOINTS
 
     def call(self, method: str, *params: Any) -> Any:
-        """Result of one read; RpcFailed when every endpoint answers with an error, OutsideUnknown when none answers."""
+        """Return the result of one read; RpcFailed when every endpoint answers with an error, OutsideUnknown when none
+        answers."""
         answer = self.batch([Call(method, params)])[0]
         if isinstance(answer, RpcError):
             raise RpcFailed(method, answer)
         return answer
 
     def batch(self, calls: Sequence[Call]) -> list[Any | RpcError]:
-        """Answers in order, MAX_BATCH calls to an exchange; OutsideUnknown when no endpoint answers."""
+        """Return the answers in order, MAX_BATCH calls to an exchange; OutsideUnknown when no endpoint answers."""
         answers: list[Any | RpcError] = []
         for start in range(0, len(calls), MAX_BATCH):
             answers += self._read(calls[start : start + MAX_BATCH])
@@ -99,8 +100,9 @@ class RpcPool:
         return (closed[number % len(closed)] for number in range(tries))
 
     def each(self, calls: Sequence[Call]) -> list[list[Any | RpcError]]:
-        """Answers of every endpoint that answers, healthy ones first; at most MAX_BATCH calls. One with an open breaker
-        is asked only while fewer than two have answered: a hung node must not slow every pass by its timeout."""
+        """Return the answers of every endpoint that answers, healthy ones first; at most MAX_BATCH calls. One with an
+        open breaker is asked only while fewer than two have answered: a hung node must not slow every pass by its
+        timeout."""
         found: list[list[Any | RpcError]] = []
         at, method = self._monotonic(), calls[0].method
         for endpoint in self._ranked(method):
@@ -113,8 +115,8 @@ class RpcPool:
         return found
 
     def agreed(self, calls: Sequence[Call], key: Callable[[Any], Any] = lambda answer: answer) -> list[Any]:
-        """Per call the answer that two endpoints agree on by `key`, or a NOT_AGREED. With fewer than three endpoints
-        one answer is enough. Laws 5 and 7."""
+        """Return per call the answer that two endpoints agree on by `key`, or a NOT_AGREED. With fewer than three
+        endpoints one answer is enough. Laws 5 and 7."""
         agreed: list[Any] = []
         for start in range(0, len(calls), MAX_BATCH):
             agreed += self._agreed(calls[start : start + MAX_BATCH], key)

@@ -66,7 +66,7 @@ class Endpoint:
         return f"Endpoint({self.name})"
 
     def close(self) -> None:
-        """Closes kept connections."""
+        """Close kept connections."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class Endpoint:
         return answer
 
     def exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:
-        """Answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
+        """Return the answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
         started = time.perf_counter()
         try:
             answers = self._exchange(calls)

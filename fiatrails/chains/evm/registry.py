@@ -84,8 +84,8 @@ class CallStatus:
 
 
 def read_users(addresses: Sequence[str], *, pool: RpcPool) -> dict[str, UserCompliance]:
-    """Records by lower-case address; one JSON-RPC batch per MAX_USERS_PER_READ users. OutsideUnknown when the RPC does
-    not answer, or answers nonsense: nobody is cleared on a guess."""
+    """Return the records by lower-case address; one JSON-RPC batch per MAX_USERS_PER_READ users. OutsideUnknown when
+    the RPC does not answer, or answers nonsense: nobody is cleared on a guess."""
     registry = UserRegistry(_contracts().registry)
     found: dict[str, UserCompliance] = {}
     wanted = list(dict.fromkeys(parse_address(address) for address in addresses))
@@ -95,7 +95,7 @@ def read_users(addresses: Sequence[str], *, pool: RpcPool) -> dict[str, UserComp
 
 
 def enqueue_update(address: str, risk_score: int, attestation_hash: str, verified: bool, *, now: datetime) -> int:
-    """Reserves a nonce of the officer's lane for `updateUser` and returns the slot's id (see `call_status`). Joins the
+    """Reserve a nonce of the officer's lane for `updateUser` and return the slot's id (see `call_status`). Joins the
     caller's transaction. BadInput for malformed values, Misconfigured without an officer's lane."""
     user = parse_address(address)
     word = parse_word(attestation_hash, field="attestationHash")
@@ -116,7 +116,7 @@ def enqueue_update(address: str, risk_score: int, attestation_hash: str, verifie
 
 
 def oldest_open_nonce() -> int:
-    """Below it, every registry update is final: what is read from the chain afterwards shows it."""
+    """Return the nonce below which registry update is final: what is read from the chain afterwards shows it."""
     with connection.cursor() as cursor:
         cursor.execute(_OLDEST_OPEN, [_contracts().chain_id, OFFICER])
         row = cursor.fetchone()
@@ -124,8 +124,8 @@ def oldest_open_nonce() -> int:
 
 
 def queued_update(address: str, *, since: int) -> QueuedUpdate | None:
-    """The user's newest registry update from nonce `since` on, unless it failed: the chain says this once the officer's
-    lane has come so far. What is queued afterwards lands behind it. None when there is none."""
+    """Return the user's newest registry update from nonce `since` on, unless it failed: the chain says this once the
+    officer's lane has come so far. What is queued afterwards lands behind it. None when there is none."""
     contracts = _contracts()
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST, [contracts.chain_id, OFFICER, since, contracts.registry, parse_address(address)])
@@ -137,9 +137,9 @@ def queued_update(address: str, *, since: int) -> QueuedUpdate | None:
 
 
 def read_ahead(address: str, *, pool: RpcPool) -> tuple[UserCompliance, bool]:
-    """What the registry says of the user once the updates under way have landed, and whether there are any: what is
-    decided on the chain's word alone undoes them. `last_updated` and `is_compliant` are the chain's. OutsideUnknown as
-    `read_users`."""
+    """Return what the registry says of the user once the updates under way have landed, and whether there are any: what
+    is decided on the chain's word alone undoes them. `last_updated` and `is_compliant` are the chain's. OutsideUnknown
+    as `read_users`."""
     since = oldest_open_nonce()
     entry = read_users([address], pool=pool)[parse_address(address)]
     queued = queued_update(address, since=since)
@@ -152,7 +152,7 @@ def read_ahead(address: str, *, pool: RpcPool) -> tuple[UserCompliance, bool]:
 
 
 def call_status(slot_id: int) -> CallStatus:
-    """Where a registry update is; NotFound for an unknown slot."""
+    """Return where a registry update is; NotFound for an unknown slot."""
     with connection.cursor() as cursor:
         cursor.execute(_STATUS, [slot_id])
         row = cursor.fetchone()

@@ -39,7 +39,7 @@ class Deployment:
     countries: Mapping[str, CountryContracts]
 
     def country(self, code: str) -> CountryContracts:
-        """Contracts of the country; Misconfigured when it was never deployed."""
+        """Return the contracts of the country; Misconfigured when it was never deployed."""
         try:
             return self.countries[code]
         except KeyError:
@@ -50,7 +50,7 @@ class Deployment:
 
 
 def deployment(path: Path, chain_id: int) -> Deployment:
-    """The deployment of `chain_id` in the file; Misconfigured says what to do when it is missing or malformed.
+    """Return the deployment of `chain_id` in the file; Misconfigured says what to do when it is missing or malformed.
     A rewritten file is noticed by its modification time."""
     try:
         stamp = path.stat().st_mtime_ns

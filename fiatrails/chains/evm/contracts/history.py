@@ -21,12 +21,12 @@ class MintSeen(Minted):
 
 
 def head(*, pool: RpcPool) -> int:
-    """Number of the latest block; OutsideUnknown when no endpoint answers."""
+    """Return the number of the latest block; OutsideUnknown when no endpoint answers."""
     return int(pool.call("eth_blockNumber"), 16)
 
 
 def mints(*, escrow: str, from_block: int, to_block: int, pool: RpcPool) -> Iterator[MintSeen]:
-    """Every mint of `escrow` in the canonical blocks of the range, both ends included, in order."""
+    """Yield every mint of `escrow` in the canonical blocks of the range, both ends included, in order."""
     contract = MintEscrow(escrow)
     for start in range(from_block, to_block + 1, BLOCKS_PER_QUERY):
         stop = min(start + BLOCKS_PER_QUERY - 1, to_block)

@@ -30,7 +30,7 @@ class Stablecoin(Contract):
 
 
 def require_fitting_decimals(*, pool: RpcPool) -> None:
-    """Returns when the deployed stablecoin has 18 decimals; Misconfigured when not. Asks the chain once per process."""
+    """Return when the deployed stablecoin has 18 decimals; Misconfigured when not. The chain is asked once per process."""
     settings = config()
     deployed = deployment(settings.deployments_path, settings.profile.chain_id)
     key = deployed.chain_id, deployed.stablecoin
@@ -41,7 +41,7 @@ def require_fitting_decimals(*, pool: RpcPool) -> None:
 
 
 def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
-    """Misconfigured unless `decimals` is 18; None: the contract does not say."""
+    """Raise Misconfigured unless `decimals` is 18; None: the contract does not say."""
     if decimals != DECIMALS:
         said = "does not answer decimals()" if decimals is None else f"has {decimals} decimals"
         raise Misconfigured(
@@ -52,7 +52,7 @@ def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
 
 
 def forget() -> None:
-    """Asks again with the next call: for tests."""
+    """Ask again with the next call: for tests."""
     _seen.clear()
 
 

@@ -32,8 +32,8 @@ from fiatrails.chains.evm.submitter.repair import (
     show,
 )
 from fiatrails.chains.evm.submitter.reservation import EXECUTOR, OFFICER
+from fiatrails.chains.evm.submitter.tick import Tick, TickReport, open_slots, read_chain
 from fiatrails.chains.evm.submitter.tracking import track
-from fiatrails.chains.evm.submitter.work import Desk, TickReport, look, open_slots
 from fiatrails.controls import audit
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config, profile
@@ -71,8 +71,8 @@ _AVAILABLE_FOR = timedelta(minutes=2)
 
 
 def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
-    """One pass over the lane. `holder` names the worker (unique per thread). An outside fault, or a signer that cannot
-    sign, ends the pass and stands in `held`. StaleFence when another worker took the lane meanwhile."""
+    """Make one pass over the lane. `holder` names the worker (unique per thread). An outside fault, or a signer that
+    cannot sign, ends the pass and stands in `held`. StaleFence when another worker took the lane meanwhile."""
     if connection.in_atomic_block:
         raise RuntimeError("tick() talks to the network and must not run inside a transaction")
     report = TickReport(lane_id)
@@ -89,34 +89,34 @@ def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder:
         report.status = "busy"
         return report
     try:
-        _pass(Desk(held, pool, signer, profile().evm, report))
+        _pass(Tick(held, pool, signer, profile().evm, report))
         held.hold(report.held)
     finally:
         held.release()
     return report
 
 
-def _pass(desk: Desk) -> None:
+def _pass(tick: Tick) -> None:
     try:
-        view = look(desk.pool, address=desk.lease.address, evm=desk.evm)
-        chain = track(desk, view, open_slots(desk.lease.lane_id))
-        slots = open_slots(desk.lease.lane_id)
-        sending.publish(desk, view, slots)
-        sending.resend(desk, view, slots)
-        sending.resend_rewound(desk, view)
-        concluding.conclude(desk, view, slots, chain)
-        concluding.conclude_usurped(desk, view, slots)
+        view = read_chain(tick.pool, address=tick.lease.address, evm=tick.evm)
+        chain = track(tick, view, open_slots(tick.lease.lane_id))
+        slots = open_slots(tick.lease.lane_id)
+        sending.publish(tick, view, slots)
+        sending.resend(tick, view, slots)
+        sending.resend_rewound(tick, view)
+        concluding.conclude(tick, view, slots, chain)
+        concluding.conclude_usurped(tick, view, slots)
     except StaleFence:
         raise
     except FiatRailsError as fault:
         # What was done so far is committed; the next pass looks again.
-        desk.report.held = fault.code
+        tick.report.held = fault.code
         level = _log.warning if isinstance(fault, OutsideUnknown) else _log.error
-        level("chain.pass_ended", lane=desk.lease.lane_id, code=fault.code, message=fault.message)
+        level("chain.pass_ended", lane=tick.lease.lane_id, code=fault.code, message=fault.message)
 
 
 def run_lanes(*, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> list[TickReport]:
-    """One pass over every lane of the profile's chain."""
+    """Make one pass over every lane of the profile's chain."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
         lane_ids = [row[0] for row in cursor.fetchall()]
@@ -133,7 +133,7 @@ def _tick_unless_taken(lane_id: int, clock: Clock, pool: EvmPool, signers: Signe
 
 
 def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
-    """Creates the lane of every signer that has none, and keeps those of the others in service: call it before every
+    """Create the lane of every signer that has none, and keep those of the others in service: call it before every
     pass. A new lane's first nonce is the chain's count of mined transactions, or
     NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (law 2).
 

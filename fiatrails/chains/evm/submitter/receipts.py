@@ -23,8 +23,8 @@ class Receipt:
 
 
 def parse_receipt(raw: Any, *, tx_hash: str, escrow: str) -> Receipt | None:
-    """Receipt of `tx_hash`, or None when the answer is null, of another transaction, pending or malformed: it then
-    proves nothing. Logs of other contracts than `escrow` (lower case; empty: all ignored) do not count."""
+    """Return the receipt of `tx_hash`, or None when the answer is null, of another transaction, pending or malformed:
+    it then proves nothing. Logs of other contracts than `escrow` (lower case; empty: all ignored) do not count."""
     try:
         if raw is None or raw["transactionHash"].lower() != tx_hash:
             return None
@@ -46,7 +46,7 @@ def parse_receipt(raw: Any, *, tx_hash: str, escrow: str) -> Receipt | None:
 
 
 def receipt_mark(raw: Any) -> Any:
-    """What two endpoints must agree on about a receipt; clients differ in the other fields."""
+    """Return what two endpoints must agree on about a receipt; clients differ in the other fields."""
     if not isinstance(raw, dict):
         return None
     logs = [

@@ -91,7 +91,8 @@ class RepairPlan:
 
 
 def show(*, pool: EvmPool, now: datetime) -> list[LaneView]:  # noqa: ARG001 - every domain function receives the time
-    """Every lane of the profile's chain beside what the chain counts; OutsideUnknown when the chain does not answer."""
+    """Return every lane of the profile's chain beside what the chain counts; OutsideUnknown when the chain does not
+    answer."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
         rows = cursor.fetchall()
@@ -102,7 +103,7 @@ def show(*, pool: EvmPool, now: datetime) -> list[LaneView]:  # noqa: ARG001 - e
 
 
 def repair_plan(*, pool: EvmPool, now: datetime) -> RepairPlan:
-    """What is wrong and what would mend it; an empty plan when nothing is."""
+    """Return what is wrong and what would mend it; an empty plan when nothing is."""
     steps: list[RepairStep] = []
     for lane in show(pool=pool, now=now):
         if lane.missing:
@@ -113,7 +114,7 @@ def repair_plan(*, pool: EvmPool, now: datetime) -> RepairPlan:
 
 
 def repair_apply(*, plan_hash: str, actor: str, pool: EvmPool, now: datetime) -> RepairPlan:
-    """Applies the plan that `plan_hash` names and returns it; Conflict when the situation has changed since."""
+    """Apply the plan that `plan_hash` names and return it; Conflict when the situation has changed since."""
     plan = repair_plan(pool=pool, now=now)
     if plan.hash != plan_hash:
         raise Conflict("plan_changed", "the lanes have changed since the plan was made; look at the new plan first")
@@ -135,7 +136,7 @@ def _apply(step: RepairStep, now: datetime) -> None:
 
 
 def fill_with_noops(cursor: CursorWrapper, lane_id: int, address: str, nonces: Sequence[int], *, now: datetime) -> None:
-    """Reserves a no-op for each nonce; under the lane's row lock. A nonce that the chain has used already ends as
+    """Reserve a no-op for each nonce; under the lane's row lock. A nonce that the chain has used already ends as
     usurped, which does no harm."""
     cursor.execute(_FILL, [lane_id, address, now, list(nonces)])
     cursor.execute(_ADVANCE, [max(nonces) + 1, lane_id])

@@ -59,7 +59,7 @@ class _LaneRoom:
 
 
 def reserve(orders: Sequence[MintOrder], *, now: datetime, clearance_key: bytes) -> list[str]:
-    """Takes nonces for as many orders as fit into free in-flight slots and returns the intent ids accepted, in order;
+    """Take nonces for as many orders as fit into free in-flight slots and return the intent ids accepted, in order;
     the rest stays with the caller.
 
     Runs inside the caller's transaction: nonce, slot, intent links and the caller's own record commit together.

@@ -34,7 +34,7 @@ _FORGET = "DELETE FROM evm_block WHERE chain_id = %s AND number < %s"
 
 
 def lowest_undecided(chain_id: int) -> int | None:
-    """Lowest block with an inclusion that is not final, of any lane."""
+    """Return the lowest block with an inclusion that is not final, of any lane."""
     with connection.cursor() as cursor:
         cursor.execute(_FLOOR, [chain_id])
         row = cursor.fetchone()
@@ -42,7 +42,7 @@ def lowest_undecided(chain_id: int) -> int | None:
 
 
 def load(chain_id: int, floor: int) -> Chain:
-    """What was linked when last looked at, from the top down as far as it links."""
+    """Return what was linked when last looked at, from the top down as far as it links."""
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [chain_id, floor])
         rows = cursor.fetchall()
@@ -57,7 +57,7 @@ def load(chain_id: int, floor: int) -> Chain:
 
 
 def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, floor: int) -> None:
-    """Writes the difference. `current` is linked, so only what differs from `known` is new."""
+    """Write the difference. `current` is linked, so only what differs from `known` is new."""
     changed = [header for number, header in current.headers.items() if known.headers.get(number) != header]
     if not changed:
         return
@@ -75,6 +75,6 @@ def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, flo
 
 
 def fetcher(pool: EvmPool, numbers: Sequence[int]) -> list[Header | None]:
-    """Headers by number from one endpoint after the other."""
+    """Return headers by number from one endpoint after the other."""
     calls = [Call("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
     return [parse_header(answer) for answer in pool.batch(calls)]

@@ -64,12 +64,12 @@ class SlotRow:
 
     @property
     def newest(self) -> AttemptRow:
-        """The attempt with the highest fees."""
+        """Return the attempt with the highest fees."""
         return self.attempts[-1]
 
     @property
     def escrow(self) -> str:
-        """The contract whose mint events count, empty when this slot mints nothing."""
+        """Return the contract whose mint events count, empty when this slot mints nothing."""
         return self.to_address if self.country else ""
 
 
@@ -95,13 +95,13 @@ class TickReport:
 
     @property
     def progressed(self) -> bool:
-        """Whether anything moved."""
+        """Return whether anything moved."""
         return bool(self.signed + self.published + self.included + self.reorganised + self.final + self.bumped)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The tools of one tick."""
+class Tick:
+    """One pass over a lane: the lease that it holds and what it works with."""
 
     lease: LaneLease
     pool: EvmPool
@@ -111,11 +111,11 @@ class Desk:
 
     @property
     def policy(self) -> FeePolicy:
-        """Fee bounds of the profile."""
+        """Return the fee bounds of the profile."""
         return FeePolicy(cap=self.evm.fee_cap_wei, min_tip=self.evm.min_tip_wei)
 
     def now(self) -> datetime:
-        """The present moment."""
+        """Return the present moment."""
         return self.lease.clock.now()
 
 
@@ -131,7 +131,7 @@ class View:
 
 
 def open_slots(lane_id: int) -> list[SlotRow]:
-    """Every slot of the lane that is not final, lowest nonce first."""
+    """Return every slot of the lane that is not final, lowest nonce first."""
     with connection.cursor() as cursor:
         cursor.execute(_SLOTS, [lane_id])
         rows = cursor.fetchall()
@@ -152,14 +152,14 @@ def _slot(row: Sequence[object], attempts: Sequence[AttemptRow]) -> SlotRow:
 
 
 def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
-    """The signed bytes of attempts."""
+    """Return the signed bytes of attempts."""
     with connection.cursor() as cursor:
         cursor.execute(_RAW, [list(attempt_ids)])
         return {number: bytes(raw) for number, raw in cursor.fetchall()}
 
 
-def look(pool: EvmPool, *, address: str, evm: Evm) -> View:
-    """One JSON-RPC batch; OutsideUnknown when the answers are of no use."""
+def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> View:
+    """Return the chain as it is now, asked in one JSON-RPC batch; OutsideUnknown when the answers are of no use."""
     tag = "finalized" if evm.finality == "finalized" else "latest"
     calls = [
         Call("eth_getBlockByNumber", ("latest", False)),
