@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.submitter.outcomes import take
 from fiatrails.engine import dead_letters
 from fiatrails.engine.wakeup import notify

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.core.orders import MintOrder
+from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.compliance import clearing
 from fiatrails.engine.claim import still_mine

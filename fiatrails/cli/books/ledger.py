@@ -117,7 +117,7 @@ def reconcile(
       fiatrails ledger reconcile --settled --json | jq .findings
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.operations import invariants
 
     found = invariants.check_books()

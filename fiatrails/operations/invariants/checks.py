@@ -49,9 +49,9 @@ _BOOK_QUERIES = {
         SELECT provider || ':' || receipt FROM rb_core_payment WHERE credits
         GROUP BY provider, receipt HAVING count(*) > 1""",
     "an intent owns at most one place in a nonce slot": """
-        SELECT intent_id FROM chains_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",
+        SELECT intent_id FROM evm_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",
     "nothing is submitted without a clearance": """
-        SELECT s.intent_id FROM chains_slot_intent s
+        SELECT s.intent_id FROM evm_slot_intent s
         WHERE NOT EXISTS (SELECT FROM compliance_decision d WHERE d.intent_id = s.intent_id AND d.cleared)""",
     "an executed intent has its mint in the ledger, and no other has": """
         SELECT coalesce(i.intent_id, e.reference) FROM purchases_intent i

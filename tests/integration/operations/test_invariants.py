@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.contracts.history import MintSeen
+from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 from fiatrails.ledger.accounts import EntryKind
 from fiatrails.ledger.entries import EntryDraft, Line
 from fiatrails.ledger.posting import post
@@ -143,12 +143,12 @@ def test_an_intent_in_two_slots(world: World, stage: Stage) -> None:
     with tampering() as cursor:
         cursor.execute("DROP INDEX intent_in_one_slot")
         try:
-            cursor.execute("UPDATE chains_slot_intent SET state = 'live' WHERE id = %s", [row.pk])
+            cursor.execute("UPDATE evm_slot_intent SET state = 'live' WHERE id = %s", [row.pk])
             findings = found(check_books())
         finally:
-            cursor.execute("UPDATE chains_slot_intent SET state = 'released' WHERE id = %s", [row.pk])
+            cursor.execute("UPDATE evm_slot_intent SET state = 'released' WHERE id = %s", [row.pk])
             cursor.execute(
-                "CREATE UNIQUE INDEX intent_in_one_slot ON chains_slot_intent (intent_id) WHERE state <> 'released'"
+                "CREATE UNIQUE INDEX intent_in_one_slot ON evm_slot_intent (intent_id) WHERE state <> 'released'"
             )
     assert findings == {ONE_SLOT: (world.submitted.intent_id,)}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
 from fiatrails.chains.evm.models import SlotIntent
+from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 from fiatrails.engine.models import DeadLetter
 from fiatrails.ledger.balances import trial_balance
 from fiatrails.ledger.models import Entry
