@@ -14,7 +14,7 @@ class Breaker:
     """Opens after consecutive transport failures, lets one call through after the pause, closes on an answer.
 
     Kept per endpoint *and* method: an endpoint that tells its height may fail at everything else. A JSON-RPC error is
-    an answer and closes it (law 11: an endpoint that refuses a transaction is well).
+    an answer and closes it (errors are answers: an endpoint that refuses a transaction is well).
     """
 
     def __init__(self) -> None:

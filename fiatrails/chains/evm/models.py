@@ -15,9 +15,9 @@ _LIVE = [state.value for state in LIVE_SLOTS]
 
 
 class Lane(models.Model):
-    """One signer's nonce sequence on one chain. `next_nonce` is the only source of nonces (law 2); `fence` rises with
-    every lease and is checked by every write (law 10). `held` says why nothing goes out, empty when all is well;
-    `available_until`: until then some worker is known to hold the key."""
+    """One signer's nonce sequence on one chain. `next_nonce` is the only source of nonces; `fence` rises with every
+    lease and is checked by every write. `held` says why nothing goes out, empty when all is well; `available_until`:
+    until then some worker is known to hold the key."""
 
     chain_id = models.BigIntegerField()
     address = models.CharField(max_length=42)
@@ -37,9 +37,9 @@ class Lane(models.Model):
 
 
 class NonceSlot(models.Model):
-    """What one nonce is for and how far it came. A nonce is never recycled (law 2). `calldata` is kept for calls only:
-    that of a batch is made from its slot_intent rows; `subject` is the address that a call is about. `error`: why a
-    no-op took the place of what was wanted; `refusal`: why nodes do not take the bytes. Block and hash are those of the
+    """What one nonce is for and how far it came. A nonce is never recycled. `calldata` is kept for calls only: that
+    of a batch is made from its slot_intent rows; `subject` is the address that a call is about. `error`: why a no-op
+    took the place of what was wanted; `refusal`: why nodes do not take the bytes. Block and hash are those of the
     inclusion that counts now."""
 
     lane = models.ForeignKey(Lane, on_delete=models.PROTECT, db_index=False)

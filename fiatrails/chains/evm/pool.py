@@ -47,8 +47,8 @@ class EvmPool(RpcPool):
         """Send raw transactions in order; return per transaction one reply of each endpoint tried.
 
         The same bytes go to the next endpoint when one did not take all of them, or to all when `everywhere`: identical
-        bytes can be mined only once. Nothing is ever retried here; the caller records what is known first (law 4).
-        """
+        bytes can be mined only once. Nothing is ever retried here; the caller records what is known first (an unknown
+        send is repeated)."""
         replies: list[list[SendReply]] = [[] for _ in raws]
         for endpoint in self._ranked("eth_sendRawTransaction"):
             taken = True

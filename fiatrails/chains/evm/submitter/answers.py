@@ -1,7 +1,7 @@
 """What a node's answer to eth_sendRawTransaction means. Pure.
 
 Sources of the texts: geth `core/txpool/errors.go`, nethermind `AcceptTxResult`, erigon `txpoolcfg`, anvil 1.7
-(measured). Anything not listed is AMBIGUOUS: unknown is never failed (law 4).
+(measured). Anything not listed is AMBIGUOUS: unknown is never failed (an unknown send is repeated).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Finality: what is decided for ever, successes and reverts alike (law 7), and nonces that others used up."""
+"""Finality: what is decided for ever, successes and reverts alike (finality for both ends), and nonces that others used
+up."""
 
 from __future__ import annotations
 
@@ -106,7 +107,7 @@ def conclude_usurped(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
 
     Our bytes may still be the ones (a node that lags, a receipt that is not indexed), so nothing is sent again and
     nothing is concluded before the nonce is finalized and two endpoints that know the finalized block have none of our
-    receipts (laws 3 and 5).
+    receipts (a slot is left on proof; absence needs two).
     """
     suspects = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
     if not suspects or view.final_number < 0:

@@ -62,7 +62,7 @@ def first_offer(now: Market, policy: FeePolicy) -> Fees | None:
 
 def replacement(previous: Fees, now: Market, policy: FeePolicy) -> Fees | None:
     """Return the fees of a replacement of the same nonce: at least 12.5 % more on both, at least the market; None when
-    that would pass the cap: hold and alert (law 9)."""
+    that would pass the cap: hold and alert (a replacement pays more)."""
     floor_max, floor_tip = _raised(previous.max_fee), _raised(previous.tip)
     wanted = first_offer(now, policy)
     if wanted is None or floor_max > policy.cap:

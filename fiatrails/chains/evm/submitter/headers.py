@@ -1,7 +1,7 @@
 """Which blocks are canonical: headers linked by parent hash, from the lowest block that matters up to the head. Pure.
 
 The caller brings `fetch`, which asks one node for headers by number; whatever it answers, nothing is believed that
-does not link (law 7).
+does not link (finality for both ends).
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _tick_unless_taken(lane_id: int, clock: Clock, pool: EvmPool, signers: Signe
 def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
     """Create the lane of every signer that has none, and keep those of the others in service: call it before every
     pass. A new lane's first nonce is the chain's count of mined transactions, or
-    NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (law 2).
+    NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (one source of nonces).
 
     NONCE_OVERRIDE above an existing lane's next nonce is honoured too: no-ops take the nonces in between. It never
     lowers one. Misconfigured when it is set with several executors, or when the stablecoin counts otherwise than we do;

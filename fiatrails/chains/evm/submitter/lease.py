@@ -1,4 +1,4 @@
-"""Who may write for a lane, and until when (law 10)."""
+"""Who may write for a lane, and until when (the fence on every write)."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ class EscrowRecord:
 def read_back(
     pool: EvmPool, *, escrow: str, settlements: Sequence[Settlement], final_hash: str
 ) -> dict[str, EscrowRecord] | None:
-    """Return the escrow's record of each intent: law 3, the second half. None when no trustworthy answer came (two
-    endpoints must agree where three are configured): nothing leaves its slot then. The block is named by hash, so all
-    answers are about one state."""
+    """Return the escrow's record of each intent: the proof on which a slot is left. None when no trustworthy
+    answer came (two endpoints must agree where three are configured): nothing leaves its slot then. The block is named
+    by hash, so all answers are about one state."""
     contract = MintEscrow(escrow)
     try:
         states = _states(pool, contract, [one.intent_id for one in settlements], final_hash)

@@ -1,4 +1,5 @@
-"""Taking a nonce for cleared orders, in the transaction in which their owner records that it was taken (law 2)."""
+"""Taking a nonce for cleared orders, in the transaction in which their owner records that it was taken (one source of
+nonces)."""
 
 from __future__ import annotations
 

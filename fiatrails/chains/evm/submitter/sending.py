@@ -1,4 +1,5 @@
-"""Signed bytes: made inside the lease, committed, then sent (law 1); sent again as they are; replaced for a price."""
+"""Signed bytes: made inside the lease, committed, then sent (bytes before broadcast); sent again as they are; replaced
+for a price."""
 
 from __future__ import annotations
 
@@ -94,7 +95,7 @@ class _Sending:
 def publish(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
     """Sign reserved slots in nonce order and send them, first what a crash left signed and unsent.
 
-    Law 8: nothing is signed beyond a nonce that was never sent, so a node never holds N + 1 while N does not exist.
+    No gaps: nothing is signed beyond a nonce that was never sent, so a node never holds N + 1 while N does not exist.
     """
     reserved = [slot for slot in slots if slot.state is SlotState.RESERVED and slot.nonce >= view.nonce]
     leftovers = [slot for slot in reserved if slot.attempts]
@@ -170,7 +171,7 @@ def resend_rewound(tick: Tick, view: View) -> None:
 
 def is_gapped(view: View, slots: Sequence[SlotRow]) -> bool:
     """Return whether the chain waits for a nonce below everything that is open here: nothing above it can be mined, so
-    nothing new is signed (law 8) and no price helps. Passes by itself when the node was merely behind."""
+    nothing new is signed (no gaps) and no price helps. Passes by itself when the node was merely behind."""
     return bool(slots) and slots[0].nonce > view.nonce
 
 
@@ -193,8 +194,8 @@ def _is_stuck(tick: Tick, view: View, lowest: SlotRow) -> bool:
 
 
 def _bump(tick: Tick, view: View, waiting: Sequence[SlotRow]) -> None:
-    """Replaces the lowest nonce first, and with it those behind it that no block can afford (laws 8 and 9). A
-    replacement is a new attempt; whichever is mined decides (law 6)."""
+    """Replaces the lowest nonce first, and with it those behind it that no block can afford (no gaps; a replacement
+    pays more). A replacement is a new attempt; whichever is mined decides (every attempt is asked about)."""
     chosen = [waiting[0]]
     for slot in waiting[1:SIGN_PER_TICK]:
         if not is_priced_out(slot.newest.fees, view.market):

@@ -1,11 +1,12 @@
 """What to sign for a nonce: the whole batch, the part of it that works, nothing, or not yet.
 
-The nonce is taken and never recycled (law 2), so something has to use it in the end. The scheme:
+The nonce is taken and never recycled (one source of nonces), so something has to use it in the end. The scheme:
 
 - The batch passes eth_estimateGas: sign it.
 - It reverts: every intent is simulated by itself, in one JSON-RPC batch. Those that pass are tried together, half of
   them at a time until a part passes; that part is signed. The others stay linked to the slot with a code and leave it
-  as RELEASED when the nonce is final and the escrow does not know them (law 3); their owner orders them again, alone.
+  as RELEASED when the nonce is final and the escrow does not know them (a slot is left on proof); their owner orders
+  them again, alone.
 - None passes, and an empty batch reverts as well, or the reason is one of the whole rail (paused, no role, treasury
   short): hold. Nothing is signed, the nonce stays reserved, the lane says why. A pause or an outage burns no nonce.
 - None passes while an empty batch does: sign a no-op (nothing, to ourselves), which uses the nonce up.
@@ -81,7 +82,7 @@ class _Draft:
 
 
 def plan(tick: Tick, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
-    """Return plans in nonce order, up to and including the first Hold: nothing after it may be published (law 8)."""
+    """Return plans in nonce order, up to and including the first Hold: nothing after it may be published (no gaps)."""
     drafts = _drafts(slots, tick.now())
     estimates = iter(_estimate(tick, [draft for draft in drafts if not draft.is_empty]))
     plans: list[Plan | Hold] = []

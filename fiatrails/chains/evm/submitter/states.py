@@ -92,5 +92,5 @@ def attempt_after_send(outcome: SendOutcome) -> AttemptState:
 
 
 def is_published(outcome: SendOutcome) -> bool:
-    """Return whether the slot counts as published: law 8 lets N + 1 go out only then."""
+    """Return whether the slot counts as published: N + 1 goes out only then (no gaps)."""
     return attempt_after_send(outcome) is not AttemptState.SIGNED

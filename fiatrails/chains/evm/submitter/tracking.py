@@ -65,9 +65,8 @@ class Sighting:
 def track(tick: Tick, view: View, slots: Sequence[SlotRow]) -> Chain:
     """Record inclusions and take back those whose block is no longer canonical; return the linked chain.
 
-    Canonical means linked by parent hash to the head (law 7), so a changed block hash is noticed even where heights and
-    receipts look the same.
-    """
+    Canonical means linked by parent hash to the head (finality for both ends), so a changed block hash is noticed even
+    where heights and receipts look the same."""
     sightings = _receipts(tick, view, slots)
     included = [slot for slot in slots if slot.state is SlotState.INCLUDED]
     heights = [sighting.receipt.block_number for sighting in sightings]
@@ -104,7 +103,8 @@ def _is_orphan(slot: SlotRow, known: Chain, chain: Chain) -> bool:
 
 
 def _receipts(tick: Tick, view: View, slots: Sequence[SlotRow]) -> list[Sighting]:
-    """Receipts of every attempt (law 6) of slots whose nonce the chain has used. A null proves nothing (law 5)."""
+    """Receipts of every attempt (every attempt is asked about) of slots whose nonce the chain has used. A null proves
+    nothing (absence needs two)."""
     waiting = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
     asked = [(slot, attempt) for slot in waiting for attempt in slot.attempts]
     answers = tick.pool.batch([Call("eth_getTransactionReceipt", (attempt.hash,)) for _, attempt in asked])
