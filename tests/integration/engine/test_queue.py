@@ -14,6 +14,7 @@ from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.models import DeadLetter
 from fiatrails.engine.queue import Queue, run
+from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import OutsideUnknown, StaleFence, Unavailable
 from fiatrails.purchases.models import Intent
 from tests.conftest import SteppedClock
@@ -158,7 +159,11 @@ def test_a_row_that_was_taken_over_is_left_to_its_new_owner(rows: Made, clock: S
     step = Steps(TX_0=StaleFence("intent"))
     run(queue(step), None, clock=clock)
     row = found("TX-0")
-    assert (row.attempts, row.last_error, row.lease_until) == (0, "", clock.now() + timedelta(seconds=30))
+    assert (row.attempts, row.last_error, row.lease_until) == (
+        0,
+        "",
+        clock.now() + timedelta(seconds=profile().timeouts.lease_s),
+    )
 
 
 def test_a_row_taken_over_while_it_failed_is_not_written(rows: Made, clock: SteppedClock) -> None:
