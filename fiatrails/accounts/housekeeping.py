@@ -14,8 +14,8 @@ def register_jobs() -> None:
 def _purge(clock: Clock) -> str:
     from django.contrib.sessions.models import Session
 
-    from fiatrails.accounts import attempts
+    from fiatrails.accounts import sign_ins
 
     now = clock.now()
     sessions, _ = Session.objects.filter(expire_date__lt=now).delete()
-    return f"{sessions} sessions, {attempts.purge(now=now)} failures"
+    return f"{sessions} sessions, {sign_ins.purge(now=now)} failures"

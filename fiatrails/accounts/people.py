@@ -12,7 +12,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fiatrails.accounts import attempts
+from fiatrails.accounts import sign_ins
 from fiatrails.controls import audit
 from fiatrails.kernel.errors import BadInput, Conflict, Misconfigured, NotFound
 
@@ -41,7 +41,7 @@ def normalised(name: str) -> str:
 
 def add(*, name: str, password: str, officer: bool, actor: str, now: datetime) -> Operator:
     """A new account that may sign in; an officer may see the review queue and decide. Conflict when there is one."""
-    name = _sound(name)
+    name = _validated(name)
     user = User(username=name, is_staff=True, date_joined=now)
     _give_password(user, password)
     with transaction.atomic():
@@ -84,12 +84,12 @@ def renew_password(*, name: str, password: str, actor: str, now: datetime) -> Op
         user = _locked(name)
         user.password, user.is_active = found.password, True
         user.save(update_fields=["password", "is_active"])
-        attempts.forget(user.username)
+        sign_ins.forget(user.username)
         audit.record(actor, "operator.password_renewed", user.username, {}, now=now)
     return _view(user)
 
 
-def _sound(name: str) -> str:
+def _validated(name: str) -> str:
     name = normalised(name)
     if not _NAME.fullmatch(name):
         raise BadInput("bad_operator_name", "a name is 1 to 64 letters a-z, digits, dots, dashes or underscores")

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fiatrails.accounts import attempts, people
+from fiatrails.accounts import people, sign_ins
 from fiatrails.admin.clock import CLOCK
 from fiatrails.controls import audit
 from fiatrails.kernel.client_address import client_ip
@@ -36,15 +36,15 @@ class SignInForm(AdminAuthenticationForm):
         if name is None or not self.cleaned_data.get("password"):
             return super().clean()
         try:
-            attempt = attempts.begin(name, client=self._client(), now=CLOCK.now())
+            attempt = sign_ins.begin(name, client=self._client(), now=CLOCK.now())
         except TooMany as wait:
             raise ValidationError(wait.message, code=wait.code) from None
         try:
             cleaned = super().clean()
         except ValidationError:
-            attempts.failed(attempt, now=CLOCK.now())
+            sign_ins.failed(attempt, now=CLOCK.now())
             raise
-        attempts.succeeded(attempt)
+        sign_ins.succeeded(attempt)
         log.info("operator.signed_in", operator=name)
         return cleaned
 

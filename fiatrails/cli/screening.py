@@ -19,7 +19,7 @@ from fiatrails.screening.entities import EntityType
 
 if TYPE_CHECKING:
     from fiatrails.compliance.sanctions.models import Release
-    from fiatrails.screening.matching.screening import Party, Screening, ScreeningList
+    from fiatrails.screening.matching.screening import Party, ScreeningList, ScreeningResult
 
 app = typer.Typer(help="Names and wallets against the sanctions lists in force.", no_args_is_help=True)
 
@@ -145,7 +145,7 @@ def release(
     entity = next((entity for entity in ready().index.entities if entity.uid == uid), None)
     if entity is None:
         raise NotFound("entity_not_found", f"no entity {uid} on the lists in force; the hold's reason names it")
-    target = releases.Target.of(entity)
+    target = releases.ReleaseTarget.of(entity)
     asked = releases.request(
         user=parse_address(user, field="user"), target=target, reason=reason, actor=actor, now=runtime.now()
     )
@@ -259,7 +259,7 @@ def ready() -> ScreeningList:
     return checks.ready(lists)
 
 
-def _document(party: Party, result: Screening) -> dict[str, Any]:
+def _document(party: Party, result: ScreeningResult) -> dict[str, Any]:
     from fiatrails.screening.matching.explain import details, headline
 
     hits = [

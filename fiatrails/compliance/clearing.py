@@ -21,8 +21,7 @@ from fiatrails.compliance.policy import Verdict, judge, policy_version
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.velocity import store as velocity
-from fiatrails.compliance.velocity.rules import Usage
-from fiatrails.compliance.velocity.rules import Verdict as LimitVerdict
+from fiatrails.compliance.velocity.rules import Admission, Usage
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Forbidden
 from fiatrails.kernel.metrics import compliance_checks
@@ -81,8 +80,8 @@ def _open_cases(subjects: Sequence[Subject], screened: Mapping[str, Check], now:
     """In order of the users, because each is locked until the transaction ends."""
     for subject in sorted(subjects, key=lambda subject: subject.user):
         check = _check_of(subject, screened)
-        if check is not None and check.findings:
-            cases.open_for(subject.user, check.findings, origin="payment", intent_id=subject.intent_id, now=now)
+        if check is not None and check.open_hits:
+            cases.open_for(subject.user, check.open_hits, origin="payment", intent_id=subject.intent_id, now=now)
 
 
 def _check_of(subject: Subject, screened: Mapping[str, Check]) -> Check | None:
@@ -99,7 +98,7 @@ def _judge(entry: UserCompliance, check: Check | None, home: Residence | None) -
     return judge(entry, config().profile.compliance)
 
 
-def _beyond_limits(limits: Mapping[str, LimitVerdict]) -> dict[str, Verdict]:
+def _beyond_limits(limits: Mapping[str, Admission]) -> dict[str, Verdict]:
     return {
         intent_id: Verdict(False, limit.code, limit.reason, refund=limit.action == "refuse")
         for intent_id, limit in limits.items()

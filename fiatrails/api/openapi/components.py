@@ -9,7 +9,7 @@ from fiatrails.api.v1.listing import STATUSES
 from fiatrails.compliance.sanctions.payers import MAX_IDENTIFIER, MAX_ITEMS, MAX_NAME
 from fiatrails.kernel.countries import ALPHA2
 from fiatrails.screening.entities import EntityType
-from fiatrails.screening.matching.evidence import Verdict
+from fiatrails.screening.matching.evidence import Agreement
 from fiatrails.screening.matching.screening import MAX_HITS, Band
 from fiatrails.screening.matching.wallets import MAX_CHARACTERS
 
@@ -67,7 +67,7 @@ _HIT: Schema = _object(
             "items": _object(
                 {
                     "subject": {"type": "string", "enum": ["birth", "country", "identifier"]},
-                    "verdict": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
+                    "verdict": {"type": "string", "enum": [agreement.value for agreement in Agreement]},
                     "detail": {"type": "string"},
                 }
             ),

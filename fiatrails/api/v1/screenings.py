@@ -88,6 +88,6 @@ def _hit(hit: Hit) -> dict[str, object]:
         "features": {feature.name: round(feature.added, 4) for feature in features},
         "wallets": list(hit.wallets),
         "evidence": [
-            {"subject": item.subject, "verdict": item.verdict.value, "detail": item.detail} for item in hit.evidence
+            {"subject": item.subject, "verdict": item.agreement.value, "detail": item.detail} for item in hit.evidence
         ],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiatrails.compliance.geo.countries import CountryOf, Located, Unknown, locate
+from fiatrails.compliance.geo.countries import CountryOf, Located, NoCountry, locate
 from fiatrails.kernel.countries import ALPHA2
 from fiatrails.kernel.profile import Geo
 
@@ -57,7 +57,7 @@ def decide(
     refuse, never allow on its own. An address that cannot be read is refused whatever `block_unknown` says: it is no
     lack of data but a chain of proxies that does not tell the truth.
     """
-    if ip_country is not None and ip_country.unknown is Unknown.INVALID:
+    if ip_country is not None and ip_country.unknown is NoCountry.INVALID:
         return GeoVerdict(False, "address_invalid", "the address of the request cannot be read", UNKNOWN_COUNTRY)
     answers = (_of_address(ip_country), *map(_named, kyc_countries))
     proven = [country for country in answers if country is not None]

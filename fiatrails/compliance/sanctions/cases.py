@@ -24,7 +24,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(4716, hashtext(%s))"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OpenHit:
     """One hit that nobody released. `entity` is the fingerprint that a release would bear; `evidence` is JSON."""
 
     entity: str
@@ -36,22 +36,22 @@ class Finding:
 
 
 def open_for(
-    user: str, findings: Iterable[Finding], *, origin: str, now: datetime, intent_id: str = ""
+    user: str, open_hits: Iterable[OpenHit], *, origin: str, now: datetime, intent_id: str = ""
 ) -> int:  # fmt: skip
-    """Opens a case for each finding of the user that has none, in the caller's transaction; how many. `origin` is
+    """Opens a case for each hit of the user that has none, in the caller's transaction; how many. `origin` is
     `payment` or `rescreening`. Users of one transaction come in ascending order: each is locked until its end."""
-    wanted = {finding.entity: finding for finding in findings}
+    wanted = {hit.entity: hit for hit in open_hits}
     lock(user)
     known = set(Case.objects.filter(user=user, state__in=_STANDING).values_list("entity", flat=True))
     known |= released([user]).get(user, frozenset())
     rows = [
         Case(
-            user=user, entity=finding.entity, entity_uid=finding.uid, entity_name=finding.name, band=finding.band,
-            reason=finding.reason, evidence=dict(finding.evidence), origin=origin, intent_id=intent_id,
+            user=user, entity=hit.entity, entity_uid=hit.uid, entity_name=hit.name, band=hit.band,
+            reason=hit.reason, evidence=dict(hit.evidence), origin=origin, intent_id=intent_id,
             state=CaseState.OPEN, opened_at=now, moved_at=now, moved_by=SYSTEM,
         )
-        for finding in wanted.values()
-        if finding.entity not in known
+        for hit in wanted.values()
+        if hit.entity not in known
     ]  # fmt: skip
     Case.objects.bulk_create(rows)
     for row in rows:

@@ -11,7 +11,7 @@ from typing import Any
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.compliance.policy import Verdict
 from fiatrails.compliance.sanctions import alarms, cases, oracle, payers, releases
-from fiatrails.compliance.sanctions.cases import Finding
+from fiatrails.compliance.sanctions.cases import OpenHit
 from fiatrails.compliance.sanctions.models import Case
 from fiatrails.compliance.sanctions.states import CaseState
 from fiatrails.kernel.clock import Clock
@@ -21,7 +21,7 @@ from fiatrails.screening.lists import current
 from fiatrails.screening.lists.rules import ActiveLists, Unusable, Usable, judge
 from fiatrails.screening.matching.explain import headline, reason
 from fiatrails.screening.matching.scoring import ALGORITHM
-from fiatrails.screening.matching.screening import Band, Hit, Party, Screening, ScreeningList, screen
+from fiatrails.screening.matching.screening import Band, Hit, Party, ScreeningList, ScreeningResult, screen
 
 LISTED, REVIEW, UNUSABLE, NOT_SCREENED = (
     "sanctions_listed", "sanctions_review", "sanctions_unusable", "sanctions_not_screened",
@@ -34,12 +34,12 @@ _made: tuple[tuple[int, ...], ScreeningList] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`verdict`, and all that it was decided on: party, lists, algorithm, hits; JSON. `findings` are the hits that
+    """`verdict`, and all that it was decided on: party, lists, algorithm, hits; JSON. `open_hits` are the hits that
     nobody released: what cases are opened for."""
 
     verdict: Verdict
     inputs: dict[str, Any]
-    findings: tuple[Finding, ...] = ()
+    open_hits: tuple[OpenHit, ...] = ()
 
 
 def enabled() -> bool:
@@ -54,10 +54,10 @@ def check(users: Sequence[str], *, pool: RpcPool, now: datetime) -> dict[str, Ch
         return {}
     found = usable(now)
     if isinstance(found, Unusable):
-        alarms.sound(found, now=now)
+        alarms.raise_alarm(found, now=now)
         refusal = Check(Verdict(False, UNUSABLE, found.reason), lists_of(found.lists))
         return dict.fromkeys(users, refusal)
-    alarms.all_clear(now=now)
+    alarms.clear_alarm(now=now)
     checks = screened(users, found.lists, pool=pool)
     standing = cases.standing(users)
     return {user: _undecided(found, standing.get(user, ())) for user, found in checks.items()}
@@ -95,9 +95,9 @@ def watch(clock: Clock) -> str:
         return "off"
     found = usable(clock.now())
     if isinstance(found, Unusable):
-        alarms.sound(found, now=clock.now())
+        alarms.raise_alarm(found, now=clock.now())
         return found.code
-    alarms.all_clear(now=clock.now())
+    alarms.clear_alarm(now=clock.now())
     return "usable"
 
 
@@ -123,11 +123,11 @@ def _with_oracle(check: Check, user: str, released: frozenset[str], sanctioned: 
     """The oracle's word is kept with the decision, whatever it is; its yes is a hit like any other."""
     said = {**check.inputs, "oracle": {"address": config().profile.screening.oracle, "sanctioned": sanctioned}}
     check = replace(check, inputs=said)
-    hit = oracle.finding(user, said)
+    hit = oracle.open_hit(user, said)
     if not sanctioned or hit.entity in released:
         return check
     verdict = Verdict(False, LISTED, hit.reason) if check.verdict.cleared else check.verdict
-    return replace(check, verdict=verdict, findings=(*check.findings, hit))
+    return replace(check, verdict=verdict, open_hits=(*check.open_hits, hit))
 
 
 def _undecided(check: Check, standing: Sequence[Case]) -> Check:
@@ -151,27 +151,27 @@ def _check(
         for party, result in zip(parties, results, strict=True)
     ]
     inputs = lists_of(lists)
-    findings = [
-        finding
+    open_hits = [
+        hit
         for party, result, told in zip(parties, left, asked, strict=True)
-        for finding in _findings(party, result, {**inputs, "parties": [told]})
+        for hit in _open_hits(party, result, {**inputs, "parties": [told]})
     ]
-    return Check(_verdict(worst), {**inputs, "parties": asked}, tuple(findings))
+    return Check(_verdict(worst), {**inputs, "parties": asked}, tuple(open_hits))
 
 
-def _findings(party: Party, result: Screening, evidence: dict[str, Any]) -> list[Finding]:
+def _open_hits(party: Party, result: ScreeningResult, evidence: dict[str, Any]) -> list[OpenHit]:
     found = [
-        Finding(releases.fingerprint(hit.entity), hit.entity.uid, hit.entity.name, hit.band, reason(hit), evidence)
+        OpenHit(releases.fingerprint(hit.entity), hit.entity.uid, hit.entity.name, hit.band, reason(hit), evidence)
         for hit in result.hits
         if hit.band is not Band.CLEAR
     ]
     if result.problem:
         entity = releases.unscreenable(party.name, result.problem)
-        found.append(Finding(entity, "", "a name that cannot be screened", Band.REVIEW, result.problem, evidence))
+        found.append(OpenHit(entity, "", "a name that cannot be screened", Band.REVIEW, result.problem, evidence))
     return found
 
 
-def _standing(party: Party, result: Screening, released: frozenset[str]) -> Screening:
+def _standing(party: Party, result: ScreeningResult, released: frozenset[str]) -> ScreeningResult:
     """What is left of it once the hits that were released are taken away."""
     hits = tuple(hit for hit in result.hits if releases.fingerprint(hit.entity) not in released)
     problem = "" if releases.unscreenable(party.name, result.problem) in released else result.problem
@@ -183,7 +183,7 @@ def _highest(hits: tuple[Hit, ...], problem: str) -> Band:
     return max(bands, key=list(Band).index, default=Band.CLEAR)
 
 
-def _verdict(result: Screening) -> Verdict:
+def _verdict(result: ScreeningResult) -> Verdict:
     if result.band is Band.CLEAR:
         return Verdict(True, "not_listed", "no listed name, wallet or number")
     return Verdict(False, LISTED if result.band is Band.BLOCK else REVIEW, headline(result))
@@ -212,7 +212,7 @@ def hit_of(hit: Hit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> Screening:
+def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> ScreeningResult:
     """A stored question, or one party of a stored decision, once more; `against` made of the editions that it names."""
     born = inputs["born"]
     return screen(

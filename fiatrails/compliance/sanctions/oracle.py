@@ -8,7 +8,7 @@ from typing import Any
 
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts.oracle import sanctioned
-from fiatrails.compliance.sanctions.cases import Finding
+from fiatrails.compliance.sanctions.cases import OpenHit
 from fiatrails.kernel.conf import config
 from fiatrails.screening.matching.screening import Band
 
@@ -21,9 +21,9 @@ def ask(users: Sequence[str], *, pool: RpcPool) -> dict[str, bool]:
     return sanctioned(users, oracle=oracle, pool=pool) if oracle and users else {}
 
 
-def finding(user: str, evidence: dict[str, Any]) -> Finding:
+def open_hit(user: str, evidence: dict[str, Any]) -> OpenHit:
     """The hit that its yes is."""
     oracle = config().profile.screening.oracle
     entity = hashlib.sha256(f"oracle:{oracle}:{user}".encode()).hexdigest()
     reason = f"wallet {user} is sanctioned, says the on-chain oracle {oracle}"
-    return Finding(entity, UID, f"on-chain oracle {oracle}", Band.BLOCK, reason, evidence)
+    return OpenHit(entity, UID, f"on-chain oracle {oracle}", Band.BLOCK, reason, evidence)

@@ -32,7 +32,7 @@ class Identity:
 def record(identity: Identity, *, user: str, actor: str, now: datetime) -> None:
     """Adds what is told, in the caller's transaction; nothing when it was told before. BadInput for what cannot be
     stored."""
-    identity = sound(identity, now=now)
+    identity = validated(identity, now=now)
     if identity not in known([user])[user]:
         Payer.objects.create(
             user=user, name=identity.name, type=identity.type or "", born=identity.born,
@@ -66,7 +66,7 @@ def _identity(row: Payer) -> Identity:
     return Identity(row.name, type, row.born, tuple(row.countries), tuple(row.identifiers))
 
 
-def sound(identity: Identity, *, now: datetime, nameless: bool = False) -> Identity:
+def validated(identity: Identity, *, now: datetime, nameless: bool = False) -> Identity:
     """What is told, as it is kept: countries in upper case. BadInput names what cannot be stored; without a name only
     where that is allowed (`nameless`)."""
     if not storable(identity.name, MAX_NAME) and not (nameless and not identity.name):

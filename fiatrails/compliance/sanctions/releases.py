@@ -19,7 +19,7 @@ from fiatrails.screening.matching.text import split
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReleaseTarget:
     """What a payer is released from: the entity's fingerprint, and its number and name at that time."""
 
     entity: str
@@ -27,7 +27,7 @@ class Target:
     name: str
 
     @classmethod
-    def of(cls, entity: ListedEntity) -> Target:
+    def of(cls, entity: ListedEntity) -> ReleaseTarget:
         """A listed entity."""
         return cls(fingerprint(entity), entity.uid, entity.name)
 
@@ -50,7 +50,7 @@ def unscreenable(name: str, problem: str) -> str:
     return _digest(["unscreenable", problem, name])
 
 
-def request(*, user: str, target: Target, reason: str, actor: str, now: datetime) -> Release:
+def request(*, user: str, target: ReleaseTarget, reason: str, actor: str, now: datetime) -> Release:
     """Says that the owner of a wallet is not this listed entity. Nothing is released until somebody else approves.
     Conflict when it was asked for already."""
     if not reason.strip():
@@ -75,7 +75,7 @@ def request_for_case(*, case_id: int, reason: str, actor: str, now: datetime) ->
     case = cases.get(case_id)
     if case.state not in (CaseState.OPEN, CaseState.CONFIRMED):
         raise Conflict("case_state", f"case {case.id} is {case.state}; no release can be asked for")
-    target = Target(case.entity, case.entity_uid, case.entity_name)
+    target = ReleaseTarget(case.entity, case.entity_uid, case.entity_name)
     return request(user=case.user, target=target, reason=reason, actor=actor, now=now)
 
 

@@ -106,7 +106,7 @@ def _write(run: Rescreening, users: Sequence[str], found: dict[str, Check], *, n
         # Another worker may have done this chunk meanwhile: then its cursor counts, and not ours.
         if stored.cursor == run.cursor and stored.finished_at is None:
             for user in users:
-                stored.opened += cases.open_for(user, found[user].findings, origin="rescreening", now=now)
+                stored.opened += cases.open_for(user, found[user].open_hits, origin="rescreening", now=now)
                 stored.closed += _close(user, found[user], now)
             stored.screened += len(users)
             stored.cursor = users[-1] if users else stored.cursor
@@ -120,7 +120,7 @@ def _write(run: Rescreening, users: Sequence[str], found: dict[str, Check], *, n
 
 
 def _close(user: str, check: Check, now: datetime) -> int:
-    still = [finding.entity for finding in check.findings]
+    still = [hit.entity for hit in check.open_hits]
     return cases.close_gone(user, still, now=now, note=f"not found any more by list {check.inputs['digest'][:12]}")
 
 

@@ -63,7 +63,7 @@ def settle(*, pool: RpcPool, now: datetime) -> int:
     return _follow(now) + _turn(now) + _begin(now) + _send(pool, now)
 
 
-def told(user: str) -> str:
+def state_of(user: str) -> str:
     """What the chain was told of the wallet, in words: `untouched`, `suspended`, `to be restored` and the like."""
     newest = Suspension.objects.filter(user=user).order_by("-id").first()
     if newest is None:

@@ -1,4 +1,4 @@
-"""Velocity limits, pure: what is asked, what was used already, the rules -> one verdict for each intent."""
+"""Velocity limits, pure: what is asked, what was used already, the rules -> one admission for each intent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Admission:
     """`code` is stable (metrics, filters) and `reason` is for people; both name the first rule that was exceeded, and
     `action` says what its profile wants done. `window_s` after now nothing of what counts today counts any more."""
 
@@ -52,7 +52,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MeterEntry:
     """One intent on one meter of one subject: what gets counted."""
 
     intent_id: str
@@ -63,7 +63,7 @@ class Entry:
 
 # (place of the rule, subject) -> what its window holds.
 Gauges = Mapping[tuple[int, str], Used]
-ADMITTED = Verdict(True, "within_limits", "within every velocity limit")
+ADMITTED = Admission(True, "within_limits", "within every velocity limit")
 
 
 def meter_of(rule: VelocityRule) -> str:
@@ -93,12 +93,12 @@ def _plain_wallet(value: str) -> str:
 _PLAIN = {"phone": _plain_phone, "wallet": _plain_wallet, "country": str.upper}
 
 
-def entries_of(usages: Sequence[Usage], rules: Rules) -> Iterator[Entry]:
+def entries_of(usages: Sequence[Usage], rules: Rules) -> Iterator[MeterEntry]:
     """What is counted if everything is admitted: one entry for each intent and meter."""
     for usage in usages:
         meters = {meter_of(rule): subject for rule in rules if (subject := subject_of(rule, usage)) is not None}
         for meter, subject in meters.items():
-            yield Entry(usage.intent_id, meter, subject, usage.paid.minor)
+            yield MeterEntry(usage.intent_id, meter, subject, usage.paid.minor)
 
 
 def judge(
@@ -107,50 +107,48 @@ def judge(
     used: Gauges,
     *,
     counted: Collection[tuple[str, str]] = (),
-    waived: Collection[str] = (),
-) -> dict[str, Verdict]:
-    """Verdicts by intent id, each intent in its turn: what is admitted uses up the windows for those behind it, what
+) -> dict[str, Admission]:
+    """Admissions by intent id, each intent in its turn: what is admitted uses up the windows for those behind it, what
     is not admitted uses up nothing.
 
     `counted`: (intent id, meter) that are in the windows already; they were admitted once and are not asked again.
-    `waived`: intents that an operator lets through; they are counted like the others.
     """
     totals = {key: Used(of.count, of.amount) for key, of in used.items()}
-    verdicts = {}
+    admissions = {}
     for usage in usages:
-        turn = _Turn.of(usage, rules, totals, counted)
-        exceeded = None if usage.intent_id in waived else turn.worst()
-        verdicts[usage.intent_id] = ADMITTED if exceeded is None else _refusal(*exceeded)
+        windows = _Windows.of(usage, rules, totals, counted)
+        exceeded = windows.first_exceeded()
+        admissions[usage.intent_id] = ADMITTED if exceeded is None else _refusal(*exceeded)
         if exceeded is None:
-            turn.use()
-    return verdicts
+            windows.use()
+    return admissions
 
 
 @dataclass(slots=True)
-class _Turn:
+class _Windows:
     """One intent against the windows as those before it left them."""
 
     paid: Money
-    windows: list[tuple[VelocityRule, Used]] = field(default_factory=list)
+    seen_by: list[tuple[VelocityRule, Used]] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, usage: Usage, rules: Rules, totals: dict[tuple[int, str], Used], counted: Collection[tuple[str, str]]
-    ) -> _Turn:
-        turn = cls(usage.paid)
+    ) -> _Windows:
+        windows = cls(usage.paid)
         for place, rule in enumerate(rules):
             subject = subject_of(rule, usage)
             if subject is not None and (usage.intent_id, meter_of(rule)) not in counted:
-                turn.windows.append((rule, totals.setdefault((place, subject), Used())))
-        return turn
+                windows.seen_by.append((rule, totals.setdefault((place, subject), Used())))
+        return windows
 
-    def worst(self) -> tuple[VelocityRule, str] | None:
+    def first_exceeded(self) -> tuple[VelocityRule, str] | None:
         """The first rule that is exceeded, one that refuses before one that holds; and by what."""
-        exceeded = [(rule, what) for rule, of in self.windows if (what := _exceeds(rule, of, self.paid.minor))]
+        exceeded = [(rule, what) for rule, of in self.seen_by if (what := _exceeds(rule, of, self.paid.minor))]
         return min(exceeded, key=lambda pair: pair[0].action != "refuse", default=None)
 
     def use(self) -> None:
-        for _, of in self.windows:
+        for _, of in self.seen_by:
             of.count += 1
             of.amount += self.paid.minor
 
@@ -162,9 +160,9 @@ def _exceeds(rule: VelocityRule, of: Used, minor: int) -> str:
     return "amount" if rule.max_amount is not None and of.amount + minor > rule.max_amount else ""
 
 
-def _refusal(rule: VelocityRule, what: str) -> Verdict:
+def _refusal(rule: VelocityRule, what: str) -> Admission:
     limit = f"{rule.max_count} payments"
     if what == "amount":
         limit = f"{format_minor(rule.max_amount or 0, rule.currency or '')} {rule.currency}"
     reason = f"beyond {limit} for one {rule.scope} within {rule.window_s} seconds"
-    return Verdict(False, f"velocity_{rule.scope}_{what}", reason, rule.action, rule.scope, rule.window_s)
+    return Admission(False, f"velocity_{rule.scope}_{what}", reason, rule.action, rule.scope, rule.window_s)

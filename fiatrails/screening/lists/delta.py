@@ -133,7 +133,10 @@ def _called(entity: ListedEntity) -> tuple[Hashable, ...]:
 
 
 def _change(old: ListedEntity, new: ListedEntity) -> Change:
-    pairs = [(field, before, after) for (field, before), (_, after) in zip(_told(old), _told(new), strict=True)]
+    pairs = [
+        (field, before, after)
+        for (field, before), (_, after) in zip(_screened_fields(old), _screened_fields(new), strict=True)
+    ]
     return Change(old, new, tuple(_compare(*pair) for pair in pairs if set(pair[1]) != set(pair[2])))
 
 
@@ -143,7 +146,7 @@ def _compare(field: str, before: Sequence[str], after: Sequence[str]) -> FieldCh
     return FieldChange(field, gained, tuple(text for text in before if text not in set(after)))
 
 
-def _told(entity: ListedEntity) -> list[tuple[str, list[str]]]:
+def _screened_fields(entity: ListedEntity) -> list[tuple[str, list[str]]]:
     """Everything that screening looks at. Remarks as text are not: they change with every letter."""
     return [
         ("uid", [entity.uid]),

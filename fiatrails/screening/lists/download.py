@@ -25,7 +25,7 @@ class DownloadFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """Seconds without a byte, seconds for one file, and bytes of one file after decompression."""
 
     timeout_s: float = 30.0
@@ -34,7 +34,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Validators:
     """What the server said of a file that we still have; "" where it said nothing."""
 
     etag: str = ""
@@ -47,13 +47,15 @@ class Fetched:
 
     url: str
     data: bytes | None
-    said: Known
+    validators: Validators
 
     @property
     def day(self) -> date | None:
         """The day that the server says the file is of."""
         try:
-            return parsedate_to_datetime(self.said.last_modified).date() if self.said.last_modified else None
+            return (
+                parsedate_to_datetime(self.validators.last_modified).date() if self.validators.last_modified else None
+            )
         except ValueError:
             return None
 
@@ -62,7 +64,7 @@ class Fetched:
 class _Bounds:
     """What one file may take. `deadline` is of the monotonic clock."""
 
-    limits: Limits
+    limits: DownloadLimits
     deadline: float
     progress: Progress | None
 
@@ -74,7 +76,7 @@ class _Bounds:
             raise DownloadFailed(f"{shown(url)}: not done after {self.limits.deadline_s:g} s")
 
 
-def client(limits: Limits, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+def client(limits: DownloadLimits, transport: httpx.BaseTransport | None = None) -> httpx.Client:
     """For one refresh. Redirects are followed by `fetch`, which looks at each; proxies of the environment are not."""
     return httpx.Client(
         timeout=limits.timeout_s, trust_env=False, follow_redirects=False, transport=transport,
@@ -83,7 +85,7 @@ def client(limits: Limits, transport: httpx.BaseTransport | None = None) -> http
 
 
 def fetch(
-    http: httpx.Client, url: str, *, known: Known, limits: Limits, progress: Progress | None = None
+    http: httpx.Client, url: str, *, known: Validators, limits: DownloadLimits, progress: Progress | None = None
 ) -> Fetched:  # fmt: skip
     """One file. Misconfigured when the URL is not https (loopback may be http); DownloadFailed when it was not had
     whole. Nothing is returned of a file that broke off."""
@@ -119,7 +121,7 @@ def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def _conditions(known: Known) -> Mapping[str, str]:
+def _conditions(known: Validators) -> Mapping[str, str]:
     said = {"if-none-match": known.etag, "if-modified-since": known.last_modified}
     return {name: value for name, value in said.items() if value}
 
@@ -134,15 +136,15 @@ def _next(at: str, response: httpx.Response) -> str:
     return url
 
 
-def _answered(url: str, response: httpx.Response, known: Known, bounds: _Bounds) -> Fetched:
+def _answered(url: str, response: httpx.Response, known: Validators, bounds: _Bounds) -> Fetched:
     headers = response.headers
     if response.status_code == httpx.codes.NOT_MODIFIED and _conditions(known):
-        said = Known(headers.get("etag", known.etag), headers.get("last-modified", known.last_modified))
+        said = Validators(headers.get("etag", known.etag), headers.get("last-modified", known.last_modified))
         return Fetched(url, None, said)
     if response.status_code != httpx.codes.OK:
         raise DownloadFailed(f"{shown(url)}: answered {response.status_code}")
     data = _body(url, response, bounds)
-    return Fetched(url, data, Known(headers.get("etag", ""), headers.get("last-modified", "")))
+    return Fetched(url, data, Validators(headers.get("etag", ""), headers.get("last-modified", "")))
 
 
 def _body(url: str, response: httpx.Response, bounds: _Bounds) -> bytes:

@@ -18,10 +18,10 @@ from fiatrails.kernel.errors import Conflict, FiatRailsError, Misconfigured, Una
 from fiatrails.screening.lists import store
 from fiatrails.screening.lists.download import (
     DownloadFailed,
+    DownloadLimits,
     Fetched,
-    Known,
-    Limits,
     Progress,
+    Validators,
     client,
     fetch,
     require_safe,
@@ -47,7 +47,7 @@ class Source:
     base_urls: tuple[str, ...] = (OFAC,)
     files: tuple[str, ...] = OFAC_FILES
     name: str = DEFAULT_SOURCE
-    limits: Limits = field(default_factory=Limits)
+    limits: DownloadLimits = field(default_factory=DownloadLimits)
 
     def require_usable(self) -> None:
         """Misconfigured when a URL is not safe or a file is not one of a list."""
@@ -120,7 +120,7 @@ def _download(
             with client(source.limits, transport) as http:
                 urls = {plain_name(name): _url(base_url, name) for name in source.files}
                 return {
-                    name: fetch(http, url, known=known.get(url, Known()), limits=source.limits, progress=progress)
+                    name: fetch(http, url, known=known.get(url, Validators()), limits=source.limits, progress=progress)
                     for name, url in urls.items()
                 }
         except DownloadFailed as error:
@@ -133,12 +133,12 @@ def _url(base_url: str, name: str) -> str:
     return f"{base_url.rstrip('/')}/{name.lstrip('/')}"
 
 
-def _known(source: Source) -> dict[str, Known]:
+def _known(source: Source) -> dict[str, Validators]:
     """What may be asked for conditionally: only what the edition in force holds, byte for byte."""
     held = _sums(source.name)
     urls = {_url(base_url, name): plain_name(name) for base_url in source.base_urls for name in source.files}
     rows = ListFetch.objects.filter(url__in=list(urls))
-    return {row.url: Known(row.etag, row.last_modified) for row in rows if held.get(urls[row.url]) == row.sha256}
+    return {row.url: Validators(row.etag, row.last_modified) for row in rows if held.get(urls[row.url]) == row.sha256}
 
 
 def _sums(source: str) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _remember(fetched: Mapping[str, Fetched], held: Mapping[str, str], now: date
     for name, file in fetched.items():
         unchanged = file.data is None or hashlib.sha256(file.data).hexdigest() == held.get(name)
         if unchanged and name in held:
-            said = {"etag": file.said.etag, "last_modified": file.said.last_modified}
+            said = {"etag": file.validators.etag, "last_modified": file.validators.last_modified}
             ListFetch.objects.update_or_create(url=file.url, defaults={**said, "sha256": held[name], "fetched_at": now})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fiatrails.screening.matching.sounds import likeness
+from fiatrails.screening.matching.phonetics import likeness
 
 Weigh = Callable[[str], float]
 # Likeness, weight, and the numbers of the words on either side.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from fiatrails.screening.matching.sounds import fold
+from fiatrails.screening.matching.phonetics import fold
 from fiatrails.screening.matching.words import (
     ABBREVIATIONS,
     ENDINGS,

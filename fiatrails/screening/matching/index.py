@@ -13,8 +13,8 @@ from math import inf, log
 from fiatrails.screening.entities import EntityType, ListedEntity, NameKind
 from fiatrails.screening.matching import acronyms
 from fiatrails.screening.matching.alignment import Alignment, Weigh, align
+from fiatrails.screening.matching.phonetics import fold, frame, likeness
 from fiatrails.screening.matching.scoring import best_case
-from fiatrails.screening.matching.sounds import fold, frame, likeness
 from fiatrails.screening.matching.text import Name, parse
 from fiatrails.screening.matching.words import GENERIC
 

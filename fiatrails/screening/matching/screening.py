@@ -13,7 +13,7 @@ from rapidfuzz.distance import JaroWinkler
 from fiatrails.screening.entities import EntityType, ListedEntity, ListedName, NameKind
 from fiatrails.screening.matching import evidence as evidences
 from fiatrails.screening.matching.alignment import Alignment
-from fiatrails.screening.matching.evidence import Evidence, Verdict, plain_number
+from fiatrails.screening.matching.evidence import Agreement, Evidence, plain_number
 from fiatrails.screening.matching.index import IndexedName, NameIndex, align_names, weigh
 from fiatrails.screening.matching.scoring import ALGORITHM, REVIEW, Score, is_identical, score
 from fiatrails.screening.matching.text import Name, parse, split
@@ -61,13 +61,13 @@ class Hit:
     @property
     def rank(self) -> tuple[int, float]:
         """Sorts the hits: band, then the evidence and the unsaturated score."""
-        points = {Verdict.CONFIRMS: 10.0, Verdict.SUPPORTS: 2.0, Verdict.CONTRADICTS: -6.0}
-        added = sum(points[item.verdict] for item in self.evidence)
+        points = {Agreement.CONFIRMS: 10.0, Agreement.SUPPORTS: 2.0, Agreement.CONTRADICTS: -6.0}
+        added = sum(points[item.agreement] for item in self.evidence)
         return list(Band).index(self.band), added + (self.score.logit if self.score else 50.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Screening:
+class ScreeningResult:
     """`band` is the highest of the hits; `problem` says what could not be screened, which is a reason for review."""
 
     band: Band
@@ -111,7 +111,7 @@ class Match:
     score: Score
 
 
-def screen(party: Party, against: ScreeningList) -> Screening:
+def screen(party: Party, against: ScreeningList) -> ScreeningResult:
     """Deterministic, without network or clock; time bounded by the name's length."""
     name = parse(party.name, party.type) if party.name else None
     matches = match_names(name, party.type, against) if name else {}
@@ -128,7 +128,7 @@ def screen(party: Party, against: ScreeningList) -> Screening:
         (hit for hit in hits if hit.band is not Band.CLEAR or hit.score), key=lambda hit: hit.rank, reverse=True
     )
     problem = _problem(party, name)
-    return Screening(_overall(hits, problem), tuple(hits[:MAX_HITS]), problem, against.digest)
+    return ScreeningResult(_overall(hits, problem), tuple(hits[:MAX_HITS]), problem, against.digest)
 
 
 def compare(query: str, listed: str, type: EntityType | None, against: ScreeningList | None = None) -> Score:
@@ -186,14 +186,14 @@ def _hit(party: Party, entity: ListedEntity, match: Match | None, wallets: tuple
 
 def _band(entity: ListedEntity, match: Match | None, wallets: tuple[str, ...], evidence: tuple[Evidence, ...]) -> Band:
     """A name alone never confirms a person; a birth far from every listed one clears a namesake."""
-    verdicts = {item.subject: item.verdict for item in evidence}
-    if wallets or verdicts.get("identifier") is Verdict.CONFIRMS:
+    agreements = {item.subject: item.agreement for item in evidence}
+    if wallets or agreements.get("identifier") is Agreement.CONFIRMS:
         return Band.BLOCK
     if match is None:
         return Band.CLEAR
-    if verdicts.get("birth") is Verdict.CONTRADICTS:
+    if agreements.get("birth") is Agreement.CONTRADICTS:
         return Band.CLEAR
-    if verdicts.get("birth") is Verdict.CONFIRMS:
+    if agreements.get("birth") is Agreement.CONFIRMS:
         return Band.BLOCK
     unmistakable = is_identical(match.alignment) and match.alignment.matched >= UNMISTAKABLE
     return Band.BLOCK if entity.type is not EntityType.PERSON and unmistakable else Band.REVIEW

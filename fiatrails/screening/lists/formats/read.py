@@ -10,19 +10,19 @@ from datetime import date
 
 from fiatrails.kernel.errors import BadInput
 from fiatrails.screening.entities import ListedEntity
-from fiatrails.screening.lists.formats.csv_files import File, Part, read_set
+from fiatrails.screening.lists.formats.csv_files import File, FileKind, read_set
 from fiatrails.screening.lists.formats.sdn_xml import read_xml
 
 SDN, CONSOLIDATED = "SDN", "CONS"
 _CSV = {
-    "sdn.csv": (SDN, Part.MAIN),
-    "alt.csv": (SDN, Part.NAMES),
-    "add.csv": (SDN, Part.ADDRESSES),
-    "sdn_comments.csv": (SDN, Part.COMMENTS),
-    "cons_prim.csv": (CONSOLIDATED, Part.MAIN),
-    "cons_alt.csv": (CONSOLIDATED, Part.NAMES),
-    "cons_add.csv": (CONSOLIDATED, Part.ADDRESSES),
-    "cons_comments.csv": (CONSOLIDATED, Part.COMMENTS),
+    "sdn.csv": (SDN, FileKind.MAIN),
+    "alt.csv": (SDN, FileKind.NAMES),
+    "add.csv": (SDN, FileKind.ADDRESSES),
+    "sdn_comments.csv": (SDN, FileKind.COMMENTS),
+    "cons_prim.csv": (CONSOLIDATED, FileKind.MAIN),
+    "cons_alt.csv": (CONSOLIDATED, FileKind.NAMES),
+    "cons_add.csv": (CONSOLIDATED, FileKind.ADDRESSES),
+    "cons_comments.csv": (CONSOLIDATED, FileKind.COMMENTS),
 }
 _XML = {"sdn.xml": SDN, "consolidated.xml": CONSOLIDATED}
 _MAIN = {SDN: "sdn.csv", CONSOLIDATED: "cons_prim.csv"}
@@ -52,7 +52,7 @@ class ParsedList:
 
 
 @dataclass(frozen=True, slots=True)
-class _One:
+class _ReadList:
     """One of the lists, from either format."""
 
     entities: list[ListedEntity]
@@ -112,8 +112,8 @@ def _names() -> list[str]:
     return [*_CSV, *_XML]
 
 
-def _csv_lists(known: Mapping[str, bytes]) -> list[_One]:
-    parts: dict[str, dict[Part, File]] = defaultdict(dict)
+def _csv_lists(known: Mapping[str, bytes]) -> list[_ReadList]:
+    parts: dict[str, dict[FileKind, File]] = defaultdict(dict)
     for name, data in known.items():
         if name in _CSV:
             source, part = _CSV[name]
@@ -121,19 +121,19 @@ def _csv_lists(known: Mapping[str, bytes]) -> list[_One]:
     return [_csv_list(source, files, known) for source, files in parts.items()]
 
 
-def _csv_list(source: str, files: Mapping[Part, File], known: Mapping[str, bytes]) -> _One:
+def _csv_list(source: str, files: Mapping[FileKind, File], known: Mapping[str, bytes]) -> _ReadList:
     given = ", ".join(file.name for file in files.values())
-    if Part.MAIN not in files:
+    if FileKind.MAIN not in files:
         raise BadInput("list_incomplete", f"{given} is given without {_MAIN[source]}, which they belong to; add it")
     if any(_XML.get(name) == source for name in known):
         raise BadInput("list_twice", f"{given} and the XML are the same list; give the CSV files or the XML")
     found = read_set(source, files)
-    return _One([entry.entity() for entry in found.entries.values()], found.warnings, cut=found.cut)
+    return _ReadList([entry.entity() for entry in found.entries.values()], found.warnings, cut=found.cut)
 
 
-def _xml_list(name: str, data: bytes) -> _One:
+def _xml_list(name: str, data: bytes) -> _ReadList:
     found = read_xml(_XML[name], name, data)
-    return _One(found.entities, found.warnings, found.published)
+    return _ReadList(found.entities, found.warnings, found.published)
 
 
 def _oldest(days: Iterable[date | None]) -> date | None:

@@ -30,7 +30,7 @@ _KINDS = {"aka": NameKind.AKA, "fka": NameKind.FKA, "nka": NameKind.NKA}
 
 
 @dataclass(slots=True)
-class Entry:
+class EntityBuilder:
     """What is known so far. `names` keeps the first kind that a name was given under, so a strong alias stays strong
     when the remarks repeat it as a weak one."""
 

@@ -33,7 +33,7 @@ class Limit:
 
     most: int
     fields: tuple[str, ...]
-    told: str
+    where: str
 
 
 ADDRESS = Limit(20, ("address",), "from this address")
@@ -44,7 +44,7 @@ _LIMITS = (ADDRESS, HERE, ANYWHERE)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """One attempt that was let through. `last`: the limits that it reaches, should it fail."""
 
     row: int
@@ -53,7 +53,7 @@ class Attempt:
     last: tuple[Limit, ...]
 
 
-def begin(name: str, *, client: Address | None, now: datetime) -> Attempt:
+def begin(name: str, *, client: Address | None, now: datetime) -> SignInAttempt:
     """Counts the attempt as failed before the password is looked at, which takes long: of many at the same time only
     so many get that far. TooMany when the address or the name has to wait."""
     values = {"name": name, "address": _counted_as(client)}
@@ -63,15 +63,15 @@ def begin(name: str, *, client: Address | None, now: datetime) -> Attempt:
             cursor.execute(_LOCK_NAME, [name])
         last = tuple(limit for limit in _LIMITS if _left(limit, values, now) == 1)
         row = SignInFailure.objects.create(**values, at=now)
-    return Attempt(row.pk, name, client, last)
+    return SignInAttempt(row.pk, name, client, last)
 
 
-def succeeded(attempt: Attempt) -> None:
+def succeeded(attempt: SignInAttempt) -> None:
     """The password was right: the attempt is no failure. Earlier failures go on to count until they are old."""
     SignInFailure.objects.filter(pk=attempt.row).delete()
 
 
-def failed(attempt: Attempt, *, now: datetime) -> None:
+def failed(attempt: SignInAttempt, *, now: datetime) -> None:
     """The password was wrong, or nobody has this name. The audit log hears of accounts that are locked out; of names
     that nobody has, and of addresses, it does not, or strangers could fill it."""
     minutes = WINDOW // timedelta(minutes=1)
@@ -114,5 +114,5 @@ def _counted_as(client: Address | None) -> str:
 
 def _waits(limit: Limit, left: timedelta) -> TooMany:
     minutes = max(1, ceil(left / timedelta(minutes=1)))
-    text = f"Too many failed attempts {limit.told}. Wait {minutes} minute{'s' * (minutes > 1)} and try again."
+    text = f"Too many failed attempts {limit.where}. Wait {minutes} minute{'s' * (minutes > 1)} and try again."
     return TooMany("sign_in_locked", text, retry_after=ceil(left.total_seconds()))
