@@ -7,7 +7,7 @@ from fiatrails.kernel.clock import Clock
 
 
 def register_jobs() -> None:
-    """Once an hour."""
+    """Register the hourly clean-up."""
     register(Job("operators.purge", 3600, _purge))
 
 

@@ -29,7 +29,7 @@ _SITE_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many failures that agree in these fields; then who goes on there waits, and is told what for."""
+    """So many failures that agree in these fields; then who goes on there waits. `where` ends the message."""
 
     most: int
     fields: tuple[str, ...]
@@ -54,8 +54,8 @@ class SignInAttempt:
 
 
 def begin(name: str, *, client: Address | None, now: datetime) -> SignInAttempt:
-    """Counts the attempt as failed before the password is looked at, which takes long: of many at the same time only
-    so many get that far. TooMany when the address or the name has to wait."""
+    """Count the attempt as failed before the password is checked, which takes long: of many at the same time only so
+    many get that far. TooMany when the address or the name has to wait."""
     values = {"name": name, "address": _counted_as(client)}
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -67,13 +67,15 @@ def begin(name: str, *, client: Address | None, now: datetime) -> SignInAttempt:
 
 
 def succeeded(attempt: SignInAttempt) -> None:
-    """The password was right: the attempt is no failure. Earlier failures go on to count until they are old."""
+    """Take the attempt back as a failure: the password was right. Earlier failures go on to count until they are
+    old."""
     SignInFailure.objects.filter(pk=attempt.row).delete()
 
 
 def failed(attempt: SignInAttempt, *, now: datetime) -> None:
-    """The password was wrong, or nobody has this name. The audit log hears of accounts that are locked out; of names
-    that nobody has, and of addresses, it does not, or strangers could fill it."""
+    """Report limits that the failure reaches: the password was wrong, or nobody has this name. The audit log hears of
+    accounts that are locked out; of names that nobody has, and of addresses, it does not, or strangers could fill
+    it."""
     minutes = WINDOW // timedelta(minutes=1)
     for limit in attempt.last:
         if limit is ADDRESS:
@@ -86,18 +88,18 @@ def failed(attempt: SignInAttempt, *, now: datetime) -> None:
 
 
 def forget(name: str) -> None:
-    """Forgets the failures of a name that was given a new password."""
+    """Forget the failures of a name that was given a new password."""
     SignInFailure.objects.filter(name=name).delete()
 
 
 def purge(*, now: datetime) -> int:
-    """Removes failures that count no more; how many."""
+    """Remove failures that count no more, and return how many."""
     removed, _ = SignInFailure.objects.filter(at__lte=now - WINDOW).delete()
     return removed
 
 
 def _left(limit: Limit, values: Mapping[str, str], now: datetime) -> int:
-    """How many may still fail. TooMany when none may."""
+    """Return how many may still fail. TooMany when none may."""
     alike = {field: values[field] for field in limit.fields}
     failures = list(SignInFailure.objects.filter(**alike, at__gt=now - WINDOW).order_by("-at")[: limit.most])
     if len(failures) == limit.most:
@@ -106,7 +108,7 @@ def _left(limit: Limit, values: Mapping[str, str], now: datetime) -> int:
 
 
 def _counted_as(client: Address | None) -> str:
-    """An address, of IPv6 the network that one customer gets: who has one address of it has them all."""
+    """Return the address; of IPv6 the network that one customer gets: who has one address of it has them all."""
     if client is None or client.version == 4:
         return str(client or UNREADABLE)
     return str(ip_network((client, _SITE_BITS), strict=False))

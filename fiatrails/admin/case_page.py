@@ -29,7 +29,8 @@ class HistoryLine:
 
 
 def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]:
-    """What the template is given. Forms are offered for what the domain would take; it decides again by itself."""
+    """Return what the template is given. Forms are offered for what the domain would take; it decides again by
+    itself."""
     waiting = _waiting(case)
     mine = waiting is not None and releases.same_person(waiting.requested_by, operator)
     return {
@@ -50,7 +51,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
 
 
 def _party(party: dict[str, Any]) -> dict[str, Any]:
-    """With the features of each hit as `+3.50`, the weightiest first."""
+    """Return the party with the features of each hit as `+3.50`, the weightiest first."""
     return {**party, "hits": [{**hit, "added": _added(hit.get("features", {}))} for hit in party.get("hits", [])]}
 
 
@@ -67,7 +68,7 @@ def _waiting(case: Case) -> Release | None:
 
 
 def _history(case: Case) -> list[HistoryLine]:
-    """What the audit log says of the wallet, without what concerns other entities."""
+    """Return what the audit log says of the wallet, without what concerns other entities."""
     about = audit.of_subject(case.user, limit=_HISTORY)
     return [
         HistoryLine(record.at, record.actor, record.action, _text(record.details))

@@ -14,7 +14,7 @@ _ACTOR = "screening"
 
 
 def raise_alarm(found: Unusable, *, now: datetime) -> None:
-    """Opens the dead letter, or brings the open one up to date; every held intent says it too."""
+    """Open the dead letter, or bring the open one up to date; every held intent says it too."""
     log.error("screening.unusable", code=found.code, reason=found.reason)
     dead_letters.add(
         operation="screenPayers", subject="", attempts=1, last_error=found.reason, error_class="permanent",
@@ -23,5 +23,5 @@ def raise_alarm(found: Unusable, *, now: datetime) -> None:
 
 
 def clear_alarm(*, now: datetime) -> None:
-    """Closes it, when one is open."""
+    """Close it, when one is open."""
     dead_letters.close_alarm("screenPayers", "", reason="the lists can be relied on again", actor=_ACTOR, now=now)

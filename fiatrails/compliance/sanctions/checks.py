@@ -43,13 +43,14 @@ class Check:
 
 
 def enabled() -> bool:
-    """Whether OFAC_SCREENING_ENABLED is set."""
+    """Return whether OFAC_SCREENING_ENABLED is set."""
     return config().screening.enabled
 
 
 def check(users: Sequence[str], *, pool: RpcPool, now: datetime) -> dict[str, Check]:
-    """A verdict per user; empty when screening is off. To be asked outside a transaction: a new list takes seconds to
-    be made ready. Without a usable list nobody is cleared. OutsideUnknown when there is an oracle and it is silent."""
+    """Return a verdict per user; empty when screening is off. To be asked outside a transaction: a new list takes
+    seconds to be made ready. Without a usable list nobody is cleared. OutsideUnknown when there is an oracle and it is
+    silent."""
     if not enabled():
         return {}
     found = usable(now)
@@ -64,8 +65,8 @@ def check(users: Sequence[str], *, pool: RpcPool, now: datetime) -> dict[str, Ch
 
 
 def screened(users: Sequence[str], lists: ActiveLists, *, pool: RpcPool) -> dict[str, Check]:
-    """What these lists say of everybody whom the wallets are said to belong to, and the oracle, if there is one, of the
-    wallets; outside a transaction. OutsideUnknown when the oracle is silent."""
+    """Screen everybody whom the wallets are said to belong to against these lists, and the wallets by the oracle, if
+    there is one; outside a transaction. OutsideUnknown when the oracle is silent."""
     against = ready(lists)
     identities = payers.known(users)
     released = cases.released(users)
@@ -79,18 +80,19 @@ def screened(users: Sequence[str], lists: ActiveLists, *, pool: RpcPool) -> dict
 
 
 def usable(now: datetime) -> Usable | Unusable:
-    """The lists in force, and whether this deployment may rely on them."""
+    """Return the lists in force, and whether this deployment may rely on them."""
     return current.usable(now=now, max_age=_max_age(), allow_sample=not config().live)
 
 
 def standing(now: datetime) -> Usable | Unusable:
-    """As `usable`, and loads nothing: where nothing was ever loaded, not the sample either. One short query."""
+    """Return what `usable` does, and load nothing: where nothing was ever loaded, not the sample either. One short
+    query."""
     return judge(current.stored(now=now), max_age=_max_age(), allow_sample=not config().live)
 
 
 def watch(clock: Clock) -> str:
-    """A periodic job: the alarm begins when the lists become unusable and not with the first payment that is held, and
-    ends when they can be relied on again, also when no payment is waiting by then."""
+    """Raise the alarm when the lists become unusable and not with the first payment that is held, and clear it when
+    they can be relied on again, also when no payment is waiting by then; a periodic job."""
     if not enabled():
         return "off"
     found = usable(clock.now())
@@ -106,7 +108,7 @@ def _max_age() -> timedelta:
 
 
 def ready(lists: ActiveLists) -> ScreeningList:
-    """The lists made ready for screening; once per process and edition."""
+    """Return the lists made ready for screening; once per process and edition."""
     global _made  # noqa: PLW0603 - the cache of the process
     with _lock:
         if _made is None or _made[0] != lists.ids:
@@ -115,12 +117,12 @@ def ready(lists: ActiveLists) -> ScreeningList:
 
 
 def not_screened() -> Check:
-    """For an intent whose payer was not asked about although screening is on."""
+    """Return the refusal for an intent whose payer was not asked about although screening is on."""
     return Check(Verdict(False, NOT_SCREENED, "the payer was not screened; this is a fault, report it"), {})
 
 
 def _with_oracle(check: Check, user: str, released: frozenset[str], sanctioned: bool) -> Check:
-    """The oracle's word is kept with the decision, whatever it is; its yes is a hit like any other."""
+    """Keep the oracle's word with the decision, whatever it is; its yes is a hit like any other."""
     said = {**check.inputs, "oracle": {"address": config().profile.screening.oracle, "sanctioned": sanctioned}}
     check = replace(check, inputs=said)
     hit = oracle.open_hit(user, said)
@@ -131,7 +133,7 @@ def _with_oracle(check: Check, user: str, released: frozenset[str], sanctioned: 
 
 
 def _undecided(check: Check, standing: Sequence[Case]) -> Check:
-    """Nobody is cleared whose case stands, also when the lists have changed meanwhile."""
+    """Refuse whom a case stands against, also when the lists have changed meanwhile."""
     if not standing or not check.verdict.cleared:
         return check
     case = standing[0]
@@ -142,7 +144,7 @@ def _undecided(check: Check, standing: Sequence[Case]) -> Check:
 def _check(
     parties: Sequence[Party], against: ScreeningList, released: frozenset[str], lists: ActiveLists
 ) -> Check:  # fmt: skip
-    """The worst of what is found for any of them."""
+    """Return the worst of what is found for any of them."""
     results = [screen(party, against) for party in parties]
     left = [_standing(party, result, released) for party, result in zip(parties, results, strict=True)]
     worst = max(left, key=lambda result: list(Band).index(result.band))
@@ -153,8 +155,8 @@ def _check(
     inputs = lists_of(lists)
     open_hits = [
         hit
-        for party, result, told in zip(parties, left, asked, strict=True)
-        for hit in _open_hits(party, result, {**inputs, "parties": [told]})
+        for party, result, party_asked in zip(parties, left, asked, strict=True)
+        for hit in _open_hits(party, result, {**inputs, "parties": [party_asked]})
     ]
     return Check(_verdict(worst), {**inputs, "parties": asked}, tuple(open_hits))
 
@@ -172,7 +174,7 @@ def _open_hits(party: Party, result: ScreeningResult, evidence: dict[str, Any]) 
 
 
 def _standing(party: Party, result: ScreeningResult, released: frozenset[str]) -> ScreeningResult:
-    """What is left of it once the hits that were released are taken away."""
+    """Return what is left of it once the hits that were released are taken away."""
     hits = tuple(hit for hit in result.hits if releases.fingerprint(hit.entity) not in released)
     problem = "" if releases.unscreenable(party.name, result.problem) in released else result.problem
     return replace(result, band=_highest(hits, problem), hits=hits, problem=problem)
@@ -190,12 +192,12 @@ def _verdict(result: ScreeningResult) -> Verdict:
 
 
 def lists_of(lists: ActiveLists) -> dict[str, Any]:
-    """What a screening was made against, as it is stored."""
+    """Return what a screening was made against, as it is stored."""
     return {"lists": list(lists.ids), "digest": lists.digest, "algorithm": ALGORITHM}
 
 
 def inputs_of(party: Party) -> dict[str, Any]:
-    """What was asked, as it is stored; `reproduce` takes it."""
+    """Return what was asked, as it is stored; `reproduce` takes it."""
     return {
         "name": party.name, "type": party.type or "", "born": party.born.isoformat() if party.born else None,
         "countries": list(party.countries), "identifiers": list(party.identifiers), "wallets": list(party.wallets),
@@ -203,7 +205,7 @@ def inputs_of(party: Party) -> dict[str, Any]:
 
 
 def hit_of(hit: Hit) -> dict[str, Any]:
-    """What was found, as it is stored."""
+    """Return what was found, as it is stored."""
     features = {feature.name: round(feature.added, 4) for feature in hit.score.features} if hit.score else {}
     return {
         "uid": hit.entity.uid, "entity": releases.fingerprint(hit.entity), "band": hit.band.value,
@@ -213,7 +215,8 @@ def hit_of(hit: Hit) -> dict[str, Any]:
 
 
 def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> ScreeningResult:
-    """A stored question, or one party of a stored decision, once more; `against` made of the editions that it names."""
+    """Screen a stored question, or one party of a stored decision, once more; `against` made of the editions that it
+    names."""
     born = inputs["born"]
     return screen(
         Party(

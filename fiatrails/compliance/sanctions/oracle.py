@@ -16,13 +16,14 @@ UID = "ORACLE"
 
 
 def ask(users: Sequence[str], *, pool: RpcPool) -> dict[str, bool]:
-    """What the oracle of the profile says of each wallet; empty without one. OutsideUnknown when it does not answer."""
+    """Ask the oracle of the profile what it says of each wallet; empty without one. OutsideUnknown when it does not
+    answer."""
     oracle = config().profile.screening.oracle
     return sanctioned(users, oracle=oracle, pool=pool) if oracle and users else {}
 
 
 def open_hit(user: str, evidence: dict[str, Any]) -> OpenHit:
-    """The hit that its yes is."""
+    """Return the hit that a yes of the oracle is."""
     oracle = config().profile.screening.oracle
     entity = hashlib.sha256(f"oracle:{oracle}:{user}".encode()).hexdigest()
     reason = f"wallet {user} is sanctioned, says the on-chain oracle {oracle}"

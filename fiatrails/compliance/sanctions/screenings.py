@@ -38,8 +38,8 @@ class Answered:
 
 
 def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: datetime) -> Answered:
-    """Screens a party for an API client and stores question and answer, also as it is `shown` to the client: what it
-    says of the lists is not the same later. Decides nothing about any payment.
+    """Screen a party for an API client and store question and answer, also as it is `shown` to the client: what it says
+    of the lists is not the same later. Decides nothing about any payment.
 
     To be called outside a transaction: a new list takes seconds to be made ready. BadInput for what cannot be screened
     or stored; Unavailable `sanctions_unusable` without a list that may be relied on, and then nothing is answered.
@@ -63,8 +63,8 @@ def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: dat
 
 
 def get(*, screening_id: str, client: str | None = None) -> AskedScreening:
-    """What was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees all),
-    or was kept in parts only."""
+    """Return what was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees
+    all), or was kept in parts only."""
     wanted = screening_id.lower()
     row = AskedScreening.objects.filter(screening_id=wanted).first() if _ID.fullmatch(wanted) else None
     if row is None or not row.answer or (client is not None and row.client != client):

@@ -67,13 +67,14 @@ ADMITTED = Admission(True, "within_limits", "within every velocity limit")
 
 
 def meter_of(rule: VelocityRule) -> str:
-    """What the rule counts: `payer`, or `payer:KES` when it sees one currency only. Rules with other windows or limits
-    share it, so changing them forgets nothing."""
+    """Return what the rule counts: `payer`, or `payer:KES` when it sees one currency only. Rules with other windows or
+    limits share it, so changing them forgets nothing."""
     return rule.scope if rule.currency is None else f"{rule.scope}:{rule.currency}"
 
 
 def subject_of(rule: VelocityRule, usage: Usage) -> str | None:
-    """Whom the rule counts, one text for one subject however it is written; None: the rule does not see the intent."""
+    """Return whom the rule counts, one text for one subject however it is written; None: the rule does not see the
+    intent."""
     if rule.currency not in (None, usage.paid.currency):
         return None
     value = (getattr(usage, rule.scope) or "").strip()
@@ -81,12 +82,13 @@ def subject_of(rule: VelocityRule, usage: Usage) -> str | None:
 
 
 def _plain_phone(value: str) -> str:
-    """`+254 712 345 678`, `00254712345678` and `254712345678` are one phone."""
+    """Return one text for one phone: `+254 712 345 678`, `00254712345678` and `254712345678`."""
     return _NOT_DIGITS.sub("", value).removeprefix("00")
 
 
 def _plain_wallet(value: str) -> str:
-    """Hexadecimal addresses differ in case only by their checksum; base58 ones are others in another case."""
+    """Return one text for one wallet: hexadecimal addresses differ in case only by their checksum; base58 ones are
+    others in another case."""
     return value.lower() if _HEX.fullmatch(value.lower()) else value
 
 
@@ -94,7 +96,7 @@ _PLAIN = {"phone": _plain_phone, "wallet": _plain_wallet, "country": str.upper}
 
 
 def entries_of(usages: Sequence[Usage], rules: Rules) -> Iterator[MeterEntry]:
-    """What is counted if everything is admitted: one entry for each intent and meter."""
+    """Yield what is counted if everything is admitted: one entry for each intent and meter."""
     for usage in usages:
         meters = {meter_of(rule): subject for rule in rules if (subject := subject_of(rule, usage)) is not None}
         for meter, subject in meters.items():
@@ -108,8 +110,8 @@ def judge(
     *,
     counted: Collection[tuple[str, str]] = (),
 ) -> dict[str, Admission]:
-    """Admissions by intent id, each intent in its turn: what is admitted uses up the windows for those behind it, what
-    is not admitted uses up nothing.
+    """Return the admissions by intent id, each intent in its turn: what is admitted uses up the windows for those
+    behind it, what is not admitted uses up nothing.
 
     `counted`: (intent id, meter) that are in the windows already; they were admitted once and are not asked again.
     """
@@ -143,7 +145,7 @@ class _Windows:
         return windows
 
     def first_exceeded(self) -> tuple[VelocityRule, str] | None:
-        """The first rule that is exceeded, one that refuses before one that holds; and by what."""
+        """Return the first rule that is exceeded, one that refuses before one that holds; and by what."""
         exceeded = [(rule, what) for rule, of in self.seen_by if (what := _exceeds(rule, of, self.paid.minor))]
         return min(exceeded, key=lambda pair: pair[0].action != "refuse", default=None)
 
@@ -154,7 +156,7 @@ class _Windows:
 
 
 def _exceeds(rule: VelocityRule, of: Used, minor: int) -> str:
-    """`count`, `amount`, or empty when there is room."""
+    """Return `count`, `amount`, or empty when there is room."""
     if rule.max_count is not None and of.count + 1 > rule.max_count:
         return "count"
     return "amount" if rule.max_amount is not None and of.amount + minor > rule.max_amount else ""

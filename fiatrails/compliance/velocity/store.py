@@ -66,8 +66,8 @@ _PRUNE = """
 
 
 def admit(usages: Sequence[Usage], rules: Rules, *, now: datetime) -> dict[str, Admission]:
-    """Admissions by intent id; what is admitted is counted from now on. In the caller's transaction, once in it, after
-    its row locks: the locks taken here are the last before those of COMMIT, and are held until then.
+    """Admit or refuse each intent, and count what is admitted from now on; by intent id. In the caller's transaction,
+    once in it, after its row locks: the locks taken here are the last before those of COMMIT, and are held until then.
 
     An intent that was counted before is admitted again without being counted twice. A window holds what was admitted
     after `now` minus its length. One statement while everything fits; a second when something does not. No rules: none.
@@ -87,21 +87,22 @@ def admit(usages: Sequence[Usage], rules: Rules, *, now: datetime) -> dict[str, 
 
 
 def would_admit(usages: Sequence[Usage], rules: Rules, *, now: datetime) -> dict[str, Admission]:
-    """What `admit` would say now; counts, locks and tells nothing. For intents that are held and looked at again."""
+    """Return what `admit` would say now; count, lock and report nothing. For intents that are held and checked
+    again."""
     batch = _Batch.of(usages, rules)
     return batch.judge(batch.read(now)) if batch.entries else dict.fromkeys(batch.usages, ADMITTED)
 
 
 def release(intent_ids: Collection[str], *, now: datetime) -> int:
-    """Stops counting intents that ended without a mint (refunded, expired); returns how many rows that freed. Again
-    for the same intents it frees nothing. The caller holds the intents' row locks."""
+    """Stop counting intents that ended without a mint (refunded, expired); returns how many rows that freed. Again for
+    the same intents it frees nothing. The caller holds the intents' row locks."""
     with connection.cursor() as cursor:
         cursor.execute(_RELEASE, {"now": now, "intents": sorted(intent_ids)})
         return int(cursor.rowcount)
 
 
 def prune(rules: Rules, *, now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
-    """Deletes rows older than the longest window, at most `limit`; for a periodic job, which calls again while it
+    """Delete rows older than the longest window, at most `limit`; for a periodic job, which calls again while it
     returns `limit`. Without rules nothing is deleted: whoever takes the rules out of the profile for a day must not
     lose what they count."""
     if not rules:
@@ -149,13 +150,13 @@ class _Batch:
         return cls(rules, unique, entries, [_digest(keys[0], e.meter, e.subject) for e in entries], adds, keys)
 
     def lock_and_read(self, now: datetime) -> _Seen:
-        """Records as well, if all of it fits."""
+        """Record as well, if all of it fits."""
         with connection.cursor() as cursor:
             cursor.execute(_ADMIT, self._columns(range(len(self.entries)), now) | self._gauges(now))
             return self._seen(*cursor.fetchone())
 
     def read(self, now: datetime) -> _Seen:
-        """What is used at this moment; the next may differ."""
+        """Return what is used at this moment; the next may differ."""
         with connection.cursor() as cursor:
             cursor.execute(_READ, self._columns(range(len(self.entries)), now) | self._gauges(now))
             return self._seen(False, *cursor.fetchone())
@@ -165,12 +166,12 @@ class _Batch:
         return _Seen(recorded, fresh, used)
 
     def judge(self, seen: _Seen) -> dict[str, Admission]:
-        """Each intent in its turn, without those entries that are counted already."""
+        """Judge each intent in its turn, without those entries that are counted already."""
         counted = {(e.intent_id, e.meter) for e, fresh in zip(self.entries, seen.fresh, strict=True) if not fresh}
         return judge(list(self.usages.values()), self.rules, seen.used, counted=counted)
 
     def record(self, places: Sequence[int], now: datetime) -> None:
-        """Counts these entries; the locks of `lock_and_read` are still held."""
+        """Count these entries; the locks of `lock_and_read` are still held."""
         if places:
             with connection.cursor() as cursor:
                 cursor.execute(_RECORD, self._columns(places, now))
@@ -206,8 +207,8 @@ def _less(limit: int | None, added: int) -> int | None:
 
 
 def _keys() -> list[bytes]:
-    """The key of the digests, then those that former values of DJANGO_SECRET_KEY gave: what was counted under them
-    still counts."""
+    """Return the key of the digests, then those that former values of DJANGO_SECRET_KEY gave: what was counted under
+    them still counts."""
     former = getattr(settings, "SECRET_KEY_FALLBACKS", [])
     secrets = [config().clearance_key.get_secret_value(), *former]
     return [hmac.digest(secret.encode(), _PURPOSE, "sha256") for secret in secrets]

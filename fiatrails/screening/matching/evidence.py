@@ -33,14 +33,14 @@ class Evidence:
 
 
 def plain_number(number: str) -> str:
-    """An identifier without its punctuation: "008-046347-9" and "0080463479" are one."""
+    """Return an identifier without its punctuation: "008-046347-9" and "0080463479" are one."""
     return _PLAIN.sub("", number.upper())
 
 
 def weigh(
     entity: ListedEntity, *, born: date | None, countries: Iterable[str], identifiers: Iterable[str]
 ) -> tuple[Evidence, ...]:
-    """All that can be said; nothing where either side is silent."""
+    """Return all that can be said; nothing where either side is silent."""
     found = (_birth(entity, born), _country(entity, tuple(countries)), _identifier(entity, tuple(identifiers)))
     return tuple(evidence for evidence in found if evidence)
 

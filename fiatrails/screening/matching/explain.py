@@ -15,7 +15,7 @@ _KINDS = {
 
 
 def headline(screening: ScreeningResult) -> str:
-    """One line for a table or a hold's reason."""
+    """Return one line for a table or a hold's reason."""
     if screening.problem:
         return screening.problem
     found = [hit for hit in screening.hits if hit.band is not Band.CLEAR]
@@ -26,7 +26,7 @@ def headline(screening: ScreeningResult) -> str:
 
 
 def reason(hit: Hit) -> str:
-    """Why this entity, in one sentence."""
+    """Return why this entity, in one sentence."""
     entity = f"{hit.entity.name} ({hit.entity.uid}, {', '.join(hit.entity.programs) or 'no program stated'})"
     if hit.wallets:
         return f"wallet {hit.wallets[0]} is listed for {entity}"
@@ -38,7 +38,7 @@ def reason(hit: Hit) -> str:
 
 
 def details(hit: Hit) -> Iterator[str]:
-    """The whole reasoning, a line each."""
+    """Yield the whole reasoning, a line each."""
     yield f"{hit.band.upper()}: {reason(hit)}"
     if hit.alignment is not None and hit.score is not None:
         yield from (f"  {_pairing(pair)}" for pair in hit.alignment.pairs)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-# Spellings of one sound, the longest first. Source: variants of one name in the lists themselves.
+# What letters are transcribed to, the longest first. Source: variants of one name in the lists themselves.
 _TRANSCRIPTIONS = [
     ("tsch", "c"), ("shch", "s"), ("sch", "s"), ("tch", "c"), ("dzh", "j"), ("you", "u"), ("zh", "j"), ("dj", "j"),
     ("kh", "h"), ("gh", "g"), ("ph", "f"), ("sh", "s"), ("ch", "c"), ("th", "t"), ("dh", "d"), ("ck", "k"),
@@ -50,7 +50,7 @@ _SPELLED: dict[str, str] = {
 
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """One spelling for the spellings of one sound or name: yousef, yusuf, youssef -> iusuf; numbers stay."""
+    """Return one spelling for the spellings of one word or name: yousef, yusuf, youssef -> iusuf; numbers stay."""
     if word.isdigit():
         return word
     folded = _transcribe(word)
@@ -59,7 +59,7 @@ def fold(word: str) -> str:
 
 @lru_cache(maxsize=65536)
 def frame(word: str) -> str:
-    """The consonants, hard and soft alike, with the first letter: what scripts without vowels keep."""
+    """Return the consonants, hard and soft alike, with the first letter: what scripts without vowels keep."""
     folded = fold(word)
     bare = folded[:1] + folded[1:].translate(_VOWELS).replace("h", "")
     return bare.translate(_ROUGH)
@@ -67,7 +67,8 @@ def frame(word: str) -> str:
 
 @lru_cache(maxsize=262144)
 def likeness(one: str, other: str) -> float:
-    """0 to 1, symmetric; 0 below the floor under which two words are not one, whatever else agrees."""
+    """Return how alike two words are, 0 to 1, symmetric; 0 below the floor under which two words are not one, whatever
+    else agrees."""
     if one == other:
         return 1.0
     if one.isdigit() or other.isdigit():
@@ -86,7 +87,8 @@ def likeness(one: str, other: str) -> float:
 
 
 def _by_edits(one: str, other: str) -> float:
-    """One slip in a word of six letters is worth 0.89; the shorter the word, the more a slip changes it."""
+    """Return the likeness by letters. One slip in a word of six letters is worth 0.89; the shorter the word, the more a
+    slip changes it."""
     longest = max(len(one), len(other))
     allowed = longest // 3
     if not allowed or abs(len(one) - len(other)) > allowed:

@@ -59,7 +59,7 @@ class ReadSet:
 
 
 def decode(data: bytes) -> str:
-    """UTF-8, else Windows-1252, in which every byte means something or becomes U+FFFD; never raises."""
+    """Decode UTF-8, else Windows-1252, in which every byte means something or becomes U+FFFD; never raises."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -68,8 +68,8 @@ def decode(data: bytes) -> str:
 
 
 def read_set(source: str, files: Mapping[FileKind, File]) -> ReadSet:
-    """One list from its files; only the main file is required. `source` is the first half of the uids. BadInput names
-    the file and the line when it is not such a file."""
+    """Read one list from its files; only the main file is required. `source` is the first half of the uids. BadInput
+    names the file and the line when it is not such a file."""
     rows: dict[FileKind, list[Row]] = {part: [] for part in FileKind}
     warnings: list[str] = []
     for part, file in files.items():
@@ -103,8 +103,8 @@ def _read(part: FileKind, file: File) -> tuple[list[Row], list[str]]:
 
 
 def _records(text: str) -> Iterator[tuple[int, str]]:
-    """Line numbers and rows. A line with an open quotation mark goes on, unless the next one begins as a row does: so
-    a missing quotation mark spoils one row and not the rest of the file."""
+    """Yield line numbers and rows. A line with an open quotation mark goes on, unless the next one begins as a row
+    does: so a missing quotation mark spoils one row and not the rest of the file."""
     pending: list[str] = []
     begun = 0
     for number, line in enumerate(text.split("\n"), start=1):
@@ -146,7 +146,7 @@ def _problem(row: Row, columns: int) -> str:
 
 
 def _whole_remarks(main: list[Row], comments: list[Row]) -> tuple[dict[str, str], int, dict[str, str]]:
-    """Remarks by entry number, how many stay cut, and the comments of entries that are not in the main file."""
+    """Return remarks by entry number, how many stay cut, and the comments of entries that are not in the main file."""
     continued: dict[str, str] = defaultdict(str)
     for number, text in comments:
         continued[number] += text
@@ -180,8 +180,8 @@ def _entry(uid: str, row: Row, remarks: str) -> EntityBuilder:
 
 
 def _orphans(source: str, names: list[Row], unknown: Mapping[str, str]) -> list[EntityBuilder]:
-    """Entries that only the comments know, as when the files are of different days: kept for what is decided on
-    without a name, which is wallets. Without an alternate name they carry their number, which nobody is called."""
+    """Build the entries that only the comments know, as when the files are of different days: kept for what is decided
+    on without a name, which is wallets. Without an alternate name they carry their number, which nobody is called."""
     entries = []
     for number, text in unknown.items():
         whole = with_whole_label(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -42,12 +42,12 @@ class ParsedList:
 
     @property
     def name_count(self) -> int:
-        """Names of all kinds."""
+        """Return names of all kinds."""
         return sum(len(entity.names) for entity in self.entities)
 
     @property
     def wallet_count(self) -> int:
-        """Different wallets."""
+        """Return the number of different wallets."""
         return len({wallet for entity in self.entities for wallet in entity.wallets})
 
 
@@ -62,23 +62,23 @@ class _ReadList:
 
 
 def plain_name(name: str) -> str:
-    """A path or URL -> the name that the files are known by: "/x/SDN.CSV" -> "sdn.csv"."""
+    """Return the name that a file is known by, from its path or URL: "/x/SDN.CSV" -> "sdn.csv"."""
     return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].casefold()
 
 
 def is_list_file(name: str) -> bool:
-    """Whether a file of this name is one that `read_list` knows."""
+    """Return whether a file of this name is one that `read_list` knows."""
     return plain_name(name) in _CSV or plain_name(name) in _XML
 
 
 def read_list(files: Mapping[str, bytes]) -> ParsedList:
-    """Files by name (case and directories do not matter) -> the list. The SDN and the consolidated list may come
+    """Read the list from files by name (case and directories do not matter). The SDN and the consolidated list may come
     together, each as CSV or as XML. BadInput names the file, the line and what to do."""
     known = _known(files)
     lists = [*_csv_lists(known), *(_xml_list(name, data) for name, data in known.items() if name in _XML)]
     return ParsedList(
         entities=tuple(entity for one in lists for entity in one.entities),
-        published=_oldest(one.published for one in lists),
+        published=min((one.published for one in lists if one.published is not None), default=None),
         warnings=tuple(warning for one in lists for warning in one.warnings),
         digest=digest_of(known),
         cut_remarks=sum(one.cut for one in lists),
@@ -86,7 +86,8 @@ def read_list(files: Mapping[str, bytes]) -> ParsedList:
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
-    """sha256 in hex over names and contents; each with its length, so that nothing moves from one to the next."""
+    """Return the sha256 in hex over names and contents; each with its length, so that nothing moves from one to the
+    next."""
     digest = hashlib.sha256()
     for name, data in sorted((plain_name(name), data) for name, data in files.items()):
         digest.update(f"{len(name)}:{name}{len(data)}:".encode())
@@ -134,7 +135,3 @@ def _csv_list(source: str, files: Mapping[FileKind, File], known: Mapping[str, b
 def _xml_list(name: str, data: bytes) -> _ReadList:
     found = read_xml(_XML[name], name, data)
     return _ReadList(found.entities, found.warnings, found.published)
-
-
-def _oldest(days: Iterable[date | None]) -> date | None:
-    return min((day for day in days if day is not None), default=None)

@@ -39,8 +39,8 @@ class ReadXml:
 
 
 def read_xml(source: str, name: str, data: bytes) -> ReadXml:
-    """`source` is the first half of the uids, `name` is for messages. BadInput when it is no such XML, declares
-    entities or a DTD, or more than 1 % of the entries that it counts cannot be read."""
+    """Read the XML. `source` is the first half of the uids, `name` is for messages. BadInput when it is no such XML,
+    declares entities or a DTD, or more than 1 % of the entries that it counts cannot be read."""
     found, malformed = ReadXml(), list[Malformed]()
     stated = 0
     try:
@@ -65,7 +65,7 @@ def read_xml(source: str, name: str, data: bytes) -> ReadXml:
 
 
 def _elements(name: str, data: bytes) -> Iterator[tuple[str, Element]]:
-    """Entries and the header as they end; each is emptied after its turn, and the root holds none."""
+    """Yield entries and the header as they end; each is emptied after its turn, and the root holds none."""
     root: Element | None = None
     for event, element in iterparse(BytesIO(data), events=("start", "end"), forbid_dtd=True):
         if root is None:
@@ -117,7 +117,7 @@ def _read_vessel(entry: EntityBuilder, element: Element) -> None:
 
 
 def _read_origins(entry: EntityBuilder, element: Element) -> None:
-    """Births, nationalities, citizenships and the countries of addresses."""
+    """Read births, nationalities, citizenships and the countries of addresses."""
     for item in _list(element, "dateOfBirthList"):
         entry.births += filter(None, [read_date(_text(item, "dateOfBirth"))])
     entry.birth_places += [text for i in _list(element, "placeOfBirthList") if (text := _text(i, "placeOfBirth"))]
@@ -159,5 +159,5 @@ def _own(element: Element) -> str:
 
 
 def _local(element: Element) -> str:
-    """The name without its namespace, which OFAC has changed before."""
+    """Return the name without its namespace, which OFAC has changed before."""
     return element.tag.rpartition("}")[2]
