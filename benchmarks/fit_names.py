@@ -24,8 +24,8 @@ from benchmarks.screen import DATA, listed, ordinary_names
 from fiatrails.screening.entities import EntityType, NameKind
 from fiatrails.screening.matching.evaluation import Split
 from fiatrails.screening.matching.index import IndexedName, NameIndex
+from fiatrails.screening.matching.phonetics import fold
 from fiatrails.screening.matching.scoring import PERSON, THING, Weights, measure
-from fiatrails.screening.matching.sounds import fold
 from fiatrails.screening.matching.text import Name, parse
 
 CENSUS = DATA.parent / "census" / "names.csv.gz"
@@ -90,7 +90,7 @@ def frequencies(index: NameIndex) -> Iterable[str]:
     by_number: dict[int, list[str]] = defaultdict(list)
     for word, number in borne.items():
         by_number[number].append(word)
-    yield f"# How many of {len(index.entities):,} listed entities bear a word (in the spelling of `sounds.fold`): the number, then its words."
+    yield f"# How many of {len(index.entities):,} listed entities bear a word (in the spelling of `phonetics.fold`): the number, then its words."
     yield "# Counted over the SDN list with its aliases, and over the census of the United States of 1990 where that gives more."
     yield f"# Words that fewer than {FEWEST_BEARERS} bear are left out."
     for number in sorted(by_number, reverse=True):

@@ -7,15 +7,15 @@ from fiatrails.kernel.clock import Clock
 
 
 def register_jobs() -> None:
-    """Once an hour."""
+    """Register the hourly clean-up."""
     register(Job("operators.purge", 3600, _purge))
 
 
 def _purge(clock: Clock) -> str:
     from django.contrib.sessions.models import Session
 
-    from fiatrails.accounts import attempts
+    from fiatrails.accounts import sign_ins
 
     now = clock.now()
     sessions, _ = Session.objects.filter(expire_date__lt=now).delete()
-    return f"{sessions} sessions, {attempts.purge(now=now)} failures"
+    return f"{sessions} sessions, {sign_ins.purge(now=now)} failures"

@@ -12,7 +12,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fiatrails.accounts import attempts
+from fiatrails.accounts import sign_ins
 from fiatrails.controls import audit
 from fiatrails.kernel.errors import BadInput, Conflict, Misconfigured, NotFound
 
@@ -35,13 +35,13 @@ class Operator:
 
 
 def normalised(name: str) -> str:
-    """The one form of a name: `Ann` and `ann` are one person."""
+    """Return the one form of a name: `Ann` and `ann` are one person."""
     return name.strip().lower()
 
 
 def add(*, name: str, password: str, officer: bool, actor: str, now: datetime) -> Operator:
-    """A new account that may sign in; an officer may see the review queue and decide. Conflict when there is one."""
-    name = _sound(name)
+    """Add an account that may sign in; an officer may see the review queue and decide. Conflict when there is one."""
+    name = _validated(name)
     user = User(username=name, is_staff=True, date_joined=now)
     _give_password(user, password)
     with transaction.atomic():
@@ -58,12 +58,12 @@ def add(*, name: str, password: str, officer: bool, actor: str, now: datetime) -
 
 
 def listed() -> list[Operator]:
-    """Every account by name."""
+    """Return every account by name."""
     return [_view(user) for user in User.objects.prefetch_related("groups").order_by("username")]
 
 
 def disable(*, name: str, actor: str, now: datetime) -> Operator:
-    """Ends an account. Its sessions end with their next request, and stay ended should it be opened again."""
+    """End an account. Its sessions end with their next request, and stay ended should it be opened again."""
     with transaction.atomic():
         user = _locked(name)
         if not user.is_active:
@@ -76,7 +76,7 @@ def disable(*, name: str, actor: str, now: datetime) -> Operator:
 
 
 def renew_password(*, name: str, password: str, actor: str, now: datetime) -> Operator:
-    """A new password for who forgot it, or for an account that is to be opened again. Sessions end, and failures to
+    """Set a new password for who forgot it, or for an account that is to be opened again. Sessions end, and failures to
     sign in are forgotten."""
     found = _existing(name)
     _give_password(found, password)
@@ -84,12 +84,12 @@ def renew_password(*, name: str, password: str, actor: str, now: datetime) -> Op
         user = _locked(name)
         user.password, user.is_active = found.password, True
         user.save(update_fields=["password", "is_active"])
-        attempts.forget(user.username)
+        sign_ins.forget(user.username)
         audit.record(actor, "operator.password_renewed", user.username, {}, now=now)
     return _view(user)
 
 
-def _sound(name: str) -> str:
+def _validated(name: str) -> str:
     name = normalised(name)
     if not _NAME.fullmatch(name):
         raise BadInput("bad_operator_name", "a name is 1 to 64 letters a-z, digits, dots, dashes or underscores")
@@ -99,7 +99,7 @@ def _sound(name: str) -> str:
 
 
 def _give_password(user: User, password: str) -> None:
-    """Hashing takes long: outside of any transaction."""
+    """Set a password. Hashing takes long: call it outside of any transaction."""
     try:
         validate_password(password, user)
     except ValidationError as error:

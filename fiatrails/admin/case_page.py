@@ -19,7 +19,7 @@ _SAID = ("entity", "name", "case")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryLine:
     """One line of a case's history."""
 
     at: datetime
@@ -29,7 +29,8 @@ class Line:
 
 
 def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]:
-    """What the template is given. Forms are offered for what the domain would take; it decides again by itself."""
+    """Return what the template is given. Forms are offered for what the domain would take; it decides again by
+    itself."""
     waiting = _waiting(case)
     mine = waiting is not None and releases.same_person(waiting.requested_by, operator)
     return {
@@ -38,7 +39,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
         "found_with": {name: case.evidence.get(name, "") for name in ("algorithm", "digest")},
         "lists": case.evidence.get("lists", []),
         "intent": Intent.objects.filter(intent_id=case.intent_id).first() if case.intent_id else None,
-        "on_chain": suspensions.told(case.user),
+        "on_chain": suspensions.state_of(case.user),
         "waiting": waiting,
         "history": _history(case),
         "may_decide": may_decide,
@@ -50,7 +51,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
 
 
 def _party(party: dict[str, Any]) -> dict[str, Any]:
-    """With the features of each hit as `+3.50`, the weightiest first."""
+    """Return the party with the features of each hit as `+3.50`, the weightiest first."""
     return {**party, "hits": [{**hit, "added": _added(hit.get("features", {}))} for hit in party.get("hits", [])]}
 
 
@@ -66,11 +67,11 @@ def _waiting(case: Case) -> Release | None:
         return None
 
 
-def _history(case: Case) -> list[Line]:
-    """What the audit log says of the wallet, without what concerns other entities."""
+def _history(case: Case) -> list[HistoryLine]:
+    """Return what the audit log says of the wallet, without what concerns other entities."""
     about = audit.of_subject(case.user, limit=_HISTORY)
     return [
-        Line(record.at, record.actor, record.action, _text(record.details))
+        HistoryLine(record.at, record.actor, record.action, _text(record.details))
         for record in about
         if record.details.get("entity", case.entity_uid) == case.entity_uid
     ]

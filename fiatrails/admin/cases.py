@@ -37,7 +37,7 @@ class CaseAdmin(ReadOnlyAdmin):
     search_help_text = "Beginning of a wallet, number of an entity, or part of its name."
 
     def get_urls(self) -> list[URLPattern]:
-        """The list, a case, and what can be said about it."""
+        """Return the addresses of the list, of a case, and of what can be decided about it."""
         return [
             *super().get_urls(),
             self.address("<int:number>/", self.show, "change"),
@@ -47,18 +47,18 @@ class CaseAdmin(ReadOnlyAdmin):
         ]
 
     def get_queryset(self, _request: HttpRequest) -> QuerySet[Case]:
-        """With the rank of the state, and without the evidence, which is long."""
+        """Return the cases with the rank of their state, and without the evidence, which is long."""
         ranks = [When(state=state, then=Value(rank)) for rank, state in enumerate(_FIRST)]
         rank = Choose(*ranks, default=Value(len(_FIRST)), output_field=IntegerField())
         return Case.objects.defer("evidence").annotate(rank=rank)
 
     def get_ordering(self, _request: HttpRequest) -> tuple[str, ...]:
-        """As the queue is worked off."""
+        """Order the cases as the queue is worked off."""
         return ("rank", "id")
 
     @method_decorator(require_safe)
     def show(self, request: HttpRequest, number: int) -> HttpResponse:
-        """One case, read-only, with the forms that this operator may use."""
+        """Show one case, read-only, with the forms that this operator may use."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         case = cases.get(number)
@@ -70,7 +70,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @method_decorator(require_POST)
     def release(self, request: HttpRequest, number: int) -> HttpResponse:
-        """The payer is somebody else, says one person."""
+        """Ask for a release: the payer is somebody else, says one person."""
 
         def act() -> str:
             reason = reason_of(request.POST)
@@ -81,7 +81,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @method_decorator(require_POST)
     def approve(self, request: HttpRequest, number: int) -> HttpResponse:
-        """The payer is somebody else, says a second person: of the release that they have read, and of no other."""
+        """Approve the release that the second person has read, and no other."""
 
         def act() -> str:
             waiting = releases.waiting_for(cases.get(number))
@@ -94,7 +94,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @method_decorator(require_POST)
     def confirm(self, request: HttpRequest, number: int) -> HttpResponse:
-        """The payer is the listed one."""
+        """Confirm that the payer is the listed one."""
 
         def act() -> str:
             reason = reason_of(request.POST)
@@ -116,20 +116,20 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description="number", ordering="id")
     def number(self, case: Case) -> int:
-        """As commands name it."""
+        """Return the number as commands name it."""
         return case.id
 
     @admin.display(description="wallet", ordering="user")
     def wallet(self, case: Case) -> str:
-        """Whose payments are held."""
+        """Return the wallet whose payments are held."""
         return case.user
 
     @admin.display(description="entity", ordering="entity_name")
     def listed(self, case: Case) -> str:
-        """The listed entity."""
+        """Return the listed entity."""
         return f"{case.entity_name} ({case.entity_uid})" if case.entity_uid else case.entity_name
 
     @admin.display(description="opened (UTC)", ordering="opened_at")
     def opened(self, case: Case) -> str:
-        """When it was found."""
+        """Return when it was found."""
         return moment(case.opened_at)

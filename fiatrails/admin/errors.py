@@ -23,7 +23,7 @@ _MALFORMED = (BadRequest, SuspiciousOperation, MultiPartParserError, DataError)
 
 
 def page(status: int, *, text: str = "") -> HttpResponse:
-    """The page of an error; `text` instead of the usual sentence."""
+    """Return the page of an error; `text` instead of the usual sentence."""
     title, usual = _SAID.get(status, _SAID[400] if status < 500 else _SAID[500])
     request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
     context = {"title": title, "text": text or usual, "request_id": request_id}
@@ -31,7 +31,7 @@ def page(status: int, *, text: str = "") -> HttpResponse:
 
 
 def respond(error: Exception) -> HttpResponse:
-    """The page for any exception; what nobody foresaw is logged and told without its text."""
+    """Return the page for any exception; what nobody foresaw is logged and shown without its text."""
     if isinstance(error, FiatRailsError) and error.status < 500:
         return page(error.status, text=error.message)
     if isinstance(error, Http404):
@@ -48,6 +48,6 @@ def respond(error: Exception) -> HttpResponse:
 
 
 def csrf_failure(_request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's CSRF_FAILURE_VIEW."""
+    """Answer a forged request; Django's CSRF_FAILURE_VIEW."""
     log.warning("operator.forged", reason=reason)
     return page(403, text="This form was not sent from a page of ours, or the page is too old. Open it again.")

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fiatrails.accounts import attempts, people
+from fiatrails.accounts import people, sign_ins
 from fiatrails.admin.clock import CLOCK
 from fiatrails.controls import audit
 from fiatrails.kernel.client_address import client_ip
@@ -27,24 +27,24 @@ class SignInForm(AdminAuthenticationForm):
     and one that waits are told apart by nothing that a stranger could not know."""
 
     def clean_username(self) -> str:
-        """`Ann` signs in as `ann`."""
+        """Return the one form of the name: `Ann` signs in as `ann`."""
         return people.normalised(self.cleaned_data["username"])
 
     def clean(self) -> dict[str, Any]:
-        """Looks at the password, if neither the name nor the address has to wait."""
+        """Check the password, if neither the name nor the address has to wait."""
         name = self.cleaned_data.get("username")
         if name is None or not self.cleaned_data.get("password"):
             return super().clean()
         try:
-            attempt = attempts.begin(name, client=self._client(), now=CLOCK.now())
+            attempt = sign_ins.begin(name, client=self._client(), now=CLOCK.now())
         except TooMany as wait:
             raise ValidationError(wait.message, code=wait.code) from None
         try:
             cleaned = super().clean()
         except ValidationError:
-            attempts.failed(attempt, now=CLOCK.now())
+            sign_ins.failed(attempt, now=CLOCK.now())
             raise
-        attempts.succeeded(attempt)
+        sign_ins.succeeded(attempt)
         log.info("operator.signed_in", operator=name)
         return cleaned
 
@@ -56,7 +56,7 @@ class PasswordForm(AdminPasswordChangeForm):
     """Django's, with a line in the audit log. Other sessions of the account end."""
 
     def save(self, commit: bool = True) -> User:
-        """Stores the new password."""
+        """Store the new password."""
         with transaction.atomic():
             user: User = super().save(commit=commit)
             audit.record(user.username, "operator.password_changed", user.username, {}, now=CLOCK.now())
@@ -70,7 +70,7 @@ class ReasonForm(forms.Form):
 
 
 def reason_of(data: Any) -> str:
-    """The reason that was typed; BadInput when it cannot be stored."""
+    """Return the reason that was typed; BadInput when it cannot be stored."""
     form = ReasonForm(data)
     if not form.is_valid():
         raise BadInput("malformed_reason", f"a reason is text of at most {MAX_REASON} characters")

@@ -50,9 +50,9 @@ class BelowAdmin:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Refuses forged requests before the view runs."""
+        """Refuse forged requests before the view runs."""
         return self._csrf.process_view(request, view, args, kwargs) if is_below(request) else None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """A page for what a view of the admin raised; the API's errors are answered elsewhere."""
+        """Return a page for what a view of the admin raised; the API's errors are answered elsewhere."""
         return respond(error) if is_below(request) else None

@@ -1,4 +1,4 @@
-"""Who stands behind wallets, as told."""
+"""The list of who stands behind wallets."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class PayerAdmin(ReadOnlyAdmin):
 
     @admin.display(description="wallet", ordering="user")
     def wallet(self, payer: Payer) -> str:
-        """Behind which they stand."""
+        """Return the wallet behind which they stand."""
         return payer.user
 
     @admin.display(description="born", ordering="born")
     def birth(self, payer: Payer) -> str:
-        """The date of birth."""
+        """Return the date of birth."""
         return payer.born.isoformat() if payer.born else ""
 
     @admin.display(description="countries")
     def said_countries(self, payer: Payer) -> str:
-        """ISO alpha-2."""
+        """Return the countries, ISO alpha-2."""
         return ", ".join(payer.countries)
 
     @admin.display(description="identifiers")
     def said_identifiers(self, payer: Payer) -> str:
-        """Numbers of passports, registers and the like."""
+        """Return the numbers of passports, registers and the like."""
         return ", ".join(payer.identifiers)
 
     @admin.display(description="recorded (UTC)", ordering="recorded_at")
     def recorded(self, payer: Payer) -> str:
-        """When it was told."""
+        """Return when it was recorded."""
         return moment(payer.recorded_at)

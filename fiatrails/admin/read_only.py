@@ -28,42 +28,42 @@ class ReadOnlyAdmin(_Base):
     show_full_result_count = False
 
     def get_urls(self) -> list[URLPattern]:
-        """The list."""
+        """Return the address of the list."""
         return [self.address("", self.changelist_view, "changelist")]
 
     def address(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-        """An address that only signed-in operators reach."""
+        """Return an address that only signed-in operators reach."""
         meta = self.model._meta
         return path(route, self.admin_site.admin_view(view), name=f"{meta.app_label}_{meta.model_name}_{name}")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """The list under its own name; Django would ask to select something."""
+        """Show the list under its own name; Django would ask to select something."""
         title = str(self.model._meta.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_add_permission(self, *_: Any, **__: Any) -> bool:
-        """Never."""
+        """Return False for everybody."""
         return False
 
     def has_change_permission(self, *_: Any, **__: Any) -> bool:
-        """Never."""
+        """Return False for everybody."""
         return False
 
     def has_delete_permission(self, *_: Any, **__: Any) -> bool:
-        """Never."""
+        """Return False for everybody."""
         return False
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Whether this operator may decide about what they see."""
+        """Return whether this operator may decide about what they see."""
         return self.has_view_permission(request) and request.user.has_perm(DECIDE)
 
 
 def operator_of(request: HttpRequest) -> str:
-    """The name of who is signed in, for the audit log."""
+    """Return the name of who is signed in, for the audit log."""
     user: User | AnonymousUser = request.user
     return user.get_username()
 
 
 def moment(value: datetime | None) -> str:
-    """Times as they are read aloud; always UTC."""
+    """Return a time as it is read aloud; always UTC."""
     return value.strftime("%Y-%m-%d %H:%M:%S") if value else ""

@@ -27,12 +27,12 @@ class ReleaseAdmin(ReadOnlyAdmin):
     actions = ("take_back",)
 
     def get_ordering(self, _request: HttpRequest) -> list[str | Combinable]:
-        """What is still open first."""
+        """Order the releases: what is still open first."""
         return [F("revoked_at").desc(nulls_first=True), F("approved_at").desc(nulls_first=True), "-id"]
 
     @admin.action(description="Take back", permissions=["decide"])
     def take_back(self, request: HttpRequest, chosen: QuerySet[Release]) -> HttpResponse | None:
-        """Asks why, then takes each of the chosen releases back."""
+        """Ask why, then take each of the chosen releases back."""
         if "reason" not in request.POST:
             context = {
                 **self.admin_site.each_context(request), "title": "Take releases back", "releases": chosen,
@@ -54,34 +54,34 @@ class ReleaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def standing(self, release: Release) -> str:
-        """Where it stands."""
+        """Return where it stands."""
         if release.revoked_at:
             return "taken back"
         return "in force" if release.approved_at else "waits for approval"
 
     @admin.display(description="wallet", ordering="user")
     def wallet(self, release: Release) -> str:
-        """Whose payments go on."""
+        """Return the wallet whose payments go on."""
         return release.user
 
     @admin.display(description="entity", ordering="entity_name")
     def listed(self, release: Release) -> str:
-        """What its owner is released from."""
+        """Return what its owner is released from."""
         return f"{release.entity_name} ({release.entity_uid})" if release.entity_uid else release.entity_name
 
     @admin.display(description="requested (UTC)", ordering="requested_at")
     def requested(self, release: Release) -> str:
-        """Who asked for it, and when."""
+        """Return who asked for it, and when."""
         return _said(release.requested_by, release.requested_at)
 
     @admin.display(description="approved (UTC)", ordering="approved_at")
     def approved(self, release: Release) -> str:
-        """Who agreed, and when."""
+        """Return who agreed, and when."""
         return _said(release.approved_by, release.approved_at)
 
     @admin.display(description="taken back (UTC)", ordering="revoked_at")
     def revoked(self, release: Release) -> str:
-        """Who took it back, and when."""
+        """Return who took it back, and when."""
         return _said(release.revoked_by, release.revoked_at)
 
 

@@ -9,6 +9,6 @@ _BELOW = f"{ROOT}/"
 
 
 def is_below(request: HttpRequest) -> bool:
-    """Whether the request is for the admin. Every request of the API is asked this; it must cost nothing."""
+    """Return whether the request is for the admin. Every request of the API is asked this; it must cost nothing."""
     path = request.path_info
     return path.startswith(_BELOW) or path == ROOT

@@ -29,7 +29,7 @@ class OperatorSite(AdminSite):
     login_form = SignInForm
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """As Django's, with a form that tells the audit log."""
+        """Show Django's page, with a form that writes to the audit log."""
         request.current_app = self.name
         view = PasswordChangeView.as_view(
             form_class=PasswordForm,

@@ -21,8 +21,7 @@ from fiatrails.compliance.policy import Verdict, judge, policy_version
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.velocity import store as velocity
-from fiatrails.compliance.velocity.rules import Usage
-from fiatrails.compliance.velocity.rules import Verdict as LimitVerdict
+from fiatrails.compliance.velocity.rules import Admission, Usage
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Forbidden
 from fiatrails.kernel.metrics import compliance_checks
@@ -42,14 +41,14 @@ class Subject:
 
 
 def look_up(subjects: Sequence[Subject], *, pool: RpcPool) -> dict[str, UserCompliance]:
-    """What the registry says now, by user; outside any transaction. OutsideUnknown when the chain does not answer:
+    """Read what the registry says now, by user; outside any transaction. OutsideUnknown when the chain does not answer:
     then nothing is decided and nothing mints."""
     return read_users(sorted({subject.user for subject in subjects}), pool=pool)
 
 
 def screen_payers(subjects: Sequence[Subject], *, pool: RpcPool, now: datetime) -> dict[str, Check]:
-    """What the sanctions lists say, by user; outside any transaction. Empty when screening is off. OutsideUnknown when
-    the profile names an on-chain oracle that does not answer."""
+    """Screen the payers against the sanctions lists, by user; outside any transaction. Empty when screening is off.
+    OutsideUnknown when the profile names an on-chain oracle that does not answer."""
     return checks.check([subject.user for subject in subjects], pool=pool, now=now)
 
 
@@ -60,7 +59,7 @@ def decide(
     now: datetime,
     screened: Mapping[str, Check] = MappingProxyType({}),
 ) -> dict[str, Verdict]:
-    """Judges and records every subject, in the caller's transaction; verdicts by intent id."""
+    """Judge and record every subject, in the caller's transaction, and return the verdicts by intent id."""
     homes = residence.judge_users(s.user for s in subjects)
     verdicts = {s.intent_id: _judge(entries[s.user], _check_of(s, screened), homes.get(s.user)) for s in subjects}
     usages = [s.usage for s in subjects if s.usage is not None and verdicts[s.intent_id].cleared]
@@ -78,20 +77,22 @@ def decide(
 
 
 def _open_cases(subjects: Sequence[Subject], screened: Mapping[str, Check], now: datetime) -> None:
-    """In order of the users, because each is locked until the transaction ends."""
+    """Open cases in order of the users, because each is locked until the transaction ends."""
     for subject in sorted(subjects, key=lambda subject: subject.user):
         check = _check_of(subject, screened)
-        if check is not None and check.findings:
-            cases.open_for(subject.user, check.findings, origin="payment", intent_id=subject.intent_id, now=now)
+        if check is not None and check.open_hits:
+            cases.open_for(subject.user, check.open_hits, origin="payment", intent_id=subject.intent_id, now=now)
 
 
 def _check_of(subject: Subject, screened: Mapping[str, Check]) -> Check | None:
-    """None when screening is off. While it is on, a payer without a check is refused: fail closed."""
+    """Return the check of the payer, None when screening is off. While it is on, a payer without a check is refused:
+    fail closed."""
     return (screened.get(subject.user) or checks.not_screened()) if checks.enabled() else None
 
 
 def _judge(entry: UserCompliance, check: Check | None, home: Residence | None) -> Verdict:
-    """The lists first: what is listed must be said, whatever else is wrong. `home` None: no country is restricted."""
+    """Ask the lists first: what is listed must be said, whatever else is wrong. `home` None: no country is
+    restricted."""
     if check is not None and not check.verdict.cleared:
         return check.verdict
     if home is not None and not home.verdict.cleared:
@@ -99,7 +100,7 @@ def _judge(entry: UserCompliance, check: Check | None, home: Residence | None) -
     return judge(entry, config().profile.compliance)
 
 
-def _beyond_limits(limits: Mapping[str, LimitVerdict]) -> dict[str, Verdict]:
+def _beyond_limits(limits: Mapping[str, Admission]) -> dict[str, Verdict]:
     return {
         intent_id: Verdict(False, limit.code, limit.reason, refund=limit.action == "refuse")
         for intent_id, limit in limits.items()
@@ -108,7 +109,7 @@ def _beyond_limits(limits: Mapping[str, LimitVerdict]) -> dict[str, Verdict]:
 
 
 def _inputs(entry: UserCompliance, check: Check | None, home: Residence | None) -> dict[str, Any]:
-    """All that the decision depended on."""
+    """Return all that the decision depended on."""
     screening = {"screening": check.inputs} if check is not None else {}
     return asdict(entry) | screening | ({"geo": home.inputs} if home is not None else {})
 
@@ -133,9 +134,9 @@ def _issue(subject: Subject, issued_at: datetime, expires_at: datetime, policy: 
 
 
 def clearances(intent_ids: Sequence[str], *, now: datetime) -> dict[str, Clearance]:
-    """The clearances in force, by intent id. Absent: an intent whose last decision is a refusal, has expired, or does
-    not carry our seal (the row was edited, or the key was replaced), or whose payer a rescreening found since; it has
-    to be cleared again."""
+    """Return the clearances in force, by intent id. Absent: an intent whose last decision is a refusal, has expired, or
+    does not carry our seal (the row was edited, or the key was replaced), or whose payer a rescreening found since; it
+    has to be cleared again."""
     latest = Decision.objects.filter(intent_id__in=intent_ids).order_by("intent_id", "-id").distinct("intent_id")
     cleared = {row.intent_id: _clearance(row) for row in latest if row.cleared and row.expires_at is not None}
     suspected = cases.standing(clearance.recipient for clearance in cleared.values()) if checks.enabled() else {}
@@ -163,14 +164,14 @@ def _holds(clearance: Clearance, now: datetime) -> bool:
 
 
 def clearance_key() -> bytes:
-    """Key of the seal; `chains` verifies with the same."""
+    """Return the key of the seal; `chains` verifies with the same."""
     return config().clearance_key.get_secret_value().encode()
 
 
 def would_clear(
     subject: Subject, entry: UserCompliance, *, now: datetime, screened: Mapping[str, Check] = MappingProxyType({})
 ) -> bool:
-    """Whether the user would be cleared now; decides, counts and records nothing."""
+    """Return whether the user would be cleared now; decides, counts and records nothing."""
     home = residence.judge_users([subject.user]).get(subject.user)
     if not _judge(entry, _check_of(subject, screened), home).cleared:
         return False
@@ -179,10 +180,10 @@ def would_clear(
 
 
 def is_velocity(verdict: Verdict) -> bool:
-    """Whether a velocity limit is why."""
+    """Return whether a velocity limit is why."""
     return verdict.code.startswith("velocity_")
 
 
 def is_sanctions(verdict: Verdict) -> bool:
-    """Whether the sanctions lists are why: such money goes nowhere before a person has decided."""
+    """Return whether the sanctions lists are why: such money goes nowhere before a person has decided."""
     return verdict.code in checks.CODES

@@ -15,23 +15,23 @@ class RegistryEntry(Protocol):
 
     @property
     def is_registered(self) -> bool:
-        """Whether the registry has a record."""
+        """Return whether the registry has a record."""
 
     @property
     def is_verified(self) -> bool:
-        """Whether the user's identity was verified."""
+        """Return whether the user's identity was verified."""
 
     @property
     def is_compliant(self) -> bool:
-        """The contract's own verdict."""
+        """Return the contract's own verdict."""
 
     @property
     def risk_score(self) -> int:
-        """0 to 100, higher is riskier."""
+        """Return 0 to 100, higher is riskier."""
 
     @property
     def attestation_hash(self) -> str:
-        """0x and 64 hex digits; zero when there is none."""
+        """Return 0x and 64 hex digits; zero when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def judge(entry: RegistryEntry, rules: Compliance) -> Verdict:
-    """Cleared only when the contract and this deployment's own rules both agree."""
+    """Clear only when the contract and this deployment's own rules both agree."""
     if not entry.is_registered:
         return Verdict(False, "not_registered", "the user is not in the registry; complete KYC and record it")
     if not entry.is_verified:
@@ -65,5 +65,5 @@ def judge(entry: RegistryEntry, rules: Compliance) -> Verdict:
 
 
 def policy_version(rules: Compliance) -> str:
-    """Names the rules in force, so that a stored decision says what it was made under."""
+    """Name the rules in force, so that a stored decision says what it was made under."""
     return f"registry-1/max{rules.max_risk_score}/{'attested' if rules.require_attestation else 'open'}"

@@ -81,7 +81,7 @@ _SCOPE = re.compile(r"[a-z][a-z0-9_]{0,30}(?::[a-z0-9]{1,30})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Permit:
     """Whether a flow may run; when not, the `mode` that stops it, what to tell the caller and when to come
     back."""
 
@@ -207,7 +207,7 @@ def in_force(*, now: datetime, environ: Mapping[str, str] = os.environ) -> set[M
 
 def decide(
     flow: Flow, *, now: datetime, scopes: Collection[str] = (), environ: Mapping[str, str] = os.environ
-) -> Decision:
+) -> Permit:
     """Return whether `flow` may run now. `scopes`: the chain and the provider that it would ask."""
     active = switched_on(now=now, environ=environ)
     for name, rule in _RULES.items():
@@ -215,8 +215,8 @@ def decide(
         one = flow in _ASKS_OUTSIDE and any(Switch(name, scope) in active for scope in scopes if scope)
         if everything or one:
             message = environ.get("MAINTENANCE_MESSAGE", "") if name is ModeName.MAINTENANCE else ""
-            return Decision(False, name, message or rule.message, rule.retry_after_s)
-    return Decision(allowed=True)
+            return Permit(False, name, message or rule.message, rule.retry_after_s)
+    return Permit(allowed=True)
 
 
 def check(flow: Flow, *, now: datetime, scopes: Collection[str] = (), environ: Mapping[str, str] = os.environ) -> None:

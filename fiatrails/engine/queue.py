@@ -47,7 +47,8 @@ class Queue(Generic[Row, Tools]):
     is claimed, with the chain or the provider that `scope` returns. `step(rows, tools)` moves claimed rows; it raises
     for a row that it cannot move, and leaves the lease to whoever wrote the row. `work` says what is given up with a
     row that is out of attempts. `metric` is the label of `fiatrails_retry_attempts_total`. `one_by_one`: the step asks
-    the outside for each row by itself.
+    the outside for each row by itself. `lasting`: a row is never given up; its dead letter opens with the first
+    failure, and the row is tried on.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Queue(Generic[Row, Tools]):
     params: Mapping[str, object] = field(default_factory=dict)
     limit: int = 100
     one_by_one: bool = False
+    lasting: bool = False
     shortest_pause: timedelta = timedelta(0)
 
 
@@ -141,19 +143,21 @@ def retry(queue: Queue[Row, Tools], rows: Sequence[Row], error: Exception, *, cl
             row.due_at = now + (HELD_BACK if held_back else max(delay(row.attempts, settings), queue.shortest_pause))
             for name, value in columns.items():
                 setattr(row, name, value)
-            if row.attempts >= settings.max_attempts:
+            if queue.lasting and not held_back:
+                _report(queue, row, dead_letters.PERMANENT, clock)
+            elif not queue.lasting and row.attempts >= settings.max_attempts:
                 row.due_at = None
-                _give_up(queue, row, clock)
+                _report(queue, row, dead_letters.TEMPORARY, clock)
             row.fence += 1
         written = ("attempts", "last_error", "lease_until", "due_at", "fence", *columns)
         queue.model._default_manager.bulk_update(mine, written)
 
 
-def _give_up(queue: Queue[Row, Tools], row: Row, clock: Clock) -> None:
+def _report(queue: Queue[Row, Tools], row: Row, error_class: str, clock: Clock) -> None:
     work = queue.work(row)
     dead_letters.add(
         operation=work.operation, subject=work.subject, attempts=row.attempts, last_error=row.last_error,
-        error_class=dead_letters.TEMPORARY, payload=work.payload, now=clock.now(),
+        error_class=error_class, payload=work.payload, now=clock.now(),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 
 
-class ScreeningConfig(AppConfig):
+class ScreeningAppConfig(AppConfig):
     """The `screening` layer."""
 
     name = "fiatrails.screening"

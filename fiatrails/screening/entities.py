@@ -81,5 +81,5 @@ class ListedEntity:
 
     @property
     def name(self) -> str:
-        """The primary name."""
+        """Return the primary name."""
         return self.names[0].text

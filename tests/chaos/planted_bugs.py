@@ -301,7 +301,7 @@ BUGS = (
     PlantedBug(
         "one address guesses under every name",
         (
-            Edit("fiatrails/accounts/attempts.py", "_LIMITS = (ADDRESS, HERE, ANYWHERE)", "_LIMITS = (HERE, ANYWHERE)"),
+            Edit("fiatrails/accounts/sign_ins.py", "_LIMITS = (ADDRESS, HERE, ANYWHERE)", "_LIMITS = (HERE, ANYWHERE)"),
         ),
         ("tests/integration/admin/test_sign_in.py::"
          "test_many_names_from_one_address_are_stopped_and_another_address_is_not",),

@@ -15,7 +15,7 @@ from fiatrails.compliance.sanctions.payers import MAX_ITEMS
 from fiatrails.compliance.sanctions.screenings import SCREENING_ID, Answered
 from fiatrails.screening.entities import EntityType
 from fiatrails.screening.lists.rules import ActiveLists
-from fiatrails.screening.matching.evidence import Verdict
+from fiatrails.screening.matching.evidence import Agreement
 from fiatrails.screening.matching.explain import details, headline
 from fiatrails.screening.matching.screening import MAX_HITS, Band, Hit, Party
 from fiatrails.screening.matching.wallets import MAX_CHARACTERS
@@ -54,7 +54,7 @@ class Evidence(Shape):
     """What birth, country or a number says of a hit."""
 
     subject: Annotated[str, described(enum=["birth", "country", "identifier"])]
-    verdict: Annotated[Verdict, one_of(Verdict)]
+    verdict: Annotated[Agreement, one_of(Agreement)]
     detail: str
 
 
@@ -91,7 +91,7 @@ class ScreeningHit(Shape):
             features={feature.name: round(feature.added, 4) for feature in features},
             wallets=list(hit.wallets),
             evidence=[
-                Evidence(subject=item.subject, verdict=item.verdict, detail=item.detail) for item in hit.evidence
+                Evidence(subject=item.subject, verdict=item.agreement, detail=item.detail) for item in hit.evidence
             ],
         )
 

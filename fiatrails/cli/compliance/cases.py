@@ -108,7 +108,7 @@ def _show(number: int, *, json: bool) -> None:
     whole = {
         **_document(case), "name": case.entity_name, "origin": case.origin, "intentId": case.intent_id,
         "movedAt": isoformat(case.moved_at), "movedBy": case.moved_by, "note": case.note,
-        "onChain": suspensions.told(case.user),
+        "onChain": suspensions.state_of(case.user),
     }  # fmt: skip
     asked = "\n".join(_asked(party) for party in case.evidence.get("parties", []))
     render.emit(json, {**whole, "evidence": case.evidence}, render.fields(whole), asked)

@@ -36,7 +36,7 @@ def release(
     entity = next((entity for entity in ready().index.entities if entity.uid == uid), None)
     if entity is None:
         raise NotFound("entity_not_found", f"no entity {uid} on the lists in force; the hold's reason names it")
-    target = releases.Target.of(entity)
+    target = releases.ReleaseTarget.of(entity)
     asked = releases.request(
         user=parse_address(user, field="user"), target=target, reason=reason, actor=actor, now=runtime.now()
     )

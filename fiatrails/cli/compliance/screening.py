@@ -13,7 +13,7 @@ from fiatrails.cli.kit import progress, render, runtime
 from fiatrails.cli.kit.runtime import Json
 
 if TYPE_CHECKING:
-    from fiatrails.screening.matching.screening import Party, Screening, ScreeningList
+    from fiatrails.screening.matching.screening import Party, ScreeningList, ScreeningResult
 
 
 def name(
@@ -154,7 +154,7 @@ def ready() -> ScreeningList:
     return checks.ready(lists)
 
 
-def _document(party: Party, result: Screening) -> dict[str, Any]:
+def _document(party: Party, result: ScreeningResult) -> dict[str, Any]:
     from fiatrails.screening.matching.explain import details, headline
 
     hits = [

@@ -90,7 +90,7 @@ def _bundled_path() -> Path:
 
 
 def _read(path: Path) -> tuple[Sequence[str], Iterator[tuple[int, int, int]], str]:
-    """Names by number, (first address, number, prefix bits) in ascending order, and where the data is from."""
+    """Return names by number, (first address, number, prefix bits) in ascending order, and where the data is from."""
     try:
         with gzip.open(path) as file:
             version, source, _, (_, names, firsts, codes, bits) = _PlainPickle(file).load()

@@ -16,7 +16,7 @@ _SIX_TO_FOUR = 0x2002
 _TEREDO = 0x2001_0000
 
 
-class Unknown(StrEnum):
+class NoCountry(StrEnum):
     """Why there is no country. PRIVATE: no public address (a local network, documentation, multicast). UNMAPPED: a
     public address that the data does not know, or gives no country of its own. INVALID: no address at all."""
 
@@ -30,35 +30,35 @@ class Located:
     """`country` (ISO alpha-2), or `unknown` with `country` empty."""
 
     country: str = ""
-    unknown: Unknown | None = None
+    unknown: NoCountry | None = None
 
 
 class CountryOf(Protocol):
     """A source of countries."""
 
     def code_of(self, address: Address) -> str:
-        """What the data says of the address, alpha-2 in upper case; empty when it says nothing."""
+        """Return what the data says of the address, alpha-2 in upper case; empty when it says nothing."""
 
 
 _KNOWN = {code: Located(code) for code in ALPHA2}
-_UNKNOWN = {why: Located(unknown=why) for why in Unknown}
+_UNKNOWN = {why: Located(unknown=why) for why in NoCountry}
 
 
 def locate(where: str | Address | None, countries: CountryOf) -> Located:
-    """The country of an address; never raises for what a client can write."""
+    """Return the country of an address; never raises for what a client can write."""
     address = parse_address(where) if isinstance(where, str) else where
     if address is None:
-        return _UNKNOWN[Unknown.INVALID]
+        return _UNKNOWN[NoCountry.INVALID]
     # ASIA, EU and the like are no countries.
     known = None if _carries_another(address) else _KNOWN.get(countries.code_of(address))
     if known is not None:
         return known
-    return _UNKNOWN[Unknown.UNMAPPED if address.is_global and not address.is_multicast else Unknown.PRIVATE]
+    return _UNKNOWN[NoCountry.UNMAPPED if address.is_global and not address.is_multicast else NoCountry.PRIVATE]
 
 
 def _carries_another(address: Address) -> bool:
-    """IPv6 that has an IPv4 address in it (compatible, 6to4, Teredo). Whoever writes such an address chooses which,
-    and databases answer with the country of the one inside."""
+    """Return whether an IPv6 address has an IPv4 address in it (compatible, 6to4, Teredo). Whoever writes such an
+    address chooses which, and databases answer with the country of the one inside."""
     if isinstance(address, IPv4Address):
         return False
     value = int(address)
@@ -67,7 +67,7 @@ def _carries_another(address: Address) -> bool:
 
 @lru_cache(maxsize=4)
 def country_source(database: Path | None) -> CountryOf:
-    """The source of this process, loaded once: a MaxMind-format file, or the data that ships with geoip2fast.
+    """Return the source of this process, loaded once: a MaxMind-format file, or the data that ships with geoip2fast.
     Misconfigured when it cannot be read."""
     from fiatrails.compliance.geo.bundled import BundledCountries
     from fiatrails.compliance.geo.maxmind import MaxMindCountries

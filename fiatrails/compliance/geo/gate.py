@@ -11,20 +11,20 @@ from fiatrails.kernel.networks import Address
 
 
 def rules_in_force() -> GeoRules | None:
-    """What this process restricts; None: nothing."""
+    """Return what this process restricts; None: nothing."""
     current = config()
     return rules_of(current.profile.geo, restricted=current.geo.restricted)
 
 
 def source_in_force() -> CountryOf:
-    """Where this process looks countries up; read at the first call. Misconfigured when it cannot be read."""
+    """Return the source of countries of this process; read at the first call. Misconfigured when it cannot be read."""
     return country_source(config().geo.database)
 
 
 def judge_payer(
     *, kyc_countries: Sequence[str], payer_ip: str | None = None, claimed_country: str | None = None
 ) -> GeoVerdict:
-    """`policy.decide_for_payer` under the rules in force; without an address to look up, no data is loaded."""
+    """Apply `policy.decide_for_payer` under the rules in force; without an address to look up, no data is loaded."""
     return decide_for_payer(
         payer_ip=payer_ip, kyc_countries=kyc_countries, claimed_country=claimed_country, countries=_InForce(),
         rules=rules_in_force(),

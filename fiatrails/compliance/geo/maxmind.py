@@ -58,7 +58,7 @@ class MaxMindCountries:
             return None
 
     def _reopen(self) -> None:
-        """Only one thread reads the new file; the others meanwhile answer from the old one."""
+        """Reopen the file in one thread; the others meanwhile answer from the old one."""
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -80,13 +80,13 @@ class MaxMindCountries:
 
     @property
     def built_at(self) -> str:
-        """When the publisher made the file in use."""
+        """Return when the publisher made the file in use."""
         return isoformat(datetime.fromtimestamp(self._reader.metadata().build_epoch, tz=UTC))
 
 
 def _open(path: Path) -> maxminddb.Reader:
-    """Maps a copy that has no name: a file that is overwritten in place under a mapping ends the whole process. The
-    copy goes with the reader. Without a directory for it the file is read into memory, and answers more slowly."""
+    """Map a copy that has no name: a file that is overwritten in place under a mapping ends the whole process. The copy
+    goes with the reader. Without a directory for it the file is read into memory, and answers more slowly."""
     try:
         with tempfile.NamedTemporaryFile(suffix=".mmdb") as copy, path.open("rb") as file:
             shutil.copyfileobj(file, copy)
@@ -97,8 +97,8 @@ def _open(path: Path) -> maxminddb.Reader:
 
 
 def _code_in(record: dict[str, Any]) -> str:
-    """`country.iso_code` of MaxMind and DB-IP, `country` or `country_code` of IPinfo. Not `registered_country`: that is
-    where the network's owner is, not its users."""
+    """Return `country.iso_code` of MaxMind and DB-IP, `country` or `country_code` of IPinfo. Not `registered_country`:
+    that is where the network's owner is, not its users."""
     country = record.get("country")
     if isinstance(country, dict):
         country = country.get("iso_code")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiatrails.compliance.geo.countries import CountryOf, Located, Unknown, locate
+from fiatrails.compliance.geo.countries import CountryOf, Located, NoCountry, locate
 from fiatrails.kernel.countries import ALPHA2
 from fiatrails.kernel.profile import Geo
 
@@ -36,7 +36,7 @@ NOT_RESTRICTED = GeoVerdict(True, "not_restricted", "no country is restricted", 
 
 
 def rules_of(geo: Geo, *, restricted: bool) -> GeoRules | None:
-    """The rules in force; None when no country is restricted at all. Denied countries are denied also while the
+    """Return the rules in force; None when no country is restricted at all. Denied countries are denied also while the
     restriction to allowed ones is off."""
     if not restricted and not geo.denied_countries:
         return None
@@ -51,15 +51,17 @@ def decide(
     claimed_country: str | None = None,
     rules: GeoRules,
 ) -> GeoVerdict:
-    """Everything that is known has to be served here: where the address is, what KYC found, what the payer claims.
+    """Decide whether everything that is known is served here: where the address is, what KYC found, what the payer
+    claims.
 
     None, or no KYC country, means that nothing was asked; an answer that is no country is unknown. A claim can only
     refuse, never allow on its own. An address that cannot be read is refused whatever `block_unknown` says: it is no
     lack of data but a chain of proxies that does not tell the truth.
     """
-    if ip_country is not None and ip_country.unknown is Unknown.INVALID:
+    if ip_country is not None and ip_country.unknown is NoCountry.INVALID:
         return GeoVerdict(False, "address_invalid", "the address of the request cannot be read", UNKNOWN_COUNTRY)
-    answers = (_of_address(ip_country), *map(_named, kyc_countries))
+    of_address = None if ip_country is None else ip_country.country
+    answers = (of_address, *map(_named, kyc_countries))
     proven = [country for country in answers if country is not None]
     known = [country for country in (*proven, _named(claimed_country)) if country]
     for country in known:
@@ -81,7 +83,7 @@ def decide_for_payer(
     rules: GeoRules | None,
     claimed_country: str | None = None,
 ) -> GeoVerdict:
-    """The same for the payer behind a request of a client's server, before money becomes tokens. `payer_ip` as the
+    """Decide about the payer behind a request of a client's server, before money becomes tokens. `payer_ip` as the
     client reported it, `kyc_countries` as KYC recorded them (alpha-2); with neither the country is unknown."""
     if rules is None:
         return NOT_RESTRICTED
@@ -89,12 +91,8 @@ def decide_for_payer(
     return decide(ip_country=located, kyc_countries=kyc_countries, claimed_country=claimed_country, rules=rules)
 
 
-def _of_address(located: Located | None) -> str | None:
-    return located.country if located is not None else None
-
-
 def _named(country: str | None) -> str | None:
-    """None: nothing was said; empty: what was said is no country."""
+    """Return the country that was said. None: nothing was said; empty: what was said is no country."""
     if country is None:
         return None
     code = country.strip().upper()

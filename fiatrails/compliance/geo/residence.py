@@ -21,18 +21,18 @@ class Residence:
 
 
 def judge_users(users: Iterable[str]) -> dict[str, Residence]:
-    """By user, whether all countries that were ever told of the payer are served; one short query. Empty while no
-    country is restricted."""
+    """Return by user whether all countries that were ever recorded of the payer are served; one short query. Empty
+    while no country is restricted."""
     rules = rules_in_force()
     if rules is None:
         return {}
     known = payers.known(users)
-    told = {user: {code for identity in known[user] for code in identity.countries} for user in known}
-    return {user: _judge(sorted(countries), rules) for user, countries in told.items()}
+    countries_of = {user: {code for identity in known[user] for code in identity.countries} for user in known}
+    return {user: _judge(sorted(countries), rules) for user, countries in countries_of.items()}
 
 
 def reproduce(inputs: Mapping[str, Any]) -> GeoVerdict:
-    """A stored decision about a country once more, under the rule of that day."""
+    """Judge a stored decision about a country once more, under the rule of that day."""
     allowed = inputs["allowed"]
     rules = GeoRules(
         None if allowed is None else frozenset(allowed), frozenset(inputs["denied"]), inputs["unknown"] == "block"

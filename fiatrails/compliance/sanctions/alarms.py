@@ -13,8 +13,8 @@ log = structlog.get_logger(__name__)
 _ACTOR = "screening"
 
 
-def sound(found: Unusable, *, now: datetime) -> None:
-    """Opens the dead letter, or brings the open one up to date; every held intent says it too."""
+def raise_alarm(found: Unusable, *, now: datetime) -> None:
+    """Open the dead letter, or bring the open one up to date; every held intent says it too."""
     log.error("screening.unusable", code=found.code, reason=found.reason)
     dead_letters.add(
         operation="screenPayers", subject="", attempts=1, last_error=found.reason, error_class="permanent",
@@ -22,6 +22,6 @@ def sound(found: Unusable, *, now: datetime) -> None:
     )  # fmt: skip
 
 
-def all_clear(*, now: datetime) -> None:
-    """Closes it, when one is open."""
+def clear_alarm(*, now: datetime) -> None:
+    """Close it, when one is open."""
     dead_letters.close_alarm("screenPayers", "", reason="the lists can be relied on again", actor=_ACTOR, now=now)

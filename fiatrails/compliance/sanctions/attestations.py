@@ -76,8 +76,8 @@ def set_risk_score(*, user: str, risk_score: int, pool: EvmPool, actor: str, now
 
 
 def update(*, user: str, risk_score: int, attestation_hash: str, verified: bool, actor: str, now: datetime) -> int:
-    """Queues the update and writes the audit record, together; the slot's id. Conflict when it verifies a user against
-    whom a case stands: asked under the lock under which cases are opened, so none is opened in between."""
+    """Queue the update and write the audit record, together; return the id of the slot. Conflict when it verifies a
+    user against whom a case stands: asked under the lock under which cases are opened, so none is opened in between."""
     with transaction.atomic():
         cases.lock(user)
         if verified:
@@ -92,14 +92,15 @@ def update(*, user: str, risk_score: int, attestation_hash: str, verified: bool,
 
 
 def require_no_case(user: str) -> None:
-    """What screening took away on chain comes back with the decision, not around it."""
+    """Raise Conflict while a case stands: what screening took away on chain comes back with the decision, not around
+    it."""
     for case in cases.standing([user]).get(user, ()):
         raise Conflict("case_stands", f"case {case.id} stands against this user; decide it with `fiatrails case` first")
 
 
 def revoke_return(*, user: str, actor: str, now: datetime) -> bool:
-    """An officer revokes what screening has suspended: the registry says so already, but the end of the case must not
-    bring it back. Whether there was anything to bring back."""
+    """Revoke the return of what screening has suspended, and return whether there was anything to bring back: the
+    registry says so already, but the end of the case must not bring it back."""
     with transaction.atomic():
         cases.lock(user)
         withheld = suspensions.withhold(user)

@@ -24,7 +24,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(4716, hashtext(%s))"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OpenHit:
     """One hit that nobody released. `entity` is the fingerprint that a release would bear; `evidence` is JSON."""
 
     entity: str
@@ -36,22 +36,22 @@ class Finding:
 
 
 def open_for(
-    user: str, findings: Iterable[Finding], *, origin: str, now: datetime, intent_id: str = ""
+    user: str, open_hits: Iterable[OpenHit], *, origin: str, now: datetime, intent_id: str = ""
 ) -> int:  # fmt: skip
-    """Opens a case for each finding of the user that has none, in the caller's transaction; how many. `origin` is
+    """Open a case for each hit of the user that has none, in the caller's transaction, and return how many. `origin` is
     `payment` or `rescreening`. Users of one transaction come in ascending order: each is locked until its end."""
-    wanted = {finding.entity: finding for finding in findings}
+    wanted = {hit.entity: hit for hit in open_hits}
     lock(user)
     known = set(Case.objects.filter(user=user, state__in=_STANDING).values_list("entity", flat=True))
     known |= released([user]).get(user, frozenset())
     rows = [
         Case(
-            user=user, entity=finding.entity, entity_uid=finding.uid, entity_name=finding.name, band=finding.band,
-            reason=finding.reason, evidence=dict(finding.evidence), origin=origin, intent_id=intent_id,
+            user=user, entity=hit.entity, entity_uid=hit.uid, entity_name=hit.name, band=hit.band,
+            reason=hit.reason, evidence=dict(hit.evidence), origin=origin, intent_id=intent_id,
             state=CaseState.OPEN, opened_at=now, moved_at=now, moved_by=SYSTEM,
         )
-        for finding in wanted.values()
-        if finding.entity not in known
+        for hit in wanted.values()
+        if hit.entity not in known
     ]  # fmt: skip
     Case.objects.bulk_create(rows)
     for row in rows:
@@ -60,13 +60,13 @@ def open_for(
 
 
 def lock(user: str) -> None:
-    """Nobody else opens or releases cases of this user until the caller's transaction ends."""
+    """Keep everybody else from opening or releasing cases of this user until the caller's transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [user])
 
 
 def released(users: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Fingerprints of the entities that each user was released from, by two people."""
+    """Return the fingerprints of the entities that each user was released from, by two people."""
     rows = Release.objects.filter(user__in=set(users), approved_at__isnull=False, revoked_at=None)
     found: dict[str, set[str]] = defaultdict(set)
     for user, entity in rows.values_list("user", "entity"):
@@ -75,14 +75,14 @@ def released(users: Iterable[str]) -> dict[str, frozenset[str]]:
 
 
 def close_gone(user: str, still: Collection[str], *, now: datetime, note: str) -> int:
-    """Ends cases of the user whose entity is not among `still`, the fingerprints that the lists find now; how many.
-    What somebody confirmed stays."""
+    """End cases of the user whose entity is not among `still`, the fingerprints that the lists find now, and return how
+    many. What somebody confirmed stays."""
     rows = Case.objects.filter(user=user, state__in=sources(CaseState.GONE)).exclude(entity__in=list(still))
     return rows.update(state=CaseState.GONE, moved_at=now, moved_by=SYSTEM, note=note)
 
 
 def standing(users: Iterable[str]) -> dict[str, tuple[Case, ...]]:
-    """Cases that are not ended, oldest first, by user; users without one are absent."""
+    """Return the cases that are not ended, oldest first, by user; users without one are absent."""
     found: dict[str, list[Case]] = defaultdict(list)
     for case in Case.objects.filter(user__in=set(users), state__in=_STANDING).order_by("id"):
         found[case.user].append(case)
@@ -90,14 +90,14 @@ def standing(users: Iterable[str]) -> dict[str, tuple[Case, ...]]:
 
 
 def queue(*, every: bool = False, limit: int = 200) -> Sequence[Case]:
-    """Cases that stand, oldest first; with `every`, the ended ones too, newest first."""
+    """Return the cases that stand, oldest first; with `every`, the ended ones too, newest first."""
     if every:
         return list(Case.objects.order_by("-id")[:limit])
     return list(Case.objects.filter(state__in=_STANDING).order_by("id")[:limit])
 
 
 def get(case_id: int) -> Case:
-    """NotFound when there is none."""
+    """Return the case. NotFound when there is none."""
     case = Case.objects.filter(pk=case_id).first()
     if case is None:
         raise NotFound("case_not_found", f"there is no case {case_id}; `fiatrails case list` shows them")
@@ -105,8 +105,8 @@ def get(case_id: int) -> Case:
 
 
 def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
-    """Says that the payer is the listed one. One person suffices: it lets no money go. Held payments stay held, and
-    the wallet stays suspended on chain, whatever later lists say."""
+    """Say that the payer is the listed one. One person suffices: it lets no money go. Held payments stay held, and the
+    wallet stays suspended on chain, whatever later lists say."""
     with transaction.atomic():
         case = locked(case_id)
         move(case, CaseState.CONFIRMED, actor=actor, note=reason, now=now)
@@ -116,13 +116,13 @@ def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
 
 
 def locked(case_id: int) -> Case:
-    """The case, locked until the caller's transaction ends."""
+    """Return the case, locked until the caller's transaction ends."""
     get(case_id)
     return Case.objects.select_for_update().get(pk=case_id)
 
 
 def move(case: Case, target: CaseState, *, actor: str, note: str, now: datetime) -> None:
-    """Conflict when the case cannot go there any more; BadInput without a reason."""
+    """Move the case. Conflict when it cannot go there any more; BadInput without a reason."""
     if case.state not in sources(target):
         raise Conflict("case_state", f"case {case.id} is {case.state} and cannot become {target.value}")
     if not note.strip():
@@ -132,8 +132,8 @@ def move(case: Case, target: CaseState, *, actor: str, note: str, now: datetime)
 
 
 def reopen(*, user: str, entity: str, actor: str, note: str, now: datetime) -> None:
-    """After a release was taken back, in the caller's transaction: the case that it ended is opened once more, as a
-    row of its own; one that waited for it is simply open again."""
+    """Open the case that a release ended once more, as a row of its own, after the release was taken back, in the
+    caller's transaction; one that waited for it is simply open again."""
     lock(user)
     ended = Case.objects.filter(user=user, entity=entity).order_by("-id").first()
     if ended is not None and ended.state == CaseState.RELEASED:
@@ -145,7 +145,7 @@ def reopen(*, user: str, entity: str, actor: str, note: str, now: datetime) -> N
 
 
 def follow_release(*, user: str, entity: str, target: CaseState, actor: str, note: str, now: datetime) -> None:
-    """Moves the case of this pair along with its release, in the caller's transaction; there may be none."""
+    """Move the case of this pair along with its release, in the caller's transaction; there may be none."""
     case = Case.objects.select_for_update().filter(user=user, entity=entity, state__in=sources(target)).first()
     if case is not None:
         move(case, target, actor=actor, note=note, now=now)

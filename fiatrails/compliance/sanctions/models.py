@@ -8,12 +8,13 @@ from django.db import models
 from django.db.models import F, Q
 
 from fiatrails.compliance.sanctions.states import STANDING, CaseState
+from fiatrails.engine.models import WorkRow
 
 
 class Payer(models.Model):
     """What is known of the person or organisation behind a wallet; append-only, and each row counts: a second name
     does not wash off the first. `type` is one of
-    `ofac.entities.EntityType` or empty; `countries` ISO alpha-2."""
+    `screening.entities.EntityType` or empty; `countries` ISO alpha-2."""
 
     user = models.CharField(max_length=42)
     name = models.CharField(max_length=500)
@@ -117,7 +118,7 @@ class Case(models.Model):
         id: int
 
 
-class Suspension(models.Model):
+class Suspension(WorkRow):
     """A wallet whose on-chain compliance is taken away while a case stands, and given back afterwards. `wanted` is
     where it has to go (`suspended`, `restored`), `settled_at` when it was there. `slot_id` is the registry update under
     way; `risk_score` and `attestation_hash` are what the registry said before, or was on its way to say, absent when
@@ -129,8 +130,6 @@ class Suspension(models.Model):
     slot_id = models.BigIntegerField(null=True)
     risk_score = models.PositiveSmallIntegerField(null=True)
     attestation_hash = models.CharField(max_length=66, default="", blank=True)
-    attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField()
     opened_at = models.DateTimeField()
 
     class Meta:

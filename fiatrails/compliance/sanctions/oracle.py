@@ -8,7 +8,7 @@ from typing import Any
 
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts.oracle import sanctioned
-from fiatrails.compliance.sanctions.cases import Finding
+from fiatrails.compliance.sanctions.cases import OpenHit
 from fiatrails.kernel.conf import config
 from fiatrails.screening.matching.screening import Band
 
@@ -16,14 +16,15 @@ UID = "ORACLE"
 
 
 def ask(users: Sequence[str], *, pool: RpcPool) -> dict[str, bool]:
-    """What the oracle of the profile says of each wallet; empty without one. OutsideUnknown when it does not answer."""
+    """Ask the oracle of the profile what it says of each wallet; empty without one. OutsideUnknown when it does not
+    answer."""
     oracle = config().profile.screening.oracle
     return sanctioned(users, oracle=oracle, pool=pool) if oracle and users else {}
 
 
-def finding(user: str, evidence: dict[str, Any]) -> Finding:
-    """The hit that its yes is."""
+def open_hit(user: str, evidence: dict[str, Any]) -> OpenHit:
+    """Return the hit that a yes of the oracle is."""
     oracle = config().profile.screening.oracle
     entity = hashlib.sha256(f"oracle:{oracle}:{user}".encode()).hexdigest()
     reason = f"wallet {user} is sanctioned, says the on-chain oracle {oracle}"
-    return Finding(entity, UID, f"on-chain oracle {oracle}", Band.BLOCK, reason, evidence)
+    return OpenHit(entity, UID, f"on-chain oracle {oracle}", Band.BLOCK, reason, evidence)

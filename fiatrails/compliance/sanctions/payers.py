@@ -1,4 +1,4 @@
-"""Who stands behind a wallet, as told by API clients and operators."""
+"""Who stands behind a wallet, as API clients and operators describe them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OLDEST = date(1900, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is told of a payer. Countries ISO alpha-2; identifiers are numbers of passports, registers and the like."""
+    """Who a payer is said to be. Countries ISO alpha-2; identifiers are numbers of passports, registers and so on."""
 
     name: str
     type: EntityType | None = None
@@ -30,9 +30,9 @@ class Identity:
 
 
 def record(identity: Identity, *, user: str, actor: str, now: datetime) -> None:
-    """Adds what is told, in the caller's transaction; nothing when it was told before. BadInput for what cannot be
+    """Add an identity, in the caller's transaction; nothing when it was recorded before. BadInput for what cannot be
     stored."""
-    identity = sound(identity, now=now)
+    identity = validated(identity, now=now)
     if identity not in known([user])[user]:
         Payer.objects.create(
             user=user, name=identity.name, type=identity.type or "", born=identity.born,
@@ -42,7 +42,7 @@ def record(identity: Identity, *, user: str, actor: str, now: datetime) -> None:
 
 
 def known(users: Iterable[str]) -> dict[str, tuple[Identity, ...]]:
-    """All that was ever told of each of the users, the newest first."""
+    """Return all identities ever recorded of each of the users, the newest first."""
     found: dict[str, tuple[Identity, ...]] = dict.fromkeys(users, ())
     for row in Payer.objects.filter(user__in=list(found)).order_by("-id"):
         found[row.user] += (_identity(row),)
@@ -50,7 +50,7 @@ def known(users: Iterable[str]) -> dict[str, tuple[Identity, ...]]:
 
 
 def parties(user: str, identities: Iterable[Identity]) -> tuple[Party, ...]:
-    """Whom to screen: everybody whom the wallet is said to belong to, and the wallet in any case."""
+    """Return whom to screen: everybody whom the wallet is said to belong to, and the wallet in any case."""
     return tuple(_party(user, identity) for identity in identities) or (Party(wallets=(user,)),)
 
 
@@ -66,9 +66,9 @@ def _identity(row: Payer) -> Identity:
     return Identity(row.name, type, row.born, tuple(row.countries), tuple(row.identifiers))
 
 
-def sound(identity: Identity, *, now: datetime, nameless: bool = False) -> Identity:
-    """What is told, as it is kept: countries in upper case. BadInput names what cannot be stored; without a name only
-    where that is allowed (`nameless`)."""
+def validated(identity: Identity, *, now: datetime, nameless: bool = False) -> Identity:
+    """Return the identity as it is kept, countries in upper case. BadInput names what cannot be stored; without a name
+    only where that is allowed (`nameless`)."""
     if not storable(identity.name, MAX_NAME) and not (nameless and not identity.name):
         raise BadInput("malformed_payer_name", f"the payer's name must be text of 1 to {MAX_NAME} characters")
     if identity.born is not None and not _OLDEST <= identity.born <= now.date():
@@ -86,6 +86,6 @@ def sound(identity: Identity, *, now: datetime, nameless: bool = False) -> Ident
 
 
 def storable(text: str, longest: int) -> bool:
-    """JSON can carry a NUL and half a surrogate pair; PostgreSQL's text cannot."""
+    """Return whether PostgreSQL can store it: JSON can carry a NUL and half a surrogate pair, its text cannot."""
     halves = any("\ud800" <= character <= "\udfff" for character in text)
     return bool(text.strip()) and len(text) <= longest and "\0" not in text and not halves

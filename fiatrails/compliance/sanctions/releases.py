@@ -19,7 +19,7 @@ from fiatrails.screening.matching.text import split
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReleaseTarget:
     """What a payer is released from: the entity's fingerprint, and its number and name at that time."""
 
     entity: str
@@ -27,14 +27,14 @@ class Target:
     name: str
 
     @classmethod
-    def of(cls, entity: ListedEntity) -> Target:
-        """A listed entity."""
+    def of(cls, entity: ListedEntity) -> ReleaseTarget:
+        """Return a listed entity."""
         return cls(fingerprint(entity), entity.uid, entity.name)
 
 
 def fingerprint(entity: ListedEntity) -> str:
-    """What an entity is known by when its number is not: type, primary name, births, identifiers, wallets; 64 hex.
-    A list that learns something new of it makes it another, and the release is asked for again."""
+    """Return what an entity is known by when its number is not: type, primary name, births, identifiers, wallets; 64
+    hex. A list that learns something new of it makes it another, and the release is asked for again."""
     facts = [
         entity.type.value,
         sorted(split(entity.name)),
@@ -46,12 +46,12 @@ def fingerprint(entity: ListedEntity) -> str:
 
 
 def unscreenable(name: str, problem: str) -> str:
-    """What a name that cannot be screened is released by; 64 hex."""
+    """Return what a name that cannot be screened is released by; 64 hex."""
     return _digest(["unscreenable", problem, name])
 
 
-def request(*, user: str, target: Target, reason: str, actor: str, now: datetime) -> Release:
-    """Says that the owner of a wallet is not this listed entity. Nothing is released until somebody else approves.
+def request(*, user: str, target: ReleaseTarget, reason: str, actor: str, now: datetime) -> Release:
+    """Say that the owner of a wallet is not this listed entity. Nothing is released until somebody else approves.
     Conflict when it was asked for already."""
     if not reason.strip():
         raise BadInput("reason_missing", "say why; the reason is kept with the release")
@@ -71,16 +71,16 @@ def request(*, user: str, target: Target, reason: str, actor: str, now: datetime
 
 
 def request_for_case(*, case_id: int, reason: str, actor: str, now: datetime) -> Release:
-    """`request` for what a case is about. Conflict when it is decided."""
+    """Ask for a release from what a case is about. Conflict when it is decided."""
     case = cases.get(case_id)
     if case.state not in (CaseState.OPEN, CaseState.CONFIRMED):
         raise Conflict("case_state", f"case {case.id} is {case.state}; no release can be asked for")
-    target = Target(case.entity, case.entity_uid, case.entity_name)
+    target = ReleaseTarget(case.entity, case.entity_uid, case.entity_name)
     return request(user=case.user, target=target, reason=reason, actor=actor, now=now)
 
 
 def approve(*, release_id: int, actor: str, now: datetime) -> Release:
-    """Puts a release in force and ends its case. Forbidden for who asked for it: four eyes."""
+    """Put a release in force and end its case. Forbidden for who asked for it: four eyes."""
     with transaction.atomic():
         release = _open(release_id)
         if release.approved_at is not None:
@@ -98,12 +98,12 @@ def approve(*, release_id: int, actor: str, now: datetime) -> Release:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two actors may be one person: names differ by more than case and surrounding space."""
+    """Return whether two actors may be one person: names differ by more than case and surrounding space."""
     return one.strip().casefold() == other.strip().casefold()
 
 
 def revoke(*, release_id: int, actor: str, reason: str, now: datetime) -> Release:
-    """Takes a release back, or refuses one that was asked for. One person suffices: it lets no money go. The payer is
+    """Take a release back, or refuse one that was asked for. One person suffices: it lets no money go. The payer is
     screened without it from now on, and the case that it ended, or that waited for it, is open again."""
     if not reason.strip():
         raise BadInput("reason_missing", "say why; the reason is kept in the audit log")
@@ -117,7 +117,7 @@ def revoke(*, release_id: int, actor: str, reason: str, now: datetime) -> Releas
 
 
 def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
-    """The payer is the listed one: the case is confirmed, and a release that waited for a second person is refused."""
+    """Confirm that the payer is the listed one, and refuse a release that waited for a second person."""
     with transaction.atomic():
         cases.lock(cases.get(case_id).user)
         case = cases.confirm(case_id=case_id, actor=actor, reason=reason, now=now)
@@ -132,7 +132,7 @@ def confirm(*, case_id: int, actor: str, reason: str, now: datetime) -> Case:
 
 
 def waiting_for(case: Case) -> Release:
-    """The release that the case waits for. Conflict when nobody asked for one."""
+    """Return the release that the case waits for. Conflict when nobody asked for one."""
     found = Release.objects.filter(user=case.user, entity=case.entity, approved_at=None, revoked_at=None).first()
     if found is None:
         raise Conflict("no_release", f"nobody asked for a release; `fiatrails case release {case.id}` does")
@@ -140,13 +140,13 @@ def waiting_for(case: Case) -> Release:
 
 
 def listed() -> list[Release]:
-    """All that were not taken back, the open ones first."""
+    """Return all that were not taken back, the open ones first."""
     return list(Release.objects.filter(revoked_at=None).order_by("approved_at", "id"))
 
 
 def _open(release_id: int) -> Release:
-    """As it stands once nobody else decides about this user: a confirmation takes case and release in the other order,
-    and the two would wait for each other."""
+    """Return the release as it stands once nobody else decides about this user: a confirmation takes case and release
+    in the other order, and the two would wait for each other."""
     known = Release.objects.filter(pk=release_id).first()
     if known is None:
         raise NotFound("release_not_found", "no such release; `fiatrails screen releases` lists them")

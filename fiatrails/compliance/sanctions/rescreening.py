@@ -40,7 +40,7 @@ SELECT count(*) FROM (SELECT "user" FROM compliance_payer UNION SELECT "user" FR
 
 
 def run_job(clock: Clock) -> str:
-    """Some chunks of what is due, as a periodic job; "off" without screening, "current" when everybody was screened
+    """Run some chunks of what is due, as a periodic job; "off" without screening, "current" when everybody was screened
     against the lists in force."""
     if not checks.enabled():
         return "off"
@@ -62,7 +62,7 @@ def run_job(clock: Clock) -> str:
 def run_to_end(
     clock: Clock, *, pool: RpcPool, again: bool = False, progress: Callable[[int], object] = lambda _: None
 ) -> Rescreening:  # fmt: skip
-    """All that is due, at once; with `again` also when nothing has changed. Unavailable without usable lists,
+    """Screen all that is due, at once; with `again` also when nothing has changed. Unavailable without usable lists,
     OutsideUnknown when there is an oracle and it is silent; what was done so far stays."""
     run = due(clock.now(), again=again)
     while step(run, pool=pool, clock=clock):
@@ -71,8 +71,8 @@ def run_to_end(
 
 
 def due(now: datetime, *, again: bool = False) -> Rescreening:
-    """The newest run; a new one when the lists in force are others than those of the last. Unavailable when the lists
-    may not be relied on: nobody's case may be closed because a sample does not have it."""
+    """Return the newest run; a new one when the lists in force are others than those of the last. Unavailable when the
+    lists may not be relied on: nobody's case may be closed because a sample does not have it."""
     found = checks.usable(now)
     if isinstance(found, Unusable):
         raise Unavailable(found.code, found.reason)
@@ -87,12 +87,12 @@ def due(now: datetime, *, again: bool = False) -> Rescreening:
 
 
 def latest() -> Rescreening | None:
-    """The newest run."""
+    """Return the newest run."""
     return Rescreening.objects.order_by("-id").first()
 
 
 def step(run: Rescreening, *, pool: RpcPool, clock: Clock) -> bool:
-    """One chunk; whether there is more. `run` is brought up to date."""
+    """Screen one chunk and return whether there is more. `run` is brought up to date."""
     found = checks.usable(clock.now())
     if isinstance(found, Unusable) or _is_outdated(run, found.lists) or run.finished_at is not None:
         return False
@@ -107,7 +107,7 @@ def _write(run: Rescreening, users: Sequence[str], found: dict[str, Check], *, n
         # Another worker may have done this chunk meanwhile: then its cursor counts, and not ours.
         if stored.cursor == run.cursor and stored.finished_at is None:
             for user in users:
-                stored.opened += cases.open_for(user, found[user].findings, origin="rescreening", now=now)
+                stored.opened += cases.open_for(user, found[user].open_hits, origin="rescreening", now=now)
                 stored.closed += _close(user, found[user], now)
             stored.screened += len(users)
             stored.cursor = users[-1] if users else stored.cursor
@@ -121,7 +121,7 @@ def _write(run: Rescreening, users: Sequence[str], found: dict[str, Check], *, n
 
 
 def _close(user: str, check: Check, now: datetime) -> int:
-    still = [finding.entity for finding in check.findings]
+    still = [hit.entity for hit in check.open_hits]
     return cases.close_gone(user, still, now=now, note=f"not found any more by list {check.inputs['digest'][:12]}")
 
 
@@ -130,14 +130,14 @@ def _is_outdated(run: Rescreening, lists: ActiveLists) -> bool:
 
 
 def count_known() -> int:
-    """How many wallets there are to look at, for a progress bar."""
+    """Return how many wallets there are to look at, for a progress bar."""
     with connection.cursor() as cursor:
         cursor.execute(_COUNT)
         return int(cursor.fetchone()[0])
 
 
 def _known(*, after: str, limit: int) -> list[str]:
-    """Wallets that anything was ever told of or decided about, in order."""
+    """Return wallets that anything was ever recorded of or decided about, in order."""
     with connection.cursor() as cursor:
         cursor.execute(_KNOWN, {"after": after, "limit": limit})
         return [row[0] for row in cursor.fetchall()]

@@ -17,7 +17,7 @@ from fiatrails.controls import modes
 from fiatrails.controls.modes import Flow
 from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
 from fiatrails.screening.lists.rules import ActiveLists, Unusable
-from fiatrails.screening.matching.screening import Party, Screening, screen
+from fiatrails.screening.matching.screening import Party, ScreeningResult, screen
 from fiatrails.screening.matching.wallets import MAX_CHARACTERS, canonical
 
 log = structlog.get_logger(__name__)
@@ -32,21 +32,21 @@ class Answered:
     told."""
 
     screening_id: str
-    result: Screening
+    result: ScreeningResult
     lists: ActiveLists
     text: str = ""
 
 
 def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: datetime) -> Answered:
-    """Screens a party for an API client and stores question and answer, also as it is `shown` to the client: what it
-    says of the lists is not the same later. Decides nothing about any payment.
+    """Screen a party for an API client and store question and answer, also as it is `shown` to the client: what it says
+    of the lists is not the same later. Decides nothing about any payment.
 
     To be called outside a transaction: a new list takes seconds to be made ready. BadInput for what cannot be screened
     or stored; Unavailable `sanctions_unusable` without a list that may be relied on, and then nothing is answered.
     """
     # The answer is kept, so it is asked only while new rows may be written.
     modes.check(Flow.CREATE_INTENT, now=now)
-    party = _sound(party, now)
+    party = _validated(party, now)
     found = checks.usable(now)
     if isinstance(found, Unusable):
         log.error("screening.unusable", code=found.code, reason=found.reason)
@@ -63,8 +63,8 @@ def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: dat
 
 
 def get(*, screening_id: str, client: str | None = None) -> AskedScreening:
-    """What was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees all),
-    or was kept in parts only."""
+    """Return what was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees
+    all), or was kept in parts only."""
     wanted = screening_id.lower()
     row = AskedScreening.objects.filter(screening_id=wanted).first() if SCREENING_ID.fullmatch(wanted) else None
     if row is None or not row.answer or (client is not None and row.client != client):
@@ -82,7 +82,7 @@ def _keep(party: Party, answered: Answered, client: str, now: datetime) -> None:
     )  # fmt: skip
 
 
-def _sound(party: Party, now: datetime) -> Party:
+def _validated(party: Party, now: datetime) -> Party:
     if not (party.name or party.wallets or party.identifiers):
         raise BadInput("nothing_to_screen", "give at least a name, a wallet or an id to screen")
     if len(party.wallets) > MAX_ITEMS:
@@ -90,4 +90,4 @@ def _sound(party: Party, now: datetime) -> Party:
     if not all(payers.storable(address, MAX_CHARACTERS) and canonical(address) for address in party.wallets):
         raise BadInput("malformed_wallet", f"a wallet must be 1 to {MAX_CHARACTERS} characters without blanks")
     identity = Identity(party.name, party.type, party.born, party.countries, party.identifiers)
-    return replace(party, countries=payers.sound(identity, now=now, nameless=True).countries)
+    return replace(party, countries=payers.validated(identity, now=now, nameless=True).countries)

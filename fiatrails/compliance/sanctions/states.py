@@ -30,5 +30,5 @@ MOVES: dict[CaseState, frozenset[CaseState]] = {
 
 
 def sources(target: CaseState) -> list[str]:
-    """States from which a case may move to `target`."""
+    """Return the states from which a case may move to `target`."""
     return [state.value for state, targets in MOVES.items() if target in targets]

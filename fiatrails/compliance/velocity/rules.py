@@ -1,4 +1,4 @@
-"""Velocity limits, pure: what is asked, what was used already, the rules -> one verdict for each intent."""
+"""Velocity limits, pure: what is asked, what was used already, the rules -> one admission for each intent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Admission:
     """`code` is stable (metrics, filters) and `reason` is for people; both name the first rule that was exceeded, and
     `action` says what its profile wants done. `window_s` after now nothing of what counts today counts any more."""
 
@@ -52,7 +52,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MeterEntry:
     """One intent on one meter of one subject: what gets counted."""
 
     intent_id: str
@@ -63,17 +63,18 @@ class Entry:
 
 # (place of the rule, subject) -> what its window holds.
 Gauges = Mapping[tuple[int, str], Used]
-ADMITTED = Verdict(True, "within_limits", "within every velocity limit")
+ADMITTED = Admission(True, "within_limits", "within every velocity limit")
 
 
 def meter_of(rule: VelocityRule) -> str:
-    """What the rule counts: `payer`, or `payer:KES` when it sees one currency only. Rules with other windows or limits
-    share it, so changing them forgets nothing."""
+    """Return what the rule counts: `payer`, or `payer:KES` when it sees one currency only. Rules with other windows or
+    limits share it, so changing them forgets nothing."""
     return rule.scope if rule.currency is None else f"{rule.scope}:{rule.currency}"
 
 
 def subject_of(rule: VelocityRule, usage: Usage) -> str | None:
-    """Whom the rule counts, one text for one subject however it is written; None: the rule does not see the intent."""
+    """Return whom the rule counts, one text for one subject however it is written; None: the rule does not see the
+    intent."""
     if rule.currency not in (None, usage.paid.currency):
         return None
     value = (getattr(usage, rule.scope) or "").strip()
@@ -81,24 +82,25 @@ def subject_of(rule: VelocityRule, usage: Usage) -> str | None:
 
 
 def _plain_phone(value: str) -> str:
-    """`+254 712 345 678`, `00254712345678` and `254712345678` are one phone."""
+    """Return one text for one phone: `+254 712 345 678`, `00254712345678` and `254712345678`."""
     return _NOT_DIGITS.sub("", value).removeprefix("00")
 
 
 def _plain_wallet(value: str) -> str:
-    """Hexadecimal addresses differ in case only by their checksum; base58 ones are others in another case."""
+    """Return one text for one wallet: hexadecimal addresses differ in case only by their checksum; base58 ones are
+    others in another case."""
     return value.lower() if _HEX.fullmatch(value.lower()) else value
 
 
 _PLAIN = {"phone": _plain_phone, "wallet": _plain_wallet, "country": str.upper}
 
 
-def entries_of(usages: Sequence[Usage], rules: Rules) -> Iterator[Entry]:
-    """What is counted if everything is admitted: one entry for each intent and meter."""
+def entries_of(usages: Sequence[Usage], rules: Rules) -> Iterator[MeterEntry]:
+    """Yield what is counted if everything is admitted: one entry for each intent and meter."""
     for usage in usages:
         meters = {meter_of(rule): subject for rule in rules if (subject := subject_of(rule, usage)) is not None}
         for meter, subject in meters.items():
-            yield Entry(usage.intent_id, meter, subject, usage.paid.minor)
+            yield MeterEntry(usage.intent_id, meter, subject, usage.paid.minor)
 
 
 def judge(
@@ -107,64 +109,62 @@ def judge(
     used: Gauges,
     *,
     counted: Collection[tuple[str, str]] = (),
-    waived: Collection[str] = (),
-) -> dict[str, Verdict]:
-    """Verdicts by intent id, each intent in its turn: what is admitted uses up the windows for those behind it, what
-    is not admitted uses up nothing.
+) -> dict[str, Admission]:
+    """Return the admissions by intent id, each intent in its turn: what is admitted uses up the windows for those
+    behind it, what is not admitted uses up nothing.
 
     `counted`: (intent id, meter) that are in the windows already; they were admitted once and are not asked again.
-    `waived`: intents that an operator lets through; they are counted like the others.
     """
     totals = {key: Used(of.count, of.amount) for key, of in used.items()}
-    verdicts = {}
+    admissions = {}
     for usage in usages:
-        turn = _Turn.of(usage, rules, totals, counted)
-        exceeded = None if usage.intent_id in waived else turn.worst()
-        verdicts[usage.intent_id] = ADMITTED if exceeded is None else _refusal(*exceeded)
+        windows = _Windows.of(usage, rules, totals, counted)
+        exceeded = windows.first_exceeded()
+        admissions[usage.intent_id] = ADMITTED if exceeded is None else _refusal(*exceeded)
         if exceeded is None:
-            turn.use()
-    return verdicts
+            windows.use()
+    return admissions
 
 
 @dataclass(slots=True)
-class _Turn:
+class _Windows:
     """One intent against the windows as those before it left them."""
 
     paid: Money
-    windows: list[tuple[VelocityRule, Used]] = field(default_factory=list)
+    seen_by: list[tuple[VelocityRule, Used]] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, usage: Usage, rules: Rules, totals: dict[tuple[int, str], Used], counted: Collection[tuple[str, str]]
-    ) -> _Turn:
-        turn = cls(usage.paid)
+    ) -> _Windows:
+        windows = cls(usage.paid)
         for place, rule in enumerate(rules):
             subject = subject_of(rule, usage)
             if subject is not None and (usage.intent_id, meter_of(rule)) not in counted:
-                turn.windows.append((rule, totals.setdefault((place, subject), Used())))
-        return turn
+                windows.seen_by.append((rule, totals.setdefault((place, subject), Used())))
+        return windows
 
-    def worst(self) -> tuple[VelocityRule, str] | None:
-        """The first rule that is exceeded, one that refuses before one that holds; and by what."""
-        exceeded = [(rule, what) for rule, of in self.windows if (what := _exceeds(rule, of, self.paid.minor))]
+    def first_exceeded(self) -> tuple[VelocityRule, str] | None:
+        """Return the first rule that is exceeded, one that refuses before one that holds; and by what."""
+        exceeded = [(rule, what) for rule, of in self.seen_by if (what := _exceeds(rule, of, self.paid.minor))]
         return min(exceeded, key=lambda pair: pair[0].action != "refuse", default=None)
 
     def use(self) -> None:
-        for _, of in self.windows:
+        for _, of in self.seen_by:
             of.count += 1
             of.amount += self.paid.minor
 
 
 def _exceeds(rule: VelocityRule, of: Used, minor: int) -> str:
-    """`count`, `amount`, or empty when there is room."""
+    """Return `count`, `amount`, or empty when there is room."""
     if rule.max_count is not None and of.count + 1 > rule.max_count:
         return "count"
     return "amount" if rule.max_amount is not None and of.amount + minor > rule.max_amount else ""
 
 
-def _refusal(rule: VelocityRule, what: str) -> Verdict:
+def _refusal(rule: VelocityRule, what: str) -> Admission:
     limit = f"{rule.max_count} payments"
     if what == "amount":
         limit = f"{format_minor(rule.max_amount or 0, rule.currency or '')} {rule.currency}"
     reason = f"beyond {limit} for one {rule.scope} within {rule.window_s} seconds"
-    return Verdict(False, f"velocity_{rule.scope}_{what}", reason, rule.action, rule.scope, rule.window_s)
+    return Admission(False, f"velocity_{rule.scope}_{what}", reason, rule.action, rule.scope, rule.window_s)

@@ -22,11 +22,11 @@ from django.db.transaction import TransactionManagementError
 
 from fiatrails.compliance.velocity.rules import (
     ADMITTED,
-    Entry,
+    Admission,
+    MeterEntry,
     Rules,
     Usage,
     Used,
-    Verdict,
     entries_of,
     judge,
     meter_of,
@@ -45,7 +45,7 @@ _ADMIT = """
         %(gauges)s::int[], %(gauge_digests)s::bytea[], %(since)s::timestamptz[],
         %(room_counts)s::numeric[], %(room_amounts)s::numeric[])
 """
-_LOOK = """
+_READ = """
     SELECT fresh, counts, amounts FROM compliance_velocity_look(
         %(intents)s::text[], %(meters)s::text[],
         %(gauges)s::int[], %(gauge_digests)s::bytea[], %(since)s::timestamptz[])
@@ -65,9 +65,9 @@ _PRUNE = """
 """
 
 
-def admit(usages: Sequence[Usage], rules: Rules, *, now: datetime, waived: Collection[str] = ()) -> dict[str, Verdict]:
-    """Verdicts by intent id; what is admitted is counted from now on. In the caller's transaction, once in it, after
-    its row locks: the locks taken here are the last before those of COMMIT, and are held until then.
+def admit(usages: Sequence[Usage], rules: Rules, *, now: datetime) -> dict[str, Admission]:
+    """Admit or refuse each intent, and count what is admitted from now on; by intent id. In the caller's transaction,
+    once in it, after its row locks: the locks taken here are the last before those of COMMIT, and are held until then.
 
     An intent that was counted before is admitted again without being counted twice. A window holds what was admitted
     after `now` minus its length. One statement while everything fits; a second when something does not. No rules: none.
@@ -77,33 +77,32 @@ def admit(usages: Sequence[Usage], rules: Rules, *, now: datetime, waived: Colle
         return dict.fromkeys(batch.usages, ADMITTED)
     if not connection.in_atomic_block:
         raise TransactionManagementError("velocity limits are counted in the transaction that uses what they admit")
-    seen = batch.lock_and_look(now)
-    verdicts = batch.judge(seen, waived)
+    seen = batch.lock_and_read(now)
+    admissions = batch.judge(seen)
     if not seen.recorded:
-        admitted = [verdicts[entry.intent_id].admitted for entry in batch.entries]
+        admitted = [admissions[entry.intent_id].admitted for entry in batch.entries]
         batch.record([at for at, fresh in enumerate(seen.fresh) if fresh and admitted[at]], now)
-    _tell(verdicts)
-    return verdicts
+    _report(admissions)
+    return admissions
 
 
-def would_admit(
-    usages: Sequence[Usage], rules: Rules, *, now: datetime, waived: Collection[str] = ()
-) -> dict[str, Verdict]:
-    """What `admit` would say now; counts, locks and tells nothing. For intents that are held and looked at again."""
+def would_admit(usages: Sequence[Usage], rules: Rules, *, now: datetime) -> dict[str, Admission]:
+    """Return what `admit` would say now; count, lock and report nothing. For intents that are held and checked
+    again."""
     batch = _Batch.of(usages, rules)
-    return batch.judge(batch.look(now), waived) if batch.entries else dict.fromkeys(batch.usages, ADMITTED)
+    return batch.judge(batch.read(now)) if batch.entries else dict.fromkeys(batch.usages, ADMITTED)
 
 
 def release(intent_ids: Collection[str], *, now: datetime) -> int:
-    """Stops counting intents that ended without a mint (refunded, expired); returns how many rows that freed. Again
-    for the same intents it frees nothing. The caller holds the intents' row locks."""
+    """Stop counting intents that ended without a mint (refunded, expired); returns how many rows that freed. Again for
+    the same intents it frees nothing. The caller holds the intents' row locks."""
     with connection.cursor() as cursor:
         cursor.execute(_RELEASE, {"now": now, "intents": sorted(intent_ids)})
         return int(cursor.rowcount)
 
 
 def prune(rules: Rules, *, now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
-    """Deletes rows older than the longest window, at most `limit`; for a periodic job, which calls again while it
+    """Delete rows older than the longest window, at most `limit`; for a periodic job, which calls again while it
     returns `limit`. Without rules nothing is deleted: whoever takes the rules out of the profile for a day must not
     lose what they count."""
     if not rules:
@@ -130,7 +129,7 @@ class _Batch:
 
     rules: Rules
     usages: dict[str, Usage]
-    entries: list[Entry]
+    entries: list[MeterEntry]
     digests: list[bytes]
     adds: dict[tuple[int, str], Used]
     keys: list[bytes]
@@ -150,29 +149,29 @@ class _Batch:
                     add.amount += usage.paid.minor
         return cls(rules, unique, entries, [_digest(keys[0], e.meter, e.subject) for e in entries], adds, keys)
 
-    def lock_and_look(self, now: datetime) -> _Seen:
-        """Records as well, if all of it fits."""
+    def lock_and_read(self, now: datetime) -> _Seen:
+        """Record as well, if all of it fits."""
         with connection.cursor() as cursor:
             cursor.execute(_ADMIT, self._columns(range(len(self.entries)), now) | self._gauges(now))
             return self._seen(*cursor.fetchone())
 
-    def look(self, now: datetime) -> _Seen:
-        """What is used at this moment; the next may differ."""
+    def read(self, now: datetime) -> _Seen:
+        """Return what is used at this moment; the next may differ."""
         with connection.cursor() as cursor:
-            cursor.execute(_LOOK, self._columns(range(len(self.entries)), now) | self._gauges(now))
+            cursor.execute(_READ, self._columns(range(len(self.entries)), now) | self._gauges(now))
             return self._seen(False, *cursor.fetchone())
 
     def _seen(self, recorded: bool, fresh: list[bool], counts: list[Decimal], amounts: list[Decimal]) -> _Seen:
         used = {key: Used(int(n), int(total)) for key, n, total in zip(self.adds, counts, amounts, strict=True)}
         return _Seen(recorded, fresh, used)
 
-    def judge(self, seen: _Seen, waived: Collection[str]) -> dict[str, Verdict]:
-        """Each intent in its turn, without those entries that are counted already."""
+    def judge(self, seen: _Seen) -> dict[str, Admission]:
+        """Judge each intent in its turn, without those entries that are counted already."""
         counted = {(e.intent_id, e.meter) for e, fresh in zip(self.entries, seen.fresh, strict=True) if not fresh}
-        return judge(list(self.usages.values()), self.rules, seen.used, counted=counted, waived=waived)
+        return judge(list(self.usages.values()), self.rules, seen.used, counted=counted)
 
     def record(self, places: Sequence[int], now: datetime) -> None:
-        """Counts these entries; the locks of `lock_and_look` are still held."""
+        """Count these entries; the locks of `lock_and_read` are still held."""
         if places:
             with connection.cursor() as cursor:
                 cursor.execute(_RECORD, self._columns(places, now))
@@ -208,8 +207,8 @@ def _less(limit: int | None, added: int) -> int | None:
 
 
 def _keys() -> list[bytes]:
-    """The key of the digests, then those that former values of DJANGO_SECRET_KEY gave: what was counted under them
-    still counts."""
+    """Return the key of the digests, then those that former values of DJANGO_SECRET_KEY gave: what was counted under
+    them still counts."""
     former = getattr(settings, "SECRET_KEY_FALLBACKS", [])
     secrets = [config().clearance_key.get_secret_value(), *former]
     return [hmac.digest(secret.encode(), _PURPOSE, "sha256") for secret in secrets]
@@ -219,8 +218,8 @@ def _digest(key: bytes, meter: str, subject: str) -> bytes:
     return hmac.digest(key, f"{meter}\0{subject}".encode(), "sha256")[:_DIGEST_BYTES]
 
 
-def _tell(verdicts: dict[str, Verdict]) -> None:
-    for intent_id, verdict in verdicts.items():
-        if not verdict.admitted:
-            velocity_refusals.labels(scope=verdict.scope, action=verdict.action).inc()
-            log.warning("velocity.exceeded", intent_id=intent_id, code=verdict.code, action=verdict.action)
+def _report(admissions: dict[str, Admission]) -> None:
+    for intent_id, admission in admissions.items():
+        if not admission.admitted:
+            velocity_refusals.labels(scope=admission.scope, action=admission.action).inc()
+            log.warning("velocity.exceeded", intent_id=intent_id, code=admission.code, action=admission.action)

@@ -27,13 +27,14 @@ _reading = threading.Lock()
 
 
 def stored(*, now: datetime) -> ActiveLists:
-    """The lists in force as they are, which may be none; one short query."""
+    """Return the lists in force as they are, which may be none; one short query."""
     rows = ListVersion.objects.filter(state=ListVersion.State.ACTIVE).order_by("source")
     return ActiveLists(tuple(map(_version, rows)), now)
 
 
 def active(*, now: datetime) -> ActiveLists:
-    """The lists in force; never none, because where nothing was ever loaded the bundled sample is loaded first."""
+    """Return the lists in force; never none, because where nothing was ever loaded the bundled sample is loaded
+    first."""
     lists = stored(now=now)
     if not lists.versions:
         _load_sample(now)
@@ -42,13 +43,14 @@ def active(*, now: datetime) -> ActiveLists:
 
 
 def usable(*, now: datetime, max_age: timedelta, allow_sample: bool) -> Usable | Unusable:
-    """Whether anybody may be cleared on the lists in force. `max_age` since they were last seen at their source;
+    """Return whether anybody may be cleared on the lists in force. `max_age` since they were last seen at their source;
     `allow_sample` only where no money is (`local`, `test`)."""
     return judge(active(now=now), max_age=max_age, allow_sample=allow_sample)
 
 
 def entities(lists: ActiveLists) -> tuple[ListedEntity, ...]:
-    """The entities of these lists. Parsed once per process and edition; a new edition takes the place of the old."""
+    """Return the entities of these lists. Parsed once per process and edition; a new edition takes the place of the
+    old."""
     known = _entities
     if any(version_id not in known for version_id in lists.ids):
         known = _read(lists.ids)
@@ -60,14 +62,14 @@ def entities(lists: ActiveLists) -> tuple[ListedEntity, ...]:
 
 
 def forget_cached() -> None:
-    """Drops the parsed entities; for tests, where ids start again."""
+    """Drop the parsed entities; for tests, where ids start again."""
     global _entities  # noqa: PLW0603 - the cache of the process
     _entities = {}
 
 
 def _read(ids: tuple[int, ...]) -> dict[int, tuple[ListedEntity, ...]]:
-    """One thread reads, the others wait for it. The cache is replaced and never changed, so it needs no lock to be
-    looked at."""
+    """Read the editions in one thread, while the others wait for it. The cache is replaced and never changed, so it
+    needs no lock to be looked at."""
     global _entities  # noqa: PLW0603 - the cache of the process
     with _reading:
         found = {version_id: _entities.get(version_id) or store.entities_of(version_id) for version_id in ids}

@@ -38,7 +38,7 @@ class Change:
 
     @property
     def what(self) -> frozenset[str]:
-        """The names of the fields that changed."""
+        """Return the names of the fields that changed."""
         return frozenset(change.field for change in self.fields)
 
 
@@ -52,15 +52,16 @@ class Delta:
 
     @property
     def empty(self) -> bool:
-        """Whether both editions say the same of everybody."""
+        """Return whether both editions say the same of everybody."""
         return not (self.added or self.removed or self.changed)
 
     def counts(self) -> dict[str, int]:
-        """How many, for a log line."""
+        """Return how many, for a log line."""
         return {"added": len(self.added), "removed": len(self.removed), "changed": len(self.changed)}
 
     def report(self, *, limit: int | None = None) -> str:
-        """Lines for a person: a sentence with the counts, then one line each. At most `limit` lines of each part."""
+        """Return lines for a person: a sentence with the counts, then one line each. At most `limit` lines of each
+        part."""
         parts = (
             ("added", [f"+ {_line(entity)}" for entity in self.added]),
             ("removed", [f"- {_line(entity)}" for entity in self.removed]),
@@ -76,8 +77,8 @@ class Delta:
 
 
 def delta(old: Sequence[ListedEntity], new: Sequence[ListedEntity]) -> Delta:
-    """Compares two editions. An entity is the same when its uid is, or else when it is re-listed under another uid:
-    same type and primary name, and nothing that speaks against it."""
+    """Compare two editions. An entity is the same when its uid is, or else when it is re-listed under another uid: same
+    type and primary name, and nothing that speaks against it."""
     before = {entity.uid: entity for entity in old}
     after = {entity.uid: entity for entity in new}
     gone = [entity for uid, entity in before.items() if uid not in after]
@@ -93,14 +94,14 @@ def delta(old: Sequence[ListedEntity], new: Sequence[ListedEntity]) -> Delta:
 
 
 def fingerprint(entity: ListedEntity) -> tuple[Hashable, ...]:
-    """What an entity is known by when its uid is not: type, primary name without case, accents and order, births and
-    identifiers."""
+    """Return what an entity is known by when its uid is not: type, primary name without case, accents and order, births
+    and identifiers."""
     return (*_called(entity), frozenset(entity.births), frozenset(entity.identifiers))
 
 
 def _relisted(gone: Iterable[ListedEntity], come: Iterable[ListedEntity]) -> list[tuple[ListedEntity, ListedEntity]]:
-    """Pairs of one entity under two uids: first those with one fingerprint, then namesakes of one type that share a
-    birth, an identifier or a wallet. Namesakes that share nothing are two."""
+    """Return pairs of one entity under two uids: first those with one fingerprint, then namesakes of one type that
+    share a birth, an identifier or a wallet. Namesakes that share nothing are two."""
     pairs: list[tuple[ListedEntity, ListedEntity]] = []
     left: dict[str, ListedEntity] = {entity.uid: entity for entity in come}
     for alike in (_same_fingerprint, _shares_evidence):
@@ -133,18 +134,21 @@ def _called(entity: ListedEntity) -> tuple[Hashable, ...]:
 
 
 def _change(old: ListedEntity, new: ListedEntity) -> Change:
-    pairs = [(field, before, after) for (field, before), (_, after) in zip(_told(old), _told(new), strict=True)]
+    pairs = [
+        (field, before, after)
+        for (field, before), (_, after) in zip(_screened_fields(old), _screened_fields(new), strict=True)
+    ]
     return Change(old, new, tuple(_compare(*pair) for pair in pairs if set(pair[1]) != set(pair[2])))
 
 
 def _compare(field: str, before: Sequence[str], after: Sequence[str]) -> FieldChange:
-    """Things that a list does not order are compared without order."""
+    """Compare without order what a list does not order."""
     gained = tuple(text for text in after if text not in set(before))
     return FieldChange(field, gained, tuple(text for text in before if text not in set(after)))
 
 
-def _told(entity: ListedEntity) -> list[tuple[str, list[str]]]:
-    """Everything that screening looks at. Remarks as text are not: they change with every letter."""
+def _screened_fields(entity: ListedEntity) -> list[tuple[str, list[str]]]:
+    """Return everything that screening compares. Remarks as text are not: they change with every letter."""
     return [
         ("uid", [entity.uid]),
         ("type", [entity.type.value]),

@@ -1,4 +1,4 @@
-"""Getting the files of a list over HTTP: whole or not at all, from where it was told to, and only when they changed."""
+"""Download the files of a list over HTTP: whole or not at all, from the given place, and only when they changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DownloadFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """Seconds without a byte, seconds for one file, and bytes of one file after decompression."""
 
     timeout_s: float = 30.0
@@ -34,8 +34,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the server said of a file that we still have; "" where it said nothing."""
+class Validators:
+    """The HTTP validators of a file that we still have; "" where it said nothing."""
 
     etag: str = ""
     last_modified: str = ""
@@ -43,17 +43,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One file. `data` None: it is what is known already. `said` is to be sent with the next request."""
+    """One file. `data` None: it is what is known already. `validators` are to be sent with the next request."""
 
     url: str
     data: bytes | None
-    said: Known
+    validators: Validators
 
     @property
     def day(self) -> date | None:
-        """The day that the server says the file is of."""
+        """Return the day that the server says the file is of."""
         try:
-            return parsedate_to_datetime(self.said.last_modified).date() if self.said.last_modified else None
+            return (
+                parsedate_to_datetime(self.validators.last_modified).date() if self.validators.last_modified else None
+            )
         except ValueError:
             return None
 
@@ -62,20 +64,21 @@ class Fetched:
 class _Bounds:
     """What one file may take. `deadline` is of the monotonic clock."""
 
-    limits: Limits
+    limits: DownloadLimits
     deadline: float
     progress: Progress | None
 
     def require(self, url: str, size: int) -> None:
-        """DownloadFailed when it takes too much: a server that drips, or one that never ends."""
+        """Raise DownloadFailed when it takes too much: a server that drips, or one that never ends."""
         if size > self.limits.max_bytes:
             raise DownloadFailed(f"{shown(url)}: {size} bytes, and {self.limits.max_bytes} are allowed")
         if time.monotonic() > self.deadline:
             raise DownloadFailed(f"{shown(url)}: not done after {self.limits.deadline_s:g} s")
 
 
-def client(limits: Limits, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """For one refresh. Redirects are followed by `fetch`, which looks at each; proxies of the environment are not."""
+def client(limits: DownloadLimits, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """Return a client for one refresh. Redirects are followed by `fetch`, which checks each; proxies of the environment
+    are not."""
     return httpx.Client(
         timeout=limits.timeout_s, trust_env=False, follow_redirects=False, transport=transport,
         headers={"user-agent": _USER_AGENT},
@@ -83,10 +86,10 @@ def client(limits: Limits, transport: httpx.BaseTransport | None = None) -> http
 
 
 def fetch(
-    http: httpx.Client, url: str, *, known: Known, limits: Limits, progress: Progress | None = None
+    http: httpx.Client, url: str, *, known: Validators, limits: DownloadLimits, progress: Progress | None = None
 ) -> Fetched:  # fmt: skip
-    """One file. Misconfigured when the URL is not https (loopback may be http); DownloadFailed when it was not had
-    whole. Nothing is returned of a file that broke off."""
+    """Download one file. Misconfigured when the URL is not https (loopback may be http); DownloadFailed when it was not
+    had whole. Nothing is returned of a file that broke off."""
     require_safe(url)
     bounds = _Bounds(limits, time.monotonic() + limits.deadline_s, progress)
     at = url
@@ -102,15 +105,15 @@ def fetch(
 
 
 def require_safe(url: str) -> None:
-    """Misconfigured unless the URL is https, or http to this machine: whoever can change a list on its way decides
-    who is not screened."""
+    """Raise Misconfigured unless the URL is https, or http to this machine: whoever can change a list on its way
+    decides who is not screened."""
     parts = urlsplit(url)
     if not (parts.scheme == "https" and parts.hostname) and not (parts.scheme == "http" and _is_loopback(url)):
         raise Misconfigured("list_url", f"{shown(url)} is not https; lists are fetched over https only")
 
 
 def shown(url: str) -> str:
-    """The URL without user, query and fragment, where credentials are."""
+    """Return the URL without user, query and fragment, where credentials are."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -119,13 +122,13 @@ def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def _conditions(known: Known) -> Mapping[str, str]:
+def _conditions(known: Validators) -> Mapping[str, str]:
     said = {"if-none-match": known.etag, "if-modified-since": known.last_modified}
     return {name: value for name, value in said.items() if value}
 
 
 def _next(at: str, response: httpx.Response) -> str:
-    """Where a redirect leads; never to plain http, and never from outside to this machine."""
+    """Return where a redirect leads; never to plain http, and never from outside to this machine."""
     url = urljoin(at, str(response.headers.get("location", "")))
     if urlsplit(url).scheme != "https" and not _is_loopback(at):
         raise DownloadFailed(f"{shown(at)}: redirected to {shown(url)}, which is not https")
@@ -134,20 +137,20 @@ def _next(at: str, response: httpx.Response) -> str:
     return url
 
 
-def _answered(url: str, response: httpx.Response, known: Known, bounds: _Bounds) -> Fetched:
+def _answered(url: str, response: httpx.Response, known: Validators, bounds: _Bounds) -> Fetched:
     headers = response.headers
     if response.status_code == httpx.codes.NOT_MODIFIED and _conditions(known):
-        said = Known(headers.get("etag", known.etag), headers.get("last-modified", known.last_modified))
+        said = Validators(headers.get("etag", known.etag), headers.get("last-modified", known.last_modified))
         return Fetched(url, None, said)
     if response.status_code != httpx.codes.OK:
         raise DownloadFailed(f"{shown(url)}: answered {response.status_code}")
     data = _body(url, response, bounds)
-    return Fetched(url, data, Known(headers.get("etag", ""), headers.get("last-modified", "")))
+    return Fetched(url, data, Validators(headers.get("etag", ""), headers.get("last-modified", "")))
 
 
 def _body(url: str, response: httpx.Response, bounds: _Bounds) -> bytes:
-    """The whole body. A body shorter than its stated length is httpx's error; one without a stated length ends where
-    the connection does, so it must end as OFAC's files end."""
+    """Return the whole body. A body shorter than its stated length is httpx's error; one without a stated length ends
+    where the connection does, so it must end as OFAC's files end."""
     data = bytearray()
     total = _stated_length(response)
     bounds.require(url, total or 0)

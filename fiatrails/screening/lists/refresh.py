@@ -18,10 +18,10 @@ from fiatrails.kernel.errors import Conflict, FiatRailsError, Misconfigured, Una
 from fiatrails.screening.lists import store
 from fiatrails.screening.lists.download import (
     DownloadFailed,
+    DownloadLimits,
     Fetched,
-    Known,
-    Limits,
     Progress,
+    Validators,
     client,
     fetch,
     require_safe,
@@ -47,10 +47,10 @@ class Source:
     base_urls: tuple[str, ...] = (OFAC,)
     files: tuple[str, ...] = OFAC_FILES
     name: str = DEFAULT_SOURCE
-    limits: Limits = field(default_factory=Limits)
+    limits: DownloadLimits = field(default_factory=DownloadLimits)
 
     def require_usable(self) -> None:
-        """Misconfigured when a URL is not safe or a file is not one of a list."""
+        """Raise Misconfigured when a URL is not safe or a file is not one of a list."""
         for base_url in self.base_urls:
             require_safe(base_url)
         unknown = [name for name in self.files if not is_list_file(name)]
@@ -61,8 +61,8 @@ class Source:
 
 
 def configured() -> Source:
-    """The source that a refresh uses when it is told no other: OFAC's own server where screening is on and money is,
-    unless another is named; nowhere otherwise."""
+    """Return the source that a refresh uses when no other is given: OFAC's own server where screening is on and money
+    is, unless another is named; nowhere otherwise."""
     screening = config().screening
     by_default = Source().base_urls if screening.enabled and config().live else ()
     return Source(base_urls=screening.list_urls or by_default, files=screening.list_files or Source().files)
@@ -72,7 +72,7 @@ def refresh(
     *, source: Source, actor: str, now: datetime, progress: Progress | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Loaded:  # fmt: skip
-    """Downloads every file and loads the list; files that did not change are taken from the edition in force. Call it
+    """Download every file and loads the list; files that did not change are taken from the edition in force. Call it
     outside of any transaction. `now` is the moment before the download, so that the list counts as no fresher than it
     is.
 
@@ -95,8 +95,8 @@ def refresh(
 
 
 def run_job(clock: Clock, source: Source | None = None) -> str:
-    """`refresh` as a periodic job; "off" where no place is configured. A failure was logged and alarmed, so it is only
-    told in a word; the next slot tries again."""
+    """Run `refresh` as a periodic job; "off" where no place is configured. A failure was logged and alarmed, so it is
+    only named here; the next slot tries again."""
     chosen = source or configured()
     if not chosen.base_urls:
         return "off"
@@ -112,7 +112,7 @@ def run_job(clock: Clock, source: Source | None = None) -> str:
 def _download(
     source: Source, progress: Progress | None, transport: httpx.BaseTransport | None
 ) -> dict[str, Fetched]:  # fmt: skip
-    """All files from one place, by plain name. Unavailable with what went wrong at each place."""
+    """Return all files from one place, by plain name. Unavailable with what went wrong at each place."""
     known = _known(source)
     failures = []
     for base_url in source.base_urls:
@@ -120,7 +120,7 @@ def _download(
             with client(source.limits, transport) as http:
                 urls = {plain_name(name): _url(base_url, name) for name in source.files}
                 return {
-                    name: fetch(http, url, known=known.get(url, Known()), limits=source.limits, progress=progress)
+                    name: fetch(http, url, known=known.get(url, Validators()), limits=source.limits, progress=progress)
                     for name, url in urls.items()
                 }
         except DownloadFailed as error:
@@ -133,16 +133,16 @@ def _url(base_url: str, name: str) -> str:
     return f"{base_url.rstrip('/')}/{name.lstrip('/')}"
 
 
-def _known(source: Source) -> dict[str, Known]:
-    """What may be asked for conditionally: only what the edition in force holds, byte for byte."""
+def _known(source: Source) -> dict[str, Validators]:
+    """Return what may be asked for conditionally: only what the edition in force holds, byte for byte."""
     held = _sums(source.name)
     urls = {_url(base_url, name): plain_name(name) for base_url in source.base_urls for name in source.files}
     rows = ListFetch.objects.filter(url__in=list(urls))
-    return {row.url: Known(row.etag, row.last_modified) for row in rows if held.get(urls[row.url]) == row.sha256}
+    return {row.url: Validators(row.etag, row.last_modified) for row in rows if held.get(urls[row.url]) == row.sha256}
 
 
 def _sums(source: str) -> dict[str, str]:
-    """sha256 by name of the files in force."""
+    """Return the sha256 by name of the files in force."""
     files = ListFile.objects.filter(version__source=source, version__state=ListVersion.State.ACTIVE)
     return dict(files.values_list("name", "sha256"))
 
@@ -160,30 +160,28 @@ def _contents(source: Source, fetched: Mapping[str, Fetched]) -> dict[str, bytes
 
 
 def _day(fetched: Mapping[str, Fetched], now: datetime) -> date | None:
-    """The day of the newest file, as the server says it, because the CSV files state none; never a day to come."""
+    """Return the day of the newest file, as the server says it, because the CSV files state none; never a day to
+    come."""
     days = [day for file in fetched.values() if (day := file.day) is not None]
     return min(max(days), now.date()) if days else None
 
 
 def _remember(fetched: Mapping[str, Fetched], held: Mapping[str, str], now: datetime) -> None:
-    """What to ask with next time, of the files that are in force now."""
+    """Store what to ask with next time, of the files that are in force now."""
     for name, file in fetched.items():
         unchanged = file.data is None or hashlib.sha256(file.data).hexdigest() == held.get(name)
         if unchanged and name in held:
-            said = {"etag": file.said.etag, "last_modified": file.said.last_modified}
+            said = {"etag": file.validators.etag, "last_modified": file.validators.last_modified}
             ListFetch.objects.update_or_create(url=file.url, defaults={**said, "sha256": held[name], "fetched_at": now})
 
 
 def _alarm(source: Source, error: FiatRailsError, *, now: datetime) -> None:
-    """One dead letter is open however often it fails; what was refused does not pass by itself."""
+    """Open one dead letter, however often it fails; what was refused does not pass by itself."""
     log.error("lists.refresh_failed", source=source.name, code=error.code, message=error.message)
-    before = _open_alarm(source)
+    known = DeadLetter.objects.filter(operation="refreshLists", subject=source.name, state=DeadLetter.State.OPEN)
+    before = known.first()
     dead_letters.add(
         operation="refreshLists", subject=source.name, attempts=before.attempts + 1 if before else 1,
         last_error=error.message, error_class="temporary" if isinstance(error, Unavailable) else "permanent",
         payload={"code": error.code}, now=now,
     )  # fmt: skip
-
-
-def _open_alarm(source: Source) -> DeadLetter | None:
-    return DeadLetter.objects.filter(operation="refreshLists", subject=source.name, state=DeadLetter.State.OPEN).first()

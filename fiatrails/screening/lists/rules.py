@@ -51,12 +51,12 @@ class ActiveLists:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Ids of the versions: what a cache is keyed by, and what a decision writes down."""
+        """Return the ids of the versions: what a cache is keyed by, and what a decision writes down."""
         return tuple(version.id for version in self.versions)
 
     @property
     def digest(self) -> str:
-        """The digest of the one list, or one over those of all; "" without a list."""
+        """Return the digest of the one list, or one over those of all; "" without a list."""
         digests = [version.digest for version in self.versions]
         return (
             digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() * bool(digests)
@@ -64,22 +64,22 @@ class ActiveLists:
 
     @property
     def published(self) -> date | None:
-        """The oldest day that a list states; None when none does."""
+        """Return the oldest day that a list states; None when none does."""
         return min((version.published for version in self.versions if version.published is not None), default=None)
 
     @property
     def fetched_at(self) -> datetime | None:
-        """When the list that was seen longest ago was last seen at its source; None without a list."""
+        """Return when the list that was seen longest ago was last seen at its source; None without a list."""
         return min((version.fetched_at for version in self.versions), default=None)
 
     @property
     def age(self) -> timedelta:
-        """Since `fetched_at`, and never negative; without a list, as old as can be."""
+        """Return the time since `fetched_at`, never negative; without a list, as old as can be."""
         return max(self.at - self.fetched_at, timedelta()) if self.fetched_at is not None else timedelta.max
 
     @property
     def is_sample(self) -> bool:
-        """Whether any of them is the bundled sample."""
+        """Return whether any of them is the bundled sample."""
         return any(version.is_sample for version in self.versions)
 
 
@@ -100,7 +100,7 @@ class Unusable:
 
 
 def refusals(new: Edition, old: Edition | None, *, seen_before: bool) -> list[str]:
-    """Why `new` may not take the place of `old` without somebody's word, as sentences; empty when it may.
+    """Return why `new` may not take the place of `old` without somebody's word, as sentences; empty when it may.
     `seen_before`: these very files were in force once and were superseded."""
     found = []
     if new.cut_remarks:
@@ -115,7 +115,8 @@ def refusals(new: Edition, old: Edition | None, *, seen_before: bool) -> list[st
 
 
 def judge(lists: ActiveLists, *, max_age: timedelta, allow_sample: bool) -> Usable | Unusable:
-    """Whether the lists may be relied on. The sample is never refreshed, so where it is allowed it does not age."""
+    """Return whether the lists may be relied on. The sample is never refreshed, so where it is allowed it does not
+    age."""
     if not lists.versions:
         reason = "no sanctions list is loaded; run `fiatrails lists refresh`, or `fiatrails lists load` with the files"
         return Unusable("no_list", reason, lists)

@@ -72,7 +72,7 @@ def load(
     files: Mapping[str, bytes], *, source: str = DEFAULT_SOURCE, published: date | None, actor: str, now: datetime,
     allow_shrink: bool = False, reason: str = "",
 ) -> Loaded:  # fmt: skip
-    """Makes these files the list in force of their source. Whoever reads sees the old edition until the commit and the
+    """Make these files the list in force of their source. Whoever reads sees the old edition until the commit and the
     new one from then on. Call it outside of any transaction: reading the files takes a second.
 
     The same files as in force only count as fresh again. BadInput when the files are no list, Conflict `list_refused`
@@ -97,19 +97,19 @@ def load(
 
 
 def list_versions(*, source: str | None = None, limit: int = 50) -> list[ListVersion]:
-    """Editions of one source or of all, the latest first."""
+    """Return editions of one source or of all, the latest first."""
     rows = ListVersion.objects.all() if source is None else ListVersion.objects.filter(source=source)
     return list(rows.order_by("-pk")[:limit])
 
 
 def entities_of(version_id: int) -> tuple[ListedEntity, ...]:
-    """The entities of an edition, read again from its files; so a decision made on it can be made again."""
+    """Return the entities of an edition, read again from its files; so a decision made on it can be made again."""
     return read_list(files_of(version_id)).entities
 
 
 def files_of(version_id: int) -> dict[str, bytes]:
-    """The files of an edition as they were loaded. NotFound when there is no such edition, or it was refused and its
-    files were not kept; Unavailable when the stored bytes are not what was stored."""
+    """Return the files of an edition as they were loaded. NotFound when there is no such edition, or it was refused and
+    its files were not kept; Unavailable when the stored bytes are not what was stored."""
     version = ListVersion.objects.filter(pk=version_id).first()
     if version is None or not version.files_stored:
         raise NotFound("no_such_list", f"no stored list version {version_id}; `fiatrails lists history` shows them")
@@ -117,7 +117,7 @@ def files_of(version_id: int) -> dict[str, bytes]:
 
 
 def compare(old_id: int, new_id: int) -> Delta:
-    """What changed from one stored edition to another."""
+    """Return what changed from one stored edition to another."""
     return delta(entities_of(old_id), entities_of(new_id))
 
 
@@ -138,7 +138,8 @@ def _active(source: str) -> ListVersion | None:
 
 
 def _entities_in_force(version: ListVersion | None) -> tuple[ListedEntity, ...]:
-    """An edition that can no longer be read must not keep a new one out: everybody then counts as added."""
+    """Return the entities in force. An edition that can no longer be read must not keep a new one out: everybody then
+    counts as added."""
     try:
         return entities_of(version.pk) if version is not None else ()
     except FiatRailsError as error:
@@ -147,14 +148,14 @@ def _entities_in_force(version: ListVersion | None) -> tuple[ListedEntity, ...]:
 
 
 def _touch(version: ListVersion, now: datetime) -> Loaded:
-    """A clock that is behind must not make the list look older than it was."""
+    """Count the edition as seen now. A clock that is behind must not make the list look older than it was."""
     ListVersion.objects.filter(pk=version.pk, fetched_at__lt=now).update(fetched_at=now)
     return Loaded(version.pk, Delta(), unchanged=True)
 
 
 def _swap(candidate: _Candidate, before: ListVersion | None, difference: Delta) -> Loaded | None:
-    """Records the candidate and puts it in force, or refuses it. None when another load came first: what was
-    compared is then no longer what is in force, and is to be compared again."""
+    """Record the candidate and puts it in force, or refuses it. None when another load came first: what was compared is
+    then no longer what is in force, and is to be compared again."""
     with transaction.atomic():
         _lock(candidate.source)
         active = _active(candidate.source)
@@ -189,7 +190,7 @@ def _problems(candidate: _Candidate, active: ListVersion | None) -> list[str]:
 
 
 def _edition(version: ListVersion | None) -> Edition | None:
-    """What a new list is measured by; nothing is measured by the sample."""
+    """Return what a new list is measured by; nothing is measured by the sample."""
     if version is None or version.is_sample:
         return None
     return Edition(Counts(version.entities, version.names, version.wallets), version.published)
@@ -226,7 +227,7 @@ def _activate(version: ListVersion, candidate: _Candidate) -> None:
 
 
 def _refuse(candidate: _Candidate, active: ListVersion | None, problems: list[str]) -> None:
-    """The files of a refused list are not kept, and one that keeps coming is recorded once."""
+    """Record the refusal. The files of a refused list are not kept, and one that keeps coming is recorded once."""
     note = "; ".join(problems)
     known = ListVersion.objects.filter(
         source=candidate.source, digest=candidate.parsed.digest, state=State.REFUSED, note=note
@@ -266,7 +267,7 @@ def _audit(what: str, version: ListVersion, candidate: _Candidate, details: Mapp
 
 
 def _summary(difference: Delta) -> dict[str, object]:
-    """Counts, and by name as many as a record can hold; the rest can be compared again at any time."""
+    """Return counts, and by name as many as a record can hold; the rest can be compared again at any time."""
     return {
         **difference.counts(),
         "addedFirst": [f"{entity.uid} {entity.name}" for entity in difference.added[:_IN_AUDIT]],
@@ -275,7 +276,7 @@ def _summary(difference: Delta) -> dict[str, object]:
 
 
 def _pack(name: str, data: bytes) -> _Packed:
-    """Compressed before the transaction begins; without a time in it, so that the same file is the same bytes."""
+    """Compress before the transaction begins; without a time in it, so that the same file is the same bytes."""
     return _Packed(name, hashlib.sha256(data).hexdigest(), gzip.compress(data, compresslevel=6, mtime=0))
 
 

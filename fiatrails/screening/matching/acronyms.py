@@ -20,7 +20,7 @@ _LETTERS = re.compile("shch|[cksz]h|ts|y[ua]")
 
 @lru_cache(maxsize=65536)
 def spellings(word: str) -> tuple[str, ...]:
-    """The initials that a word may be: "chtpz" also "ctpz". None when it is no acronym."""
+    """Return the initials that a word may be: "chtpz" also "ctpz". None when it is no acronym."""
     if not SHORTEST <= len(word) <= LONGEST or not word.isalpha():
         return ()
     collapsed = _LETTERS.sub(lambda match: match[0][0], word).replace("c", "k")
@@ -29,7 +29,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 
 def acronyms(name: Name) -> Iterator[str]:
-    """What others may call it for short: initials of neighbours, three only where the name begins or ends."""
+    """Yield what others may call it for short: initials of neighbours, three only where the name begins or ends."""
     letters = name.initials
     for start in range(len(letters) - SHORTEST + 1):
         for end in range(start + SHORTEST, min(start + LONGEST, len(letters)) + 1):
@@ -38,7 +38,7 @@ def acronyms(name: Name) -> Iterator[str]:
 
 
 def links(query: Name, listed: Name, weigh: Weigh) -> list[Link]:
-    """Words of either name that are an acronym in the other."""
+    """Link words of either name that are an acronym in the other."""
     return [
         *((LIKENESS, _weight(length, run, listed, weigh), (i,), run) for i, length, run in _runs(query, listed)),
         *((LIKENESS, _weight(length, run, query, weigh), run, (j,)) for j, length, run in _runs(listed, query)),
@@ -46,7 +46,7 @@ def links(query: Name, listed: Name, weigh: Weigh) -> list[Link]:
 
 
 def _runs(short: Name, long: Name) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """The number of each acronym, its letters, and the words that they begin."""
+    """Yield the number of each acronym, its letters, and the words that they begin."""
     if len(long.initials) < SHORTEST:
         return
     for number, word in enumerate(short.things):

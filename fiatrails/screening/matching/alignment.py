@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fiatrails.screening.matching.sounds import likeness
+from fiatrails.screening.matching.phonetics import likeness
 
 Weigh = Callable[[str], float]
 # Likeness, weight, and the numbers of the words on either side.
@@ -43,8 +43,8 @@ class Alignment:
 
 
 def align(query: Sequence[str], listed: Sequence[str], weigh: Weigh, more: Sequence[Link] = ()) -> Alignment:
-    """The best one-to-one pairing, most alike first; on equal likeness the rarer word, then the earlier. `more`: links
-    that are not seen from the words themselves."""
+    """Return the best one-to-one pairing, most alike first; on equal likeness the rarer word, then the earlier. `more`:
+    links that are not seen from the words themselves."""
     links = [*_links(query, listed, weigh), *more]
     links.sort(key=lambda link: (-link[0], -link[1], link[2], link[3]))
     query_free, listed_free = set(range(len(query))), set(range(len(listed)))
@@ -78,7 +78,7 @@ def _links(query: Sequence[str], listed: Sequence[str], weigh: Weigh) -> list[Li
 def _joined(
     query: Sequence[str], listed: Sequence[str], firm_query: set[int], firm_listed: set[int], weigh: Weigh
 ) -> list[Link]:
-    """Neighbours written together on one side: "Pol Pot" and "Polpot", "Ya Mahdi" and "Yamahdi"."""
+    """Link neighbours written together on one side: "Pol Pot" and "Polpot", "Ya Mahdi" and "Yamahdi"."""
     links: list[Link] = []
     mine_alone, mine_joined = _runs(query, firm_query)
     theirs_alone, theirs_joined = _runs(listed, firm_listed)
@@ -96,7 +96,7 @@ def _joined(
 
 
 def _runs(words: Sequence[str], firm: set[int]) -> tuple[list[int], list[tuple[tuple[int, ...], str]]]:
-    """The free words; and two or three free neighbours, with what they are together."""
+    """Return the free words; and two or three free neighbours, with what they are together."""
     free = [i for i in range(len(words)) if i not in firm]
     joined: list[tuple[tuple[int, ...], str]] = []
     for at, (one, other) in enumerate(pairwise(free)):

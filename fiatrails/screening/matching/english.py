@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from fiatrails.screening.matching.sounds import fold
+from fiatrails.screening.matching.phonetics import fold
 from fiatrails.screening.matching.words import (
     ABBREVIATIONS,
     ENDINGS,
@@ -32,7 +32,7 @@ Spelled = tuple[str, str]
 
 
 def translate(words: Iterable[str]) -> list[Spelled]:
-    """Each word in English, with its letters for acronyms; one that is said twice running, once."""
+    """Return each word in English, with its letters for acronyms; one that is said twice running, once."""
     return _merged(_phrases([spelled for word in words for spelled in _spelled(word)]))
 
 
@@ -51,7 +51,7 @@ def _english(word: str) -> str:
 
 
 def _by_stem(folded: str) -> str:
-    """The word of the longest stem after which there is nothing but an ending."""
+    """Return the word of the longest stem after which there is nothing but an ending."""
     for length in range(len(folded), SHORTEST_STEM - 1, -1):
         english = STEMS.get(folded[:length])
         if english and folded[length:] in ENDINGS:
@@ -60,7 +60,7 @@ def _by_stem(folded: str) -> str:
 
 
 def _place(word: str) -> str:
-    """volgogradskaya -> volgograd, novosibirsk -> novosibir, minskii -> minsk."""
+    """Return the place of an adjective: volgogradskaya -> volgograd, novosibirsk -> novosibir, minskii -> minsk."""
     found = _OF_A_PLACE.fullmatch(word)
     if not found:
         return _HARD.sub(lambda letters: _SPELLED[letters[0]], word) if len(word) > 3 else word

@@ -37,7 +37,7 @@ class Split(StrEnum):
     ALL = "all"
 
     def has(self, key: str) -> bool:
-        """Whether the row of this key belongs to the split."""
+        """Return whether the row of this key belongs to the split."""
         odd = sha256(key.encode()).digest()[-1] % 2 == 1
         return self is Split.ALL or odd == (self is Split.REPORT)
 
@@ -51,12 +51,12 @@ class Share:
 
     @property
     def value(self) -> float:
-        """0 to 1; 0 of nothing is 0."""
+        """Return 0 to 1; 0 of nothing is 0."""
         return self.hits / self.total if self.total else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Low and high end."""
+        """Return the low and the high end."""
         if not self.total:
             return 0.0, 1.0
         n, z2 = self.total, _95_PER_CENT**2
@@ -75,23 +75,23 @@ class Confusion:
     true_negative: int = 0
 
     def count(self, *, decided: bool, label: bool) -> None:
-        """One more row."""
+        """Count one more row."""
         name = f"{'true' if decided == label else 'false'}_{'positive' if decided else 'negative'}"
         setattr(self, name, getattr(self, name) + 1)
 
     @property
     def precision(self) -> Share:
-        """Of what was called a match, how much is one."""
+        """Return the share of matches in what was called a match."""
         return Share(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def recall(self) -> Share:
-        """Of the matches, how many were found."""
+        """Return the share of matches that were found."""
         return Share(self.true_positive, self.true_positive + self.false_negative)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of both."""
+        """Return the harmonic mean of both."""
         doubled = 2 * self.true_positive
         rest = self.false_positive + self.false_negative
         return doubled / (doubled + rest) if doubled + rest else 0.0
@@ -115,7 +115,7 @@ class Recall:
     missed: list[str] = field(default_factory=list)
 
     def count(self, *, found: bool, slices: Iterable[str], name: str) -> None:
-        """One more name, in each of its slices."""
+        """Count one more name, in each of its slices."""
         for key in ("all", *slices):
             self.slices[key][0] += found
             self.slices[key][1] += 1
@@ -123,12 +123,12 @@ class Recall:
             self.missed.append(name)
 
     def share(self, key: str = "all") -> Share:
-        """The share found of one slice."""
+        """Return the share found of one slice."""
         return Share(*self.slices[key])
 
 
 def read_pairs(lines: Iterable[str]) -> Iterator[LabelledPair]:
-    """Rows of a CSV file with the columns query, candidate, schema, label. BadInput names the line."""
+    """Yield rows of a CSV file with the columns query, candidate, schema, label. BadInput names the line."""
     reader = csv.DictReader(lines)
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
@@ -144,7 +144,7 @@ def read_pairs(lines: Iterable[str]) -> Iterator[LabelledPair]:
 def evaluate_pairs(
     pairs: Iterable[LabelledPair], *, against: ScreeningList | None, threshold: float = REVIEW
 ) -> dict[str, Confusion]:
-    """Decisions over the pairs, by script of the query; "all" is everything."""
+    """Return the decisions over the pairs, by script of the query; "all" is everything."""
     counts: dict[str, Confusion] = defaultdict(Confusion)
     for pair in pairs:
         decided = compare(pair.query, pair.candidate, pair.type, against).value >= threshold
@@ -156,7 +156,7 @@ def evaluate_pairs(
 def hold_out_aliases(
     against: ScreeningList, *, split: Split = Split.REPORT, progress: Callable[[int], None] = lambda _: None
 ) -> Recall:
-    """Queries each strong alias as if the list did not carry it: is its entity found? By type, and weak ones apart."""
+    """Query each strong alias as if the list did not carry it: is its entity found? By type, and weak ones apart."""
     result = Recall()
     index = against.index
     for number, listed in enumerate(index.names):
@@ -176,7 +176,7 @@ def hold_out_aliases(
 def alert_rate(
     names: Sequence[str], *, against: ScreeningList, type: EntityType | None, split: Split = Split.REPORT
 ) -> tuple[Recall, list[str]]:
-    """How many ordinary names would wake someone, by script; and which."""
+    """Return how many ordinary names would wake someone, by script; and which."""
     result, alerts = Recall(), []
     for name in names:
         if split.has(name):
@@ -187,7 +187,8 @@ def alert_rate(
 
 
 def script_of(text: str) -> str:
-    """The script of the first letter beyond ASCII, "latin" when there is none: cyrillic, arabic, cjk, hangul, ..."""
+    """Return the script of the first letter beyond ASCII, "latin" when there is none: cyrillic, arabic, cjk, hangul,
+    ..."""
     for character in text:
         if not character.isascii() and character.isalpha():
             return unicodedata.name(character, "unknown").split(" ", 1)[0].split("-", 1)[0].lower()

@@ -15,7 +15,7 @@ SAME_PERSON_YEARS = 2
 _PLAIN = re.compile(r"[^0-9A-Z]")
 
 
-class Verdict(StrEnum):
+class Agreement(StrEnum):
     """What one piece of evidence says."""
 
     CONFIRMS = "confirms"
@@ -28,19 +28,19 @@ class Evidence:
     """`subject` is birth, country or identifier; `detail` reads as a sentence's end."""
 
     subject: str
-    verdict: Verdict
+    agreement: Agreement
     detail: str
 
 
 def plain_number(number: str) -> str:
-    """An identifier without its punctuation: "008-046347-9" and "0080463479" are one."""
+    """Return an identifier without its punctuation: "008-046347-9" and "0080463479" are one."""
     return _PLAIN.sub("", number.upper())
 
 
 def weigh(
     entity: ListedEntity, *, born: date | None, countries: Iterable[str], identifiers: Iterable[str]
 ) -> tuple[Evidence, ...]:
-    """All that can be said; nothing where either side is silent."""
+    """Return all that can be said; nothing where either side is silent."""
     found = (_birth(entity, born), _country(entity, tuple(countries)), _identifier(entity, tuple(identifiers)))
     return tuple(evidence for evidence in found if evidence)
 
@@ -50,25 +50,27 @@ def _birth(entity: ListedEntity, born: date | None) -> Evidence | None:
         return None
     listed = " or ".join(_written(birth) for birth in entity.births)
     if any(birth.earliest == birth.latest == born for birth in entity.births):
-        return Evidence("birth", Verdict.CONFIRMS, f"born {born}, as listed")
+        return Evidence("birth", Agreement.CONFIRMS, f"born {born}, as listed")
     if any(birth.earliest <= born <= birth.latest for birth in entity.births):
-        return Evidence("birth", Verdict.SUPPORTS, f"born {born}, listed {listed}")
+        return Evidence("birth", Agreement.SUPPORTS, f"born {born}, listed {listed}")
     if min(_years_apart(birth, born) for birth in entity.births) > SAME_PERSON_YEARS:
-        return Evidence("birth", Verdict.CONTRADICTS, f"born {born}, listed {listed}")
+        return Evidence("birth", Agreement.CONTRADICTS, f"born {born}, listed {listed}")
     return None
 
 
 def _country(entity: ListedEntity, countries: tuple[str, ...]) -> Evidence | None:
     known = set(entity.nationalities) | set(entity.countries)
     shared = sorted(known.intersection(countries))
-    return Evidence("country", Verdict.SUPPORTS, f"{', '.join(shared)}, as listed") if shared else None
+    return Evidence("country", Agreement.SUPPORTS, f"{', '.join(shared)}, as listed") if shared else None
 
 
 def _identifier(entity: ListedEntity, identifiers: tuple[str, ...]) -> Evidence | None:
     listed = {plain_number(identifier.number): identifier for identifier in entity.identifiers}
     for number in map(plain_number, identifiers):
         if len(number) >= 5 and number in listed:
-            return Evidence("identifier", Verdict.CONFIRMS, f"{listed[number].kind} {listed[number].number}, as listed")
+            return Evidence(
+                "identifier", Agreement.CONFIRMS, f"{listed[number].kind} {listed[number].number}, as listed"
+            )
     return None
 
 

@@ -13,8 +13,8 @@ from math import inf, log
 from fiatrails.screening.entities import EntityType, ListedEntity, NameKind
 from fiatrails.screening.matching import acronyms
 from fiatrails.screening.matching.alignment import Alignment, Weigh, align
+from fiatrails.screening.matching.phonetics import fold, frame, likeness
 from fiatrails.screening.matching.scoring import best_case
-from fiatrails.screening.matching.sounds import fold, frame, likeness
 from fiatrails.screening.matching.text import Name, parse
 from fiatrails.screening.matching.words import GENERIC
 
@@ -69,15 +69,16 @@ class NameIndex:
         self.finds = lru_cache(maxsize=_CACHED_WORDS)(self._finds)
 
     def align(self, query: Name, listed: IndexedName) -> Alignment:
-        """Which word stands for which."""
+        """Return which word stands for which."""
         return align_names(query, listed.name, listed.type, self.weighing(listed.type))
 
     def weighing(self, type: EntityType) -> Weigh:
-        """How much a word says in the name of such an entity, in nats: the rarer among listed entities, the more."""
+        """Return how much a word says in the name of such an entity, in nats: the rarer among listed entities, the
+        more."""
         return self.weigh if type is EntityType.PERSON else self.weigh_thing
 
     def bearers(self, word: str) -> int:
-        """How many listed entities bear the word, in any spelling of its sound."""
+        """Return how many listed entities bear the word, in any of its spellings."""
         return self._bearers.get(fold(word), 0)
 
     def _weigh(self, word: str) -> float:
@@ -90,8 +91,9 @@ class NameIndex:
         return sum(map(self.weighing(type), name.words(type)))
 
     def candidates(self, query: Name, *, beyond: float = 0.0) -> list[tuple[int, float]]:
-        """Names that may be the query's, as number and about the most logit that their score can have; the likeliest
-        first, at most `MAX_CANDIDATES`. `beyond`: so much farther from the threshold than a screening looks."""
+        """Return names that may be the query's, as number and about the most logit that their score can have; the
+        likeliest first, at most `MAX_CANDIDATES`. `beyond`: so much farther from the threshold than a screening
+        looks."""
         totals = (self._total(query, EntityType.ORGANIZATION), self._total(query, EntityType.PERSON))
         initials = OF_INITIALS if any(len(word) == 1 and word.isalpha() for word in query.tokens) else 0.0
         floors = (-slack(EntityType.ORGANIZATION) - beyond, -slack(EntityType.PERSON) - beyond - initials)
@@ -110,8 +112,8 @@ class NameIndex:
         return [(number, -bound) for bound, number in close[:MAX_CANDIDATES]]
 
     def _bound(self, number: int, weight: float, totals: tuple[float, float]) -> float:
-        """The best case, if the words that found this candidate are all that match. What was found by words written
-        together, or by their initials, is compared in any case: such a pair weighs less than its words."""
+        """Return the best case, if the words that found this candidate are all that match. What was found by words
+        written together, or by their initials, is compared in any case: such a pair weighs less than its words."""
         if weight == inf:
             return weight
         listed = self.names[number]
@@ -121,7 +123,7 @@ class NameIndex:
         return best_case(min(weight, total, listed.total), total, listed.total, listed.type)
 
     def _gather(self, query: Name) -> dict[int, float]:
-        """Weight found, by name."""
+        """Return the weight found, by name."""
         found: dict[int, float] = defaultdict(float)
         words = Counter(query.tokens) if query.tokens == query.things else Counter(query.tokens) | Counter(query.things)
         finds = sorted(((*self.finds(word), words[word]) for word in words), key=lambda find: find[0])
@@ -141,7 +143,8 @@ class NameIndex:
         return found
 
     def _finds(self, word: str) -> tuple[int, list[tuple[list[int], float]]]:
-        """How many names have a word that this one may be; those names, by word, with what it then says in nats."""
+        """Return how many names have a word that this one may be; those names, by word, with what it then says in
+        nats."""
         weight = self.weigh(word)
         weighted = [
             (self._postings[near], alike * min(weight, self.weigh(near))) for near, alike in self._neighbours(word)
@@ -149,7 +152,8 @@ class NameIndex:
         return sum(len(postings) for postings, _ in weighted), weighted
 
     def _joined_words(self, words: Sequence[str]) -> Iterable[list[int]]:
-        """Names of which two neighbouring words, or all, are written together in the query, or the other way round."""
+        """Return names of which two neighbouring words, or all, are written together in the query, or the other way
+        round."""
         for word in words:
             if len(word) >= 5 and (numbers := self._together.get(fold(word))):
                 yield numbers
@@ -158,7 +162,8 @@ class NameIndex:
                 yield self._postings[near]
 
     def _spelled_out(self, query: Name) -> Iterator[tuple[int, Sequence[int]]]:
-        """Names in which a word of the query is an acronym, or that bear an acronym of the query's own; the letters."""
+        """Yield names in which a word of the query is an acronym, or that bear an acronym of the query's own; the
+        letters."""
         for word in query.things:
             for letters in acronyms.spellings(word):
                 yield len(letters), self._acronyms.get(letters, ())
@@ -166,7 +171,7 @@ class NameIndex:
             yield len(letters), self._short.get(letters, ())
 
     def _neighbours(self, word: str) -> list[tuple[str, float]]:
-        """Listed words that this one may be, with their likeness, the most alike first."""
+        """Return listed words that this one may be, with their likeness, the most alike first."""
         folded = fold(word)
         near = {word} if word in self._postings else set()
         near.update(self._by_fold.get(folded, ()))
@@ -200,15 +205,15 @@ class NameIndex:
 
 
 def align_names(query: Name, listed: Name, type: EntityType, weigh: Weigh) -> Alignment:
-    """As a name of such an entity; acronyms are of what is no person."""
+    """Align them as names of such an entity; acronyms are of what is no person."""
     short = [] if type is EntityType.PERSON else acronyms.links(query, listed, weigh)
     return align(query.words(type), listed.words(type), weigh, short)
 
 
 @lru_cache(maxsize=1024)
 def least_weight(type: EntityType, total: int, floor: float) -> float:
-    """The least weight with which any listed name can come near a query of this total: cheaper than each one's bound,
-    and most names that are found share but a common word."""
+    """Return the least weight with which any listed name can come near a query of this total: cheaper than each one's
+    bound, and most names that are found share but a common word."""
     low, high = 0.0, float(total)
     for _ in range(8):
         middle = (low + high) / 2
@@ -218,12 +223,13 @@ def least_weight(type: EntityType, total: int, floor: float) -> float:
 
 
 def slack(type: EntityType) -> float:
-    """How far below the threshold a bound may lie."""
+    """Return how far below the threshold a bound may lie."""
     return SLACK if type is EntityType.PERSON else SLACK_OF_THINGS
 
 
 def weigh(word: str, bearers: int = 0) -> float:
-    """Nats. A word is as common as a full list says, also where the list at hand is a short one."""
+    """Return how much a word says, in nats. A word is as common as a full list says, also where the list at hand is a
+    short one."""
     return 1.0 + log((_POPULATION + 1) / (max(bearers, _frequencies().get(fold(word), 0)) + 1))
 
 
@@ -235,7 +241,7 @@ def _frequencies() -> dict[str, int]:
 
 
 def _bearers(parsed: Iterable[tuple[int, NameKind, Name]]) -> Counter[str]:
-    """How many entities bear each word, spellings of one sound together."""
+    """Return how many entities bear each word, spellings of one word together."""
     return Counter(word for word, _ in {(fold(token), number) for number, _, name in parsed for token in name.tokens})
 
 
@@ -251,14 +257,15 @@ def _frames(word: str) -> tuple[str, ...]:
 
 
 def _deletions(folded: str) -> tuple[str, ...]:
-    """The word and the word less any one letter: two words that share one are at most two slips apart."""
+    """Return the word and the word less any one letter: two words that share one are at most two slips apart."""
     if len(folded) < 4 or folded.isdigit():
         return (folded,)
     return (folded, *{folded[:i] + folded[i + 1 :] for i in range(len(folded))})
 
 
 def _ends(folded: str) -> tuple[str, ...]:
-    """How a long word begins and how it ends: of two spellings more than two slips apart, one is often the same."""
+    """Return how a long word begins and how it ends: of two spellings more than two slips apart, one is often the
+    same."""
     if len(folded) < _LONG or folded.isdigit():
         return ()
     return (f"{folded[:_END]}-", f"-{folded[-_END:]}")

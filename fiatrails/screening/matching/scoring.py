@@ -73,7 +73,7 @@ class Score:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """What was measured and what it added, for people; without what was not there."""
+        """Return what was measured and what it added, for people; without what was not there."""
         return tuple(
             Feature(name.replace("_", " "), value, value * weight)
             for name, value, weight in zip(Weights._fields, self.measured, self.weights, strict=True)
@@ -82,7 +82,7 @@ class Score:
 
 
 def score(alignment: Alignment, type: EntityType, *, east_asian: bool = False) -> Score:
-    """The score of one name against one listed name; `east_asian`: the query came in an East Asian script."""
+    """Return the score of one name against one listed name; `east_asian`: the query came in an East Asian script."""
     weights = PERSON if type is EntityType.PERSON else THING
     measured = measure(alignment, east_asian=east_asian)
     logit = sum(map(mul, measured, weights))
@@ -91,8 +91,8 @@ def score(alignment: Alignment, type: EntityType, *, east_asian: bool = False) -
 
 
 def best_case(matched: float, query_total: float, listed_total: float, type: EntityType) -> float:
-    """The most log-odds that two names can reach of which this much may match: cheap, so that most
-    candidates need no alignment. What is all there may be identical, which is enough by itself."""
+    """Return the most log-odds that two names can reach of which this much may match: cheap, so that most candidates
+    need no alignment. What is all there may be identical, which is enough by itself."""
     weights, most = (PERSON, _PERSON_MOST) if type is EntityType.PERSON else (THING, _THING_MOST)
     longer, shorter = (query_total, listed_total) if query_total > listed_total else (listed_total, query_total)
     coverage = matched / longer
@@ -106,7 +106,7 @@ def best_case(matched: float, query_total: float, listed_total: float, type: Ent
 
 
 def _most(weights: Weights) -> float:
-    """What does not depend on how much matches, at its best."""
+    """Return what does not depend on how much matches, at its best."""
     left_over = max(weights.asked_for_more, weights.listed_with_more, 0.0)
     flags = max(weights.several_words, 0.0) + left_over
     return (
@@ -121,14 +121,14 @@ _PERSON_MOST, _THING_MOST = _most(PERSON), _most(THING)
 
 
 def is_identical(alignment: Alignment) -> bool:
-    """Every word of each name is a word of the other."""
+    """Return whether every word of each name is a word of the other."""
     alone = alignment.query_alone or alignment.listed_alone
     return not alone and bool(alignment.pairs) and all(pair.query == pair.listed for pair in alignment.pairs)
 
 
 def measure(alignment: Alignment, *, east_asian: bool = False) -> tuple[float, ...]:
-    """The features in the order of `Weights`. Words without a partner on one side make a shorter form of the name; on
-    both, one word stands where another did."""
+    """Return the features in the order of `Weights`. Words without a partner on one side make a shorter form of the
+    name; on both, one word stands where another did."""
     matched = alignment.matched
     longer = max(alignment.query_total, alignment.listed_total)
     shorter = min(alignment.query_total, alignment.listed_total)

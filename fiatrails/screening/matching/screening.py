@@ -13,7 +13,7 @@ from rapidfuzz.distance import JaroWinkler
 from fiatrails.screening.entities import EntityType, ListedEntity, ListedName, NameKind
 from fiatrails.screening.matching import evidence as evidences
 from fiatrails.screening.matching.alignment import Alignment
-from fiatrails.screening.matching.evidence import Evidence, Verdict, plain_number
+from fiatrails.screening.matching.evidence import Agreement, Evidence, plain_number
 from fiatrails.screening.matching.index import IndexedName, NameIndex, align_names, weigh
 from fiatrails.screening.matching.scoring import ALGORITHM, REVIEW, Score, is_identical, score
 from fiatrails.screening.matching.text import Name, parse, split
@@ -60,14 +60,14 @@ class Hit:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Sorts the hits: band, then the evidence and the unsaturated score."""
-        points = {Verdict.CONFIRMS: 10.0, Verdict.SUPPORTS: 2.0, Verdict.CONTRADICTS: -6.0}
-        added = sum(points[item.verdict] for item in self.evidence)
+        """Sort the hits: band, then the evidence and the unsaturated score."""
+        points = {Agreement.CONFIRMS: 10.0, Agreement.SUPPORTS: 2.0, Agreement.CONTRADICTS: -6.0}
+        added = sum(points[item.agreement] for item in self.evidence)
         return list(Band).index(self.band), added + (self.score.logit if self.score else 50.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Screening:
+class ScreeningResult:
     """`band` is the highest of the hits; `problem` says what could not be screened, which is a reason for review."""
 
     band: Band
@@ -93,11 +93,11 @@ class ScreeningList:
         self._wallets.pop("", None)
 
     def by_wallet(self, address: str) -> list[int]:
-        """Entities whose wallet it is."""
+        """Return the entities whose wallet it is."""
         return self._wallets.get(canonical(address), [])
 
     def by_identifier(self, number: str) -> list[int]:
-        """Entities that bear the number; short numbers say nothing."""
+        """Return entities that bear the number; short numbers say nothing."""
         plain = plain_number(number)
         return self._identifiers.get(plain, []) if len(plain) >= 5 else []
 
@@ -111,8 +111,9 @@ class Match:
     score: Score
 
 
-def screen(party: Party, against: ScreeningList) -> Screening:
-    """Deterministic, without network or clock; time bounded by the name's length."""
+def screen(party: Party, against: ScreeningList) -> ScreeningResult:
+    """Screen a party against a list. Deterministic, without network or clock; time bounded by the length of the
+    name."""
     name = parse(party.name, party.type) if party.name else None
     matches = match_names(name, party.type, against) if name else {}
     wallets: dict[int, list[str]] = defaultdict(list)
@@ -128,11 +129,12 @@ def screen(party: Party, against: ScreeningList) -> Screening:
         (hit for hit in hits if hit.band is not Band.CLEAR or hit.score), key=lambda hit: hit.rank, reverse=True
     )
     problem = _problem(party, name)
-    return Screening(_overall(hits, problem), tuple(hits[:MAX_HITS]), problem, against.digest)
+    return ScreeningResult(_overall(hits, problem), tuple(hits[:MAX_HITS]), problem, against.digest)
 
 
 def compare(query: str, listed: str, type: EntityType | None, against: ScreeningList | None = None) -> Score:
-    """The score of one name against another as if that were listed; without a list words weigh as in a full one."""
+    """Return the score of one name against another as if that were listed; without a list words weigh as in a full
+    one."""
     mine, theirs = parse(query, type), parse(listed, type)
     kind = type or EntityType.ORGANIZATION
     alignment = align_names(mine, theirs, kind, against.index.weighing(kind) if against else weigh)
@@ -142,8 +144,8 @@ def compare(query: str, listed: str, type: EntityType | None, against: Screening
 def match_names(
     name: Name, type: EntityType | None, against: ScreeningList, *, without: int | None = None
 ) -> dict[int, Match]:
-    """The best match of each entity, by its number, where the score asks for review. `without`: as if the list did not
-    carry the name of that number."""
+    """Return the best match of each entity, by its number, where the score asks for review. `without`: as if the list
+    did not carry the name of that number."""
     best: dict[int, Match] = {}
     index = against.index
     for number, _ in index.candidates(name):
@@ -162,12 +164,13 @@ def match_names(
 
 
 def _comparable(asked: EntityType | None, listed: EntityType) -> bool:
-    """A person is no ship. What is not said to be a person may be anything else."""
+    """Return whether a party of one type may be an entity of the other. A person is no ship; what is not said to be a
+    person may be anything else."""
     return asked is None or (asked is EntityType.PERSON) == (listed is EntityType.PERSON)
 
 
 def _counts(match: Match) -> bool:
-    """A weak alias of one word ("ALI") is no reason by itself: OFAC's own guidance."""
+    """Return whether a match is a reason by itself. A weak alias of one word ("ALI") is none: OFAC's own guidance."""
     if match.listed.kind is NameKind.WEAK and len(match.alignment.pairs) < 2:
         return False
     return match.score.value >= REVIEW
@@ -185,15 +188,15 @@ def _hit(party: Party, entity: ListedEntity, match: Match | None, wallets: tuple
 
 
 def _band(entity: ListedEntity, match: Match | None, wallets: tuple[str, ...], evidence: tuple[Evidence, ...]) -> Band:
-    """A name alone never confirms a person; a birth far from every listed one clears a namesake."""
-    verdicts = {item.subject: item.verdict for item in evidence}
-    if wallets or verdicts.get("identifier") is Verdict.CONFIRMS:
+    """Return the band. A name alone never confirms a person; a birth far from every listed one clears a namesake."""
+    agreements = {item.subject: item.agreement for item in evidence}
+    if wallets or agreements.get("identifier") is Agreement.CONFIRMS:
         return Band.BLOCK
     if match is None:
         return Band.CLEAR
-    if verdicts.get("birth") is Verdict.CONTRADICTS:
+    if agreements.get("birth") is Agreement.CONTRADICTS:
         return Band.CLEAR
-    if verdicts.get("birth") is Verdict.CONFIRMS:
+    if agreements.get("birth") is Agreement.CONFIRMS:
         return Band.BLOCK
     unmistakable = is_identical(match.alignment) and match.alignment.matched >= UNMISTAKABLE
     return Band.BLOCK if entity.type is not EntityType.PERSON and unmistakable else Band.REVIEW
@@ -214,7 +217,8 @@ def _overall(hits: list[Hit], problem: str) -> Band:
 
 
 def _ofac_score(query: str, listed: str) -> int:
-    """Whole-string and word-by-word Jaro-Winkler, the higher, in per cent. Source: OFAC's FAQ on its search tool."""
+    """Return the higher of whole-string and word-by-word Jaro-Winkler, in per cent. Source: OFAC's FAQ on its search
+    tool."""
     mine, theirs = split(query), split(listed)
     whole = max(JaroWinkler.similarity(" ".join(mine), " ".join(order)) for order in (theirs, theirs[1:] + theirs[:1]))
     words = [max((JaroWinkler.similarity(word, other) for other in theirs), default=0.0) for word in mine]

@@ -65,13 +65,13 @@ class Name:
     initial_of: tuple[int, ...] = ()
 
     def words(self, type: EntityType) -> tuple[str, ...]:
-        """What is compared with a listed name of this type."""
+        """Return what is compared with a listed name of this type."""
         return self.tokens if type is EntityType.PERSON else self.things
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str, type: EntityType | None = None) -> Name:
-    """The comparable form of a name. `type` None: it may be anything."""
+    """Return the comparable form of a name. `type` None: it may be anything."""
     if len(text) > MAX_CHARACTERS:
         return Name(text, (), problem=f"longer than {MAX_CHARACTERS} characters")
     words = split(_given_first(text) if type is EntityType.PERSON else text)
@@ -83,21 +83,21 @@ def parse(text: str, type: EntityType | None = None) -> Name:
 
 
 def _given_first(text: str) -> str:
-    """ "YAN, Xiaobing" -> "Xiaobing YAN": lists put the family name first, payers last."""
+    """Put the given name first: "YAN, Xiaobing" -> "Xiaobing YAN". Lists put the family name first, payers last."""
     family, comma, given = text.partition(",")
     return f"{given} {family}" if comma else text
 
 
 def split(text: str) -> list[str]:
-    """Lower-case ASCII words: "Фу'ад S.A." -> [fuad, sa]."""
+    """Return lower-case ASCII words: "Фу'ад S.A." -> [fuad, sa]."""
     plain = romanise(text).lower().replace("&", " and ").replace("/", " ")
     plain = _DOTTED.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", plain)
     return _WORD.findall(plain)
 
 
 def romanise(text: str) -> str:
-    """Latin letters of whatever script, without marks. Personal names in ideographs come out as family and given name:
-    "毛泽东" -> "Mao ZeDong"."""
+    """Return latin letters of whatever script, without marks. Personal names in ideographs come out as family and given
+    name: "毛泽东" -> "Mao ZeDong"."""
     text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
     if text.isascii():
         return text
@@ -107,7 +107,8 @@ def romanise(text: str) -> str:
 
 
 def _family_first(match: re.Match[str]) -> str:
-    """Two to four characters are a name whose first is the family's; more are a foreign name spelled in sounds."""
+    """Split a name in ideographs: of two to four characters the first is the family's; more are a foreign name spelled
+    in syllables."""
     word = match[0]
     return f" {word[0]} {word[1:]} " if 2 <= len(word) <= 4 else f" {word} "
 
@@ -135,7 +136,7 @@ def _classify(text: str, words: list[str], type: EntityType | None) -> Name:
 
 
 def _in_english(name: Name, last: str, *, tokens_too: bool) -> Name:
-    """The words, and their initials. What is a legal form in English ("kompaniya") says nothing here either.
+    """Return the words, and their initials. What is a legal form in English ("kompaniya") says nothing here either.
     `last`: the letter of the legal form that stands at the end."""
     things: list[str] = []
     initials: list[tuple[str, int]] = []
@@ -153,7 +154,8 @@ def _in_english(name: Name, last: str, *, tokens_too: bool) -> Name:
 
 
 def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:
-    """Longest phrase first, wherever it stands. What would leave nothing but particles is left whole."""
+    """Take legal forms out, the longest phrase first, wherever it stands. What would leave nothing but particles is
+    left whole."""
     kept: list[str] = []
     forms: list[str] = []
     at = 0
@@ -170,7 +172,7 @@ def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _form_at(words: list[str], at: int) -> tuple[str, int]:
-    """The legal form that begins at this word and the number of its words; 0 when none does."""
+    """Return the legal form that begins at this word and the number of its words; 0 when none does."""
     for form, prefixes in FORM_PREFIXES if words[at][:3] in FORM_STARTS else ():
         if len(words) - at >= len(prefixes) and all(map(str.startswith, words[at:], prefixes)):
             return form, len(prefixes)
@@ -195,7 +197,7 @@ def _without_minor(words: list[str], *, titles: bool) -> tuple[list[str], list[s
 
 
 def _numbers(words: list[str]) -> list[str]:
-    """forty four -> 44, first and 1st -> 1."""
+    """Write numbers in digits: forty four -> 44, first and 1st -> 1."""
     result: list[str] = []
     tens_before = False
     for word in words:
@@ -215,7 +217,7 @@ def _plain_number(word: str) -> str:
 
 
 def _unleet(word: str) -> str:
-    """Digits inside a word stand for letters: Sech1n. A word of mostly digits is a number."""
+    """Read digits inside a word as letters: Sech1n. A word of mostly digits is a number."""
     if word.isalpha():
         return word
     letters = sum(character.isalpha() for character in word)
@@ -223,7 +225,7 @@ def _unleet(word: str) -> str:
 
 
 def _join_servants(words: list[str]) -> list[str]:
-    """abd al aziz, abdul aziz, abdulaziz -> abdaziz."""
+    """Join the parts of such names: abd al aziz, abdul aziz, abdulaziz -> abdaziz."""
     result: list[str] = []
     at = 0
     while at < len(words):

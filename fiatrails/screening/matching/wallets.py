@@ -12,7 +12,7 @@ MAX_CHARACTERS = 200
 
 
 def canonical(address: str) -> str:
-    """The spelling under which an address is compared; empty for what can be no address.
+    """Return the spelling under which an address is compared; empty for what can be no address.
 
     The ticker plays no part: one 0x address is an account on every EVM chain, and lists give it under any of them.
     """

@@ -6,7 +6,7 @@ import tomllib
 from importlib.resources import files
 from itertools import product
 
-from fiatrails.screening.matching.sounds import fold
+from fiatrails.screening.matching.phonetics import fold
 
 _DATA = tomllib.loads(files(__package__).joinpath("words.toml").read_text(encoding="utf-8"))
 

@@ -24,7 +24,7 @@ PARTY = {
 @pytest.fixture
 def number() -> str:
     """A case that stands."""
-    finding = cases.Finding("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": [PARTY]})
+    finding = cases.OpenHit("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": [PARTY]})
     with transaction.atomic():
         cases.open_for(USER, [finding], origin="payment", now=datetime(2026, 11, 1, tzinfo=UTC))
     return str(Case.objects.get().id)

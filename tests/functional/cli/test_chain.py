@@ -76,7 +76,7 @@ def test_nothing_verifies_a_user_against_whom_a_case_stands_and_a_revocation_sta
     run: Run, lanes: DeployedChain, user: str
 ) -> None:
     run("user", "attest", user)
-    finding = cases.Finding("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
+    finding = cases.OpenHit("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
     with transaction.atomic():
         cases.open_for(user, [finding], origin="payment", now=SystemClock().now())
     for command in (("attest", user), ("risk", user, "50")):

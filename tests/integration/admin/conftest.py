@@ -68,7 +68,7 @@ def case(db: None) -> Case:
 
 def open_case(*, entity: str = "f" * 64, name: str = "YAN, Xiaobing", user: str = WALLET) -> Case:
     evidence = {"parties": [PARTY], "lists": [7], "digest": "d" * 8, "algorithm": "names-1"}
-    finding = cases.Finding(entity, "SDN:36", name, "review", "name is 99% like YAN, Xiaobing", evidence)
+    finding = cases.OpenHit(entity, "SDN:36", name, "review", "name is 99% like YAN, Xiaobing", evidence)
     with transaction.atomic():
         cases.open_for(user, [finding], origin="payment", now=NOW, intent_id="0x" + "11" * 32)
     return Case.objects.latest("id")

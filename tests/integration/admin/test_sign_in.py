@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from fiatrails.accounts import attempts, people
+from fiatrails.accounts import people, sign_ins
 from fiatrails.accounts.housekeeping import _purge
 from fiatrails.accounts.models import SignInFailure
 from fiatrails.admin import forms
@@ -231,7 +231,7 @@ def test_what_is_over_is_removed(stepped: SteppedClock) -> None:
     sign_in("ann", "guess")
     sign_in("ann", PASSWORD)
     assert (SignInFailure.objects.count(), Session.objects.count()) == (1, 1)
-    assert attempts.purge(now=stepped.advance(minutes=14)) == 0
+    assert sign_ins.purge(now=stepped.advance(minutes=14)) == 0
     Session.objects.update(expire_date=timezone.now() - timedelta(days=365))
     stepped.advance(minutes=1)
     assert _purge(stepped) == "1 sessions, 1 failures"

@@ -15,7 +15,7 @@ from fiatrails.compliance.sanctions import cases, releases, suspensions
 from fiatrails.kernel.conf import ScreeningConfig
 from tests.integration.chains.conftest import Rail
 
-FINDING = cases.Finding("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
+FINDING = cases.OpenHit("f" * 64, "SDN:36", "YAN, Xiaobing", "review", "name is 99% like", {"parties": []})
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def screening_is_on(rail: Rail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FIATRAILS", replace(settings.FIATRAILS, screening=ScreeningConfig(enabled=True)))
 
 
-def open_case(rail: Rail, user: str, finding: cases.Finding = FINDING) -> Case:
+def open_case(rail: Rail, user: str, finding: cases.OpenHit = FINDING) -> Case:
     with transaction.atomic():
         cases.open_for(user, [finding], origin="payment", now=rail.clock.now())
     return Case.objects.filter(user=user).latest("id")

@@ -118,7 +118,7 @@ def test_a_wallet_attested_around_the_rail_while_a_case_stands_is_suspended_agai
     assert look(rail) == 0, "it was looked at a moment ago"
     rail.clock.advance(61)
     assert look(rail) == 1
-    assert suspensions.told(stranger) == "to be suspended"
+    assert suspensions.state_of(stranger) == "to be suspended"
     settle(rail)
     assert said(on_chain(rail, stranger)) == (False, 21, NEW)
     release_case(rail, case)
@@ -178,7 +178,7 @@ def test_a_revocation_on_its_way_is_waited_for_and_nothing_is_given_back(rail: R
     case = open_case(rail, user)
     look(rail)
     assert look(rail) == 0
-    assert suspensions.told(user) == "to be suspended"
+    assert suspensions.state_of(user) == "to be suspended"
     settle(rail)
     release_case(rail, case)
     settle(rail)

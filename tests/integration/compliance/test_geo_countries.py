@@ -21,7 +21,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fiatrails.compliance.geo.bundled import BundledCountries, _bundled_path
-from fiatrails.compliance.geo.countries import Located, Unknown, country_source, locate
+from fiatrails.compliance.geo.countries import Located, NoCountry, country_source, locate
 from fiatrails.compliance.geo.maxmind import MaxMindCountries
 from fiatrails.kernel.countries import ALPHA2
 from fiatrails.kernel.errors import Misconfigured
@@ -65,15 +65,17 @@ def test_the_bundled_data_knows_both_versions(bundled: BundledCountries, text: s
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("10.0.0.1", Unknown.PRIVATE), ("100.64.0.1", Unknown.PRIVATE), ("192.0.2.1", Unknown.PRIVATE),
-        ("255.255.255.255", Unknown.PRIVATE), ("0.0.0.0", Unknown.PRIVATE), ("fe80::1", Unknown.PRIVATE),
-        ("fc00::1", Unknown.PRIVATE), ("2001:db8::1", Unknown.PRIVATE), ("::", Unknown.PRIVATE),
-        ("::8.8.8.8", Unknown.UNMAPPED), ("2002:808:808::1", Unknown.UNMAPPED),
-        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Unknown.PRIVATE), ("3fff:ffff::1", Unknown.UNMAPPED),
-        ("", Unknown.INVALID), ("010.1.1.1", Unknown.INVALID), ("1.2", Unknown.INVALID),
+        ("10.0.0.1", NoCountry.PRIVATE), ("100.64.0.1", NoCountry.PRIVATE), ("192.0.2.1", NoCountry.PRIVATE),
+        ("255.255.255.255", NoCountry.PRIVATE), ("0.0.0.0", NoCountry.PRIVATE), ("fe80::1", NoCountry.PRIVATE),
+        ("fc00::1", NoCountry.PRIVATE), ("2001:db8::1", NoCountry.PRIVATE), ("::", NoCountry.PRIVATE),
+        ("::8.8.8.8", NoCountry.UNMAPPED), ("2002:808:808::1", NoCountry.UNMAPPED),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NoCountry.PRIVATE), ("3fff:ffff::1", NoCountry.UNMAPPED),
+        ("", NoCountry.INVALID), ("010.1.1.1", NoCountry.INVALID), ("1.2", NoCountry.INVALID),
     ],
 )  # fmt: skip
-def test_the_bundled_data_answers_for_every_kind_of_address(bundled: BundledCountries, text: str, why: Unknown) -> None:
+def test_the_bundled_data_answers_for_every_kind_of_address(
+    bundled: BundledCountries, text: str, why: NoCountry
+) -> None:
     """The library says `--` or the empty text for all of these, and a country for some that are no addresses."""
     assert locate(text, bundled) == Located(unknown=why)
 
@@ -186,7 +188,7 @@ def test_the_longest_network_decides_in_both_versions(write: Write) -> None:
 def test_a_file_without_ipv6_does_not_know_ipv6(write: Write) -> None:
     countries = MaxMindCountries(write({"8.0.0.0/8": US}, ip_version=4))
     assert locate("8.8.8.8", countries).country == "US"
-    assert locate("2a00::1", countries) == Located(unknown=Unknown.UNMAPPED)
+    assert locate("2a00::1", countries) == Located(unknown=NoCountry.UNMAPPED)
 
 
 def test_a_private_network_in_the_file_is_believed(write: Write) -> None:

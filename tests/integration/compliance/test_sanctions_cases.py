@@ -100,7 +100,7 @@ def test_a_release_taken_back_opens_the_case_once_more(case: Case, clock: Steppe
         ("open", case.entity),
     ]
     releases.request(
-        user=USER, target=releases.Target(case.entity, "SDN:36", "YAN"), reason="x", actor="ann", now=clock.now()
+        user=USER, target=releases.ReleaseTarget(case.entity, "SDN:36", "YAN"), reason="x", actor="ann", now=clock.now()
     )
     assert Release.objects.count() == 2
 
@@ -114,7 +114,7 @@ def test_a_release_asked_for_and_refused_leaves_the_case_open(case: Case, clock:
 
 def test_a_case_decided_while_the_gate_looked_is_not_opened_again(case: Case, clock: SteppedClock) -> None:
     """What was found before an approval must not outlive it."""
-    finding = cases.Finding(case.entity, "SDN:36", "YAN", "review", "found before", {})
+    finding = cases.OpenHit(case.entity, "SDN:36", "YAN", "review", "found before", {})
     asked = releases.request_for_case(case_id=case.id, reason="seen", actor="ann", now=clock.now())
     opened: list[int] = []
     with transaction.atomic():
@@ -167,7 +167,7 @@ def test_a_clearance_in_force_does_not_outlive_a_case(clock: SteppedClock) -> No
     tell("Jane Wanjiku", clock)
     decide(clock)
     assert INTENT in clearing.clearances([INTENT], now=clock.now())
-    finding = cases.Finding("f" * 64, "SDN:99", "WANJIKU, Jane", "review", "listed today", {})
+    finding = cases.OpenHit("f" * 64, "SDN:99", "WANJIKU, Jane", "review", "listed today", {})
     with transaction.atomic():
         cases.open_for(USER, [finding], origin="rescreening", now=clock.now())
     assert clearing.clearances([INTENT], now=clock.now()) == {}

@@ -159,7 +159,7 @@ def test_a_release_takes_two_people_and_outlives_a_new_number(clock: SteppedCloc
     tell("Xiaobing Yan", clock)
     entity = read_list(FILES).entities[0]
     asked = releases.request(
-        user=USER, target=releases.Target.of(entity), reason="passport seen", actor="ann", now=clock.now()
+        user=USER, target=releases.ReleaseTarget.of(entity), reason="passport seen", actor="ann", now=clock.now()
     )
     assert not decide(clock).cleared
     with pytest.raises(Forbidden, match="somebody else"):
@@ -174,9 +174,13 @@ def test_a_release_takes_two_people_and_outlives_a_new_number(clock: SteppedCloc
 
 def test_a_release_is_asked_for_once_and_approved_once(clock: SteppedClock) -> None:
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="ann", now=clock.now())
+    asked = releases.request(
+        user=USER, target=releases.ReleaseTarget.of(entity), reason="seen", actor="ann", now=clock.now()
+    )
     with pytest.raises(Conflict, match="already"):
-        releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="cleo", now=clock.now())
+        releases.request(
+            user=USER, target=releases.ReleaseTarget.of(entity), reason="seen", actor="cleo", now=clock.now()
+        )
     releases.approve(release_id=asked.id, actor="ben", now=clock.now())
     with pytest.raises(Conflict, match="already"):
         releases.approve(release_id=asked.id, actor="dan", now=clock.now())
@@ -185,7 +189,9 @@ def test_a_release_is_asked_for_once_and_approved_once(clock: SteppedClock) -> N
 def test_the_database_keeps_payers_and_approved_releases(clock: SteppedClock) -> None:
     tell("Jane Wanjiku", clock)
     entity = read_list(FILES).entities[0]
-    asked = releases.request(user=USER, target=releases.Target.of(entity), reason="seen", actor="ann", now=clock.now())
+    asked = releases.request(
+        user=USER, target=releases.ReleaseTarget.of(entity), reason="seen", actor="ann", now=clock.now()
+    )
     for statement in (
         "UPDATE compliance_payer SET name = 'x'",
         "DELETE FROM compliance_payer",

@@ -18,7 +18,7 @@ from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import BadInput, NotFound, Unavailable
 from fiatrails.screening.entities import EntityType
 from fiatrails.screening.lists import current, store
-from fiatrails.screening.matching.screening import Band, Party, Screening, ScreeningList
+from fiatrails.screening.matching.screening import Band, Party, ScreeningList, ScreeningResult
 from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,11 +58,11 @@ def shown(answered: screenings.Answered) -> str:
     return f"the answer {answered.screening_id}, with an é"
 
 
-def ask(party: Party, clock: SteppedClock) -> Screening:
+def ask(party: Party, clock: SteppedClock) -> ScreeningResult:
     return screenings.ask(party, client="shop", shown=shown, now=clock.now()).result
 
 
-def shape(result: Screening) -> list[Any]:
+def shape(result: ScreeningResult) -> list[Any]:
     return [checks.hit_of(hit) for hit in result.hits]
 
 
@@ -127,9 +127,9 @@ def test_no_transaction_is_open_while_names_are_matched(
 ) -> None:
     seen = []
 
-    def noting(party: Party, against: ScreeningList) -> Screening:
+    def noting(party: Party, against: ScreeningList) -> ScreeningResult:
         seen.append(connection.in_atomic_block)
-        return Screening(Band.CLEAR, (), "", against.digest)
+        return ScreeningResult(Band.CLEAR, (), "", against.digest)
 
     monkeypatch.setattr(screenings, "screen", noting)
     ask(YAN, clock)

@@ -196,12 +196,6 @@ def test_a_replaced_key_counts_on_while_the_former_one_is_a_fallback(
     assert admit([usage(3)], rules) == [True]
 
 
-def test_an_intent_that_an_operator_waived_is_counted_beyond_the_limit() -> None:
-    rules = [rule(max_count=1)]
-    assert admit([usage(1), usage(2), usage(3)], rules, waived={intent(2)}) == [True, True, False]
-    assert VelocityUsage.objects.count() == 2
-
-
 def test_looking_ahead_says_what_would_be_admitted_and_counts_nothing() -> None:
     rules = [rule(max_count=2)]
     admit([usage(1)], rules)

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from fiatrails.compliance.velocity import store
-from fiatrails.compliance.velocity.rules import Usage, Verdict
+from fiatrails.compliance.velocity.rules import Admission, Usage
 from fiatrails.kernel.money import Money
 from fiatrails.kernel.profile import VelocityRule
 
@@ -36,7 +36,7 @@ def admit(usages: list[Usage], rules: list[VelocityRule], now: datetime = NOON, 
     return [verdict.admitted for verdict in verdicts(usages, rules, now, **more).values()]
 
 
-def verdicts(usages: list[Usage], rules: list[VelocityRule], now: datetime = NOON, **more: Any) -> dict[str, Verdict]:
+def verdicts(usages: list[Usage], rules: list[VelocityRule], now: datetime = NOON, **more: Any) -> dict[str, Admission]:
     with transaction.atomic():
         return store.admit(usages, rules, now=now, **more)
 

@@ -107,6 +107,23 @@ def test_a_row_that_is_out_of_attempts_is_given_up_with_its_cause(rows: Made, cl
     assert (found("TX-0").due_at, run(queue(step), None, clock=clock)) == (None, 0)
 
 
+def test_a_lasting_row_opens_its_dead_letter_at_once_and_is_never_given_up(rows: Made, clock: SteppedClock) -> None:
+    rows(1)
+    lasting = queue(Steps(TX_0=KeyError("a field")), lasting=True)
+    for attempts in range(1, 12):
+        assert run(lasting, None, clock=clock) == 1
+        letter = DeadLetter.objects.get()
+        assert (letter.attempts, letter.error_class, found("TX-0").attempts) == (attempts, "permanent", attempts)
+        clock.advance(seconds=61)
+
+
+def test_a_mode_that_holds_a_lasting_row_back_opens_no_dead_letter(rows: Made, clock: SteppedClock) -> None:
+    rows(1)
+    held_back = Unavailable("maintenance_mode", "not now", retry_after=1)
+    run(queue(Steps(TX_0=held_back), lasting=True), None, clock=clock)
+    assert (found("TX-0").attempts, DeadLetter.objects.count()) == (0, 0)
+
+
 def test_an_outage_is_asked_about_three_times_and_not_once_for_each_row(rows: Made, clock: SteppedClock) -> None:
     rows(10)
     away = OutsideUnknown("rpc_no_answer", "no endpoint answered")

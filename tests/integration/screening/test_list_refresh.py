@@ -19,7 +19,7 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import BadInput, Conflict, FiatRailsError, Misconfigured, Unavailable
 from fiatrails.screening.lists import current, store
-from fiatrails.screening.lists.download import Limits
+from fiatrails.screening.lists.download import DownloadLimits
 from fiatrails.screening.lists.models import ListFetch, ListVersion
 from fiatrails.screening.lists.refresh import Source, configured, refresh, run_job
 from fiatrails.screening.lists.store import Loaded
@@ -88,7 +88,9 @@ def base_url(publisher: Publisher) -> Iterator[str]:
 
 @pytest.fixture
 def source(base_url: str) -> Source:
-    return Source(base_urls=(base_url,), files=("SDN.CSV", "ALT.CSV"), limits=Limits(timeout_s=0.5, deadline_s=5))
+    return Source(
+        base_urls=(base_url,), files=("SDN.CSV", "ALT.CSV"), limits=DownloadLimits(timeout_s=0.5, deadline_s=5)
+    )
 
 
 def run(source: Source, clock: SteppedClock) -> Loaded:

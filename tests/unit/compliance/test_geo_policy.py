@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fiatrails.compliance.geo.countries import Located, Unknown, locate
+from fiatrails.compliance.geo.countries import Located, NoCountry, locate
 from fiatrails.compliance.geo.policy import NOT_RESTRICTED, GeoRules, decide, decide_for_payer, rules_of
 from fiatrails.kernel.countries import ALPHA2, require_alpha2
 from fiatrails.kernel.networks import Address
 from fiatrails.kernel.profile import Geo
 
 US_ONLY = GeoRules(frozenset({"US"}), frozenset(), block_unknown=True)
-UNKNOWN = [Located(unknown=why) for why in Unknown]
+UNKNOWN = [Located(unknown=why) for why in NoCountry]
 COUNTRIES = st.sampled_from(["US", "KE", "KP", "GB"])
 
 
@@ -93,11 +93,11 @@ def test_an_unknown_country_is_refused(located: Located) -> None:
     assert (verdict.allowed, verdict.country) == (False, "unknown")
 
 
-@pytest.mark.parametrize("why", [Unknown.PRIVATE, Unknown.UNMAPPED])
-def test_an_unknown_country_is_let_through_where_the_profile_says_so(why: Unknown) -> None:
+@pytest.mark.parametrize("why", [NoCountry.PRIVATE, NoCountry.UNMAPPED])
+def test_an_unknown_country_is_let_through_where_the_profile_says_so(why: NoCountry) -> None:
     rules = GeoRules(frozenset({"US"}), frozenset(), block_unknown=False)
     assert decide(ip_country=Located(unknown=why), rules=rules).allowed
-    assert not decide(ip_country=Located(unknown=Unknown.INVALID), rules=rules).allowed
+    assert not decide(ip_country=Located(unknown=NoCountry.INVALID), rules=rules).allowed
 
 
 def test_kyc_counts_beside_the_address_and_both_have_to_be_served() -> None:
@@ -169,14 +169,14 @@ def test_more_evidence_never_opens_what_less_evidence_closes(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("10.1.2.3", Unknown.PRIVATE), ("127.0.0.1", Unknown.PRIVATE), ("100.64.0.1", Unknown.PRIVATE),
-        ("169.254.1.1", Unknown.PRIVATE), ("224.0.0.1", Unknown.PRIVATE), ("0.0.0.0", Unknown.PRIVATE),
-        ("::1", Unknown.PRIVATE), ("fe80::1%eth0", Unknown.PRIVATE), ("fc00::1", Unknown.PRIVATE),
-        ("::ffff:10.0.0.1", Unknown.PRIVATE), ("9.9.9.9", Unknown.UNMAPPED), ("2a00::1", Unknown.UNMAPPED),
-        ("", Unknown.INVALID), ("nonsense", Unknown.INVALID), ("010.8.8.8", Unknown.INVALID),
+        ("10.1.2.3", NoCountry.PRIVATE), ("127.0.0.1", NoCountry.PRIVATE), ("100.64.0.1", NoCountry.PRIVATE),
+        ("169.254.1.1", NoCountry.PRIVATE), ("224.0.0.1", NoCountry.PRIVATE), ("0.0.0.0", NoCountry.PRIVATE),
+        ("::1", NoCountry.PRIVATE), ("fe80::1%eth0", NoCountry.PRIVATE), ("fc00::1", NoCountry.PRIVATE),
+        ("::ffff:10.0.0.1", NoCountry.PRIVATE), ("9.9.9.9", NoCountry.UNMAPPED), ("2a00::1", NoCountry.UNMAPPED),
+        ("", NoCountry.INVALID), ("nonsense", NoCountry.INVALID), ("010.8.8.8", NoCountry.INVALID),
     ],
 )  # fmt: skip
-def test_why_there_is_no_country(text: str, why: Unknown) -> None:
+def test_why_there_is_no_country(text: str, why: NoCountry) -> None:
     assert locate(text, World("US")) == Located(unknown=why)
 
 
@@ -191,4 +191,4 @@ def test_an_address_that_carries_another_does_not_get_its_country(text: str) -> 
 
 @pytest.mark.parametrize("code", ["EU", "ASIA", "--", "", "us", "99"])
 def test_what_the_data_calls_a_country_and_is_none_is_unmapped(code: str) -> None:
-    assert locate("8.8.8.8", World(code)) == Located(unknown=Unknown.UNMAPPED)
+    assert locate("8.8.8.8", World(code)) == Located(unknown=NoCountry.UNMAPPED)

@@ -155,12 +155,6 @@ def test_an_intent_that_was_counted_is_still_asked_by_a_rule_that_is_new() -> No
     assert verdict.code == "velocity_phone_count"
 
 
-def test_an_intent_that_an_operator_waived_is_admitted_and_counted() -> None:
-    rules = [rule(max_count=1)]
-    verdicts = judge([usage(1), usage(2)], rules, used(rules, "p-1", count=1), waived={usage(1).intent_id})
-    assert [verdict.admitted for verdict in verdicts.values()] == [True, False]
-
-
 SUBJECTS = st.sampled_from(["a", "b", None])
 USAGES = st.lists(st.tuples(SUBJECTS, SUBJECTS, st.integers(1, 50), st.sampled_from(["KES", "USD"])), max_size=30).map(
     lambda rows: [

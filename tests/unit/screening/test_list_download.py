@@ -12,9 +12,9 @@ import pytest
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.screening.lists.download import (
     DownloadFailed,
+    DownloadLimits,
     Fetched,
-    Known,
-    Limits,
+    Validators,
     client,
     fetch,
     require_safe,
@@ -35,10 +35,12 @@ class Stream(httpx.SyncByteStream):
         yield from self.chunks
 
 
-def get(answer: Answer, *, url: str = URL, known: Known | None = None, limits: Limits | None = None) -> Fetched:
-    bounds = limits or Limits()
+def get(
+    answer: Answer, *, url: str = URL, known: Validators | None = None, limits: DownloadLimits | None = None
+) -> Fetched:
+    bounds = limits or DownloadLimits()
     with client(bounds, httpx.MockTransport(answer)) as http:
-        return fetch(http, url, known=known or Known(), limits=bounds)
+        return fetch(http, url, known=known or Validators(), limits=bounds)
 
 
 def redirect_to(location: str) -> Answer:
@@ -52,13 +54,13 @@ def redirect_to(location: str) -> Answer:
 def test_a_file_comes_with_what_is_to_be_said_next_time() -> None:
     headers = {"etag": '"7"', "last-modified": "Fri, 20 Nov 2026 10:00:00 GMT"}
     fetched = get(lambda _: httpx.Response(200, content=b"x", headers=headers))
-    assert fetched == Fetched(URL, b"x", Known('"7"', headers["last-modified"]))
+    assert fetched == Fetched(URL, b"x", Validators('"7"', headers["last-modified"]))
     assert fetched.day == date(2026, 11, 20)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Fri, 99 Nov 2026 10:00:00 GMT"])
 def test_a_day_that_is_not_understood_is_none(text: str) -> None:
-    assert Fetched(URL, b"", Known("", text)).day is None
+    assert Fetched(URL, b"", Validators("", text)).day is None
 
 
 def test_what_is_known_is_asked_for_conditionally_and_not_sent_again() -> None:
@@ -67,7 +69,7 @@ def test_what_is_known_is_asked_for_conditionally_and_not_sent_again() -> None:
         assert request.headers["if-modified-since"] == "Fri, 20 Nov 2026 10:00:00 GMT"
         return httpx.Response(304)
 
-    known = Known('"7"', "Fri, 20 Nov 2026 10:00:00 GMT")
+    known = Validators('"7"', "Fri, 20 Nov 2026 10:00:00 GMT")
     assert get(answer, known=known) == Fetched(URL, None, known)
 
 
@@ -94,7 +96,7 @@ def test_a_transport_error_is_a_failure_by_name() -> None:
 
 
 def test_a_file_that_is_too_large_is_not_read_to_its_end() -> None:
-    limits = Limits(max_bytes=1_000)
+    limits = DownloadLimits(max_bytes=1_000)
     with pytest.raises(DownloadFailed, match="1001 bytes, and 1000 are allowed"):
         get(lambda _: httpx.Response(200, content=b"x" * 1_001), limits=limits)
     bomb = gzip.compress(b"x" * 10_000)
@@ -105,7 +107,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end() -> None:
 
 def test_a_server_that_drips_is_given_up() -> None:
     with pytest.raises(DownloadFailed, match="not done after 0 s"):
-        get(lambda _: httpx.Response(200, content=b"x"), limits=Limits(deadline_s=0))
+        get(lambda _: httpx.Response(200, content=b"x"), limits=DownloadLimits(deadline_s=0))
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,6 @@ def test_credentials_are_never_shown() -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int | None]] = []
-    with client(Limits(), httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * 10))) as http:
-        fetch(http, URL, known=Known(), limits=Limits(), progress=lambda *args: told.append(args))
+    with client(DownloadLimits(), httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * 10))) as http:
+        fetch(http, URL, known=Validators(), limits=DownloadLimits(), progress=lambda *args: told.append(args))
     assert told[-1] == ("sdn.csv", 10, 10)

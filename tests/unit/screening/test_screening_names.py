@@ -20,9 +20,9 @@ from fiatrails.screening.entities import (
 from fiatrails.screening.matching.alignment import align
 from fiatrails.screening.matching.explain import details, headline
 from fiatrails.screening.matching.index import weigh
+from fiatrails.screening.matching.phonetics import SPELLINGS, fold
 from fiatrails.screening.matching.scoring import best_case, score
 from fiatrails.screening.matching.screening import Band, Party, ScreeningList, compare, screen
-from fiatrails.screening.matching.sounds import SPELLINGS, fold
 
 ETH = "0x098B716B8Aaf21512996dC57EB0615e2383E2f96"
 XBT = "12QtD5BFwRsdNsAZY76UVE1xyCGNTojH9h"

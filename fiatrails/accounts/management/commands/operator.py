@@ -24,7 +24,7 @@ class Command(BaseCommand):
     help = "Lists, adds and disables operators, and gives new passwords."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One sub-command for each act."""
+        """Add one sub-command for each act."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("list")
         for verb in ("add", "password", "disable"):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             made.add_argument("--actor", default="")
 
     def handle(self, *_: Any, verb: str, **options: Any) -> None:
-        """Runs one verb and writes its answer, as JSON or line by line."""
+        """Run one verb and write its answer, as JSON or line by line."""
         options["actor"] = options["actor"] or getuser()
         run = {"list": _list, "add": _add, "password": _password, "disable": _disable}[verb]
         document = run(options, SystemClock().now())
@@ -69,7 +69,8 @@ def _disable(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _read_password(path: Path | None) -> str:
-    """The first line of the file, or what is typed twice; never an argument, which other users of the machine see."""
+    """Return the first line of the file, or what is typed twice; never an argument, which other users of the machine
+    see."""
     if path is not None:
         try:
             return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")

@@ -68,8 +68,8 @@ _ALIASES = {
 
 @lru_cache(maxsize=4_096)
 def alpha2(name: str) -> str:
-    """ "Korea, North" -> "KP", "Region: Crimea" -> "UA"; "" for "undetermined", for regions of several countries, and
-    for every name that is not known."""
+    """Return the code of a country: "Korea, North" -> "KP", "Region: Crimea" -> "UA"; "" for "undetermined", for
+    regions of several countries, and for every name that is not known."""
     plain = _key(_PREFIX.sub("", name.strip(), count=1))
     known = _known()
     return known.get(plain) or known.get(plain.removesuffix(", the").removeprefix("the ")) or ""
@@ -82,7 +82,7 @@ def _key(name: str) -> str:
 
 @cache
 def _known() -> dict[str, str]:
-    """Every spelling of the ISO table, and the aliases above, which win."""
+    """Return every spelling of the ISO table, and the aliases above, which win."""
     spellings = {
         _key(getattr(country, field)): country.alpha_2
         for country in pycountry.countries

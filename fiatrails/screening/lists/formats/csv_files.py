@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fiatrails.screening.entities import NameKind
+from fiatrails.screening.lists.formats.builder import EntityBuilder, entity_type, name_kind
 from fiatrails.screening.lists.formats.countries import alpha2
-from fiatrails.screening.lists.formats.entry import Entry, entity_type, name_kind
 from fiatrails.screening.lists.formats.remarks import CUT_AT, joined, read_remarks, with_whole_label
 from fiatrails.screening.lists.formats.rows import Malformed, require_few
 
@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
 _CONTROLS = {code: None for code in range(32) if chr(code) not in "\t\n\r"}
 
 
-class Part(StrEnum):
+class FileKind(StrEnum):
     """Which of the four files."""
 
     MAIN = "main"
@@ -36,7 +36,7 @@ class Part(StrEnum):
     COMMENTS = "comments"
 
 
-_COLUMNS = {Part.MAIN: 12, Part.NAMES: 5, Part.ADDRESSES: 6, Part.COMMENTS: 2}
+_COLUMNS = {FileKind.MAIN: 12, FileKind.NAMES: 5, FileKind.ADDRESSES: 6, FileKind.COMMENTS: 2}
 Row = list[str]
 
 
@@ -53,13 +53,13 @@ class ReadSet:
     """The entries of one list by number, in the order of the file; `cut` counts remarks that stop at 1,000 characters
     and are not continued."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, EntityBuilder]
     warnings: list[str]
     cut: int = 0
 
 
 def decode(data: bytes) -> str:
-    """UTF-8, else Windows-1252, in which every byte means something or becomes U+FFFD; never raises."""
+    """Decode UTF-8, else Windows-1252, in which every byte means something or becomes U+FFFD; never raises."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -67,25 +67,25 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_set(source: str, files: Mapping[Part, File]) -> ReadSet:
-    """One list from its files; only the main file is required. `source` is the first half of the uids. BadInput names
-    the file and the line when it is not such a file."""
-    rows: dict[Part, list[Row]] = {part: [] for part in Part}
+def read_set(source: str, files: Mapping[FileKind, File]) -> ReadSet:
+    """Read one list from its files; only the main file is required. `source` is the first half of the uids. BadInput
+    names the file and the line when it is not such a file."""
+    rows: dict[FileKind, list[Row]] = {part: [] for part in FileKind}
     warnings: list[str] = []
     for part, file in files.items():
         rows[part], noted = _read(part, file)
         warnings += noted
-    remarks, cut, unknown = _whole_remarks(rows[Part.MAIN], rows[Part.COMMENTS])
-    found = ReadSet(_entries(source, rows[Part.MAIN], remarks), warnings, cut)
-    orphans = _orphans(source, rows[Part.NAMES], unknown)
+    remarks, cut, unknown = _whole_remarks(rows[FileKind.MAIN], rows[FileKind.COMMENTS])
+    found = ReadSet(_entries(source, rows[FileKind.MAIN], remarks), warnings, cut)
+    orphans = _orphans(source, rows[FileKind.NAMES], unknown)
     found.entries.update({entry.uid: entry for entry in orphans})
-    _add_names(source, rows[Part.NAMES], found)
-    _add_addresses(source, rows[Part.ADDRESSES], found)
+    _add_names(source, rows[FileKind.NAMES], found)
+    _add_addresses(source, rows[FileKind.ADDRESSES], found)
     found.warnings += _remarks_warnings(files, cut, len(unknown), len(orphans))
     return found
 
 
-def _read(part: Part, file: File) -> tuple[list[Row], list[str]]:
+def _read(part: FileKind, file: File) -> tuple[list[Row], list[str]]:
     text = decode(file.data)
     rows, malformed, total = [], [], 0
     for line, record in _records(text.translate(_CONTROLS)):
@@ -103,8 +103,8 @@ def _read(part: Part, file: File) -> tuple[list[Row], list[str]]:
 
 
 def _records(text: str) -> Iterator[tuple[int, str]]:
-    """Line numbers and rows. A line with an open quotation mark goes on, unless the next one begins as a row does: so
-    a missing quotation mark spoils one row and not the rest of the file."""
+    """Yield line numbers and rows. A line with an open quotation mark goes on, unless the next one begins as a row
+    does: so a missing quotation mark spoils one row and not the rest of the file."""
     pending: list[str] = []
     begun = 0
     for number, line in enumerate(text.split("\n"), start=1):
@@ -140,13 +140,13 @@ def _problem(row: Row, columns: int) -> str:
         return f"{len(row)} columns where {columns} are expected" if row else "not a CSV row"
     if not _NUMBER.fullmatch(row[0]):
         return f"{row[0][:20]!r} is no entry number"
-    if not row[1].strip() and columns == _COLUMNS[Part.MAIN]:
+    if not row[1].strip() and columns == _COLUMNS[FileKind.MAIN]:
         return "no name"
     return ""
 
 
 def _whole_remarks(main: list[Row], comments: list[Row]) -> tuple[dict[str, str], int, dict[str, str]]:
-    """Remarks by entry number, how many stay cut, and the comments of entries that are not in the main file."""
+    """Return remarks by entry number, how many stay cut, and the comments of entries that are not in the main file."""
     continued: dict[str, str] = defaultdict(str)
     for number, text in comments:
         continued[number] += text
@@ -159,8 +159,8 @@ def _whole_remarks(main: list[Row], comments: list[Row]) -> tuple[dict[str, str]
     return remarks, cut, dict(continued)
 
 
-def _entries(source: str, main: list[Row], remarks: Mapping[str, str]) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
+def _entries(source: str, main: list[Row], remarks: Mapping[str, str]) -> dict[str, EntityBuilder]:
+    entries: dict[str, EntityBuilder] = {}
     for row in main:
         uid = f"{source}:{row[0]}"
         if uid in entries:
@@ -170,8 +170,8 @@ def _entries(source: str, main: list[Row], remarks: Mapping[str, str]) -> dict[s
     return entries
 
 
-def _entry(uid: str, row: Row, remarks: str) -> Entry:
-    entry = Entry(uid, entity_type(row[2]), {_text(row[1]): NameKind.PRIMARY}, title=_text(row[4]))
+def _entry(uid: str, row: Row, remarks: str) -> EntityBuilder:
+    entry = EntityBuilder(uid, entity_type(row[2]), {_text(row[1]): NameKind.PRIMARY}, title=_text(row[4]))
     entry.programs = [program for part in row[3].split("]") if (program := part.strip(" []"))]
     entry.add_flag(row[9])
     entry.add_call_sign(_text(row[5]))
@@ -179,9 +179,9 @@ def _entry(uid: str, row: Row, remarks: str) -> Entry:
     return entry
 
 
-def _orphans(source: str, names: list[Row], unknown: Mapping[str, str]) -> list[Entry]:
-    """Entries that only the comments know, as when the files are of different days: kept for what is decided on
-    without a name, which is wallets. Without an alternate name they carry their number, which nobody is called."""
+def _orphans(source: str, names: list[Row], unknown: Mapping[str, str]) -> list[EntityBuilder]:
+    """Build the entries that only the comments know, as when the files are of different days: kept for what is decided
+    on without a name, which is wallets. Without an alternate name they carry their number, which nobody is called."""
     entries = []
     for number, text in unknown.items():
         whole = with_whole_label(text)
@@ -190,7 +190,7 @@ def _orphans(source: str, names: list[Row], unknown: Mapping[str, str]) -> list[
             called = (name for row in names if row[0] == number and (name := _text(row[3])))
             person = said.births or said.gender or any(found.kind == "passport" for found in said.identifiers)
             kind = entity_type("individual" if person else "")
-            entry = Entry(f"{source}:{number}", kind, {next(called, number): NameKind.PRIMARY})
+            entry = EntityBuilder(f"{source}:{number}", kind, {next(called, number): NameKind.PRIMARY})
             entry.add_remarks(whole, said)
             entries.append(entry)
     return entries
@@ -221,10 +221,10 @@ def _add_addresses(source: str, addresses: list[Row], found: ReadSet) -> None:
         found.warnings.append(f"{unknown} addresses belong to entries that the list does not have")
 
 
-def _remarks_warnings(files: Mapping[Part, File], cut: int, unknown: int, kept: int) -> list[str]:
+def _remarks_warnings(files: Mapping[FileKind, File], cut: int, unknown: int, kept: int) -> list[str]:
     warnings = []
     if cut:
-        main = files[Part.MAIN].name
+        main = files[FileKind.MAIN].name
         warnings.append(
             f"{main}: {cut} remarks stop at {CUT_AT} characters and nothing continues them; wallets may be missing: "
             "give the comments file of the same day as well"

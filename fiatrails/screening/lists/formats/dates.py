@@ -23,8 +23,8 @@ _BETWEEN = re.compile(r"\s+to\s+|\s*[-\u2013]\s*", re.IGNORECASE)
 
 
 def read_date(text: str) -> DateRange | None:
-    """ "15 Jan 1955", "Jan 1955", "1955", "circa 1955" (a year each side), "1951 to circa 1953", "circa 1951-1953"
-    -> the days that it may be. None for anything else: a date that was not understood excludes nobody."""
+    """Read "15 Jan 1955", "Jan 1955", "1955", "circa 1955" (a year each side), "1951 to circa 1953", "circa 1951-1953"
+    as the days that it may be. None for anything else: a date that was not understood excludes nobody."""
     points = [_POINT.fullmatch(part.strip()) for part in _BETWEEN.split(text.strip().rstrip("."))]
     if not 1 <= len(points) <= 2:
         return None
@@ -37,7 +37,7 @@ def read_date(text: str) -> DateRange | None:
 
 
 def _range(point: re.Match[str], *, circa: bool) -> DateRange | None:
-    """`circa` before the first of two dates counts for both."""
+    """Read a range; `circa` before the first of two dates counts for both."""
     year = int(point["year"])
     month = _MONTHS.get((point["month"] or "").lower())
     if year < MINYEAR or (point["month"] and month is None):

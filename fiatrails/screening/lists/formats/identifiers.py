@@ -71,7 +71,7 @@ _SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def read_identifier(item: str) -> Identifier | None:
-    """One item of the remarks, without "alt.", such as "Passport A1234567 (Korea, North) expires 21 Aug 2025"."""
+    """Read one item of the remarks, without "alt.", such as "Passport A1234567 (Korea, North) expires 21 Aug 2025"."""
     match = _ITEM.fullmatch(item)
     if match is None:
         return None
@@ -83,8 +83,8 @@ def read_identifier(item: str) -> Identifier | None:
 
 
 def identifier(label: str, number: str, country: str = "") -> Identifier | None:
-    """From a label, a number and the name of a country as the list has them; None when the label names no number, or
-    the number cannot be one."""
+    """Build an identifier from a label, a number and the name of a country as the list has them; None when the label
+    names no number, or the number cannot be one."""
     kind, number = kind_of(label), " ".join(number.split())
     if not kind or not number or (kind not in _WORDS and not any(c.isdigit() for c in number)):
         return None
@@ -95,8 +95,8 @@ def identifier(label: str, number: str, country: str = "") -> Identifier | None:
 
 @lru_cache(maxsize=4_096)
 def kind_of(label: str) -> str:
-    """ "Cedula No." -> "national_id"; a label that is not in the table becomes its own kind when it ends as labels of
-    numbers do ("Permit Number" -> "permit_number"), and "" otherwise."""
+    """Return the kind of a label: "Cedula No." -> "national_id"; one that is not in the table becomes its own kind when
+    it ends as labels of numbers do ("Permit Number" -> "permit_number"), and "" otherwise."""
     plain = label.strip()
     while (shorter := _LABEL_NOTE.sub("", plain)) != plain:
         plain = shorter

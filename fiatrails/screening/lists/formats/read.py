@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from fiatrails.kernel.errors import BadInput
 from fiatrails.screening.entities import ListedEntity
-from fiatrails.screening.lists.formats.csv_files import File, Part, read_set
+from fiatrails.screening.lists.formats.csv_files import File, FileKind, read_set
 from fiatrails.screening.lists.formats.sdn_xml import read_xml
 
 SDN, CONSOLIDATED = "SDN", "CONS"
 _CSV = {
-    "sdn.csv": (SDN, Part.MAIN),
-    "alt.csv": (SDN, Part.NAMES),
-    "add.csv": (SDN, Part.ADDRESSES),
-    "sdn_comments.csv": (SDN, Part.COMMENTS),
-    "cons_prim.csv": (CONSOLIDATED, Part.MAIN),
-    "cons_alt.csv": (CONSOLIDATED, Part.NAMES),
-    "cons_add.csv": (CONSOLIDATED, Part.ADDRESSES),
-    "cons_comments.csv": (CONSOLIDATED, Part.COMMENTS),
+    "sdn.csv": (SDN, FileKind.MAIN),
+    "alt.csv": (SDN, FileKind.NAMES),
+    "add.csv": (SDN, FileKind.ADDRESSES),
+    "sdn_comments.csv": (SDN, FileKind.COMMENTS),
+    "cons_prim.csv": (CONSOLIDATED, FileKind.MAIN),
+    "cons_alt.csv": (CONSOLIDATED, FileKind.NAMES),
+    "cons_add.csv": (CONSOLIDATED, FileKind.ADDRESSES),
+    "cons_comments.csv": (CONSOLIDATED, FileKind.COMMENTS),
 }
 _XML = {"sdn.xml": SDN, "consolidated.xml": CONSOLIDATED}
 _MAIN = {SDN: "sdn.csv", CONSOLIDATED: "cons_prim.csv"}
@@ -42,17 +42,17 @@ class ParsedList:
 
     @property
     def name_count(self) -> int:
-        """Names of all kinds."""
+        """Return names of all kinds."""
         return sum(len(entity.names) for entity in self.entities)
 
     @property
     def wallet_count(self) -> int:
-        """Different wallets."""
+        """Return the number of different wallets."""
         return len({wallet for entity in self.entities for wallet in entity.wallets})
 
 
 @dataclass(frozen=True, slots=True)
-class _One:
+class _ReadList:
     """One of the lists, from either format."""
 
     entities: list[ListedEntity]
@@ -62,23 +62,23 @@ class _One:
 
 
 def plain_name(name: str) -> str:
-    """A path or URL -> the name that the files are known by: "/x/SDN.CSV" -> "sdn.csv"."""
+    """Return the name that a file is known by, from its path or URL: "/x/SDN.CSV" -> "sdn.csv"."""
     return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].casefold()
 
 
 def is_list_file(name: str) -> bool:
-    """Whether a file of this name is one that `read_list` knows."""
+    """Return whether a file of this name is one that `read_list` knows."""
     return plain_name(name) in _CSV or plain_name(name) in _XML
 
 
 def read_list(files: Mapping[str, bytes]) -> ParsedList:
-    """Files by name (case and directories do not matter) -> the list. The SDN and the consolidated list may come
+    """Read the list from files by name (case and directories do not matter). The SDN and the consolidated list may come
     together, each as CSV or as XML. BadInput names the file, the line and what to do."""
     known = _known(files)
     lists = [*_csv_lists(known), *(_xml_list(name, data) for name, data in known.items() if name in _XML)]
     return ParsedList(
         entities=tuple(entity for one in lists for entity in one.entities),
-        published=_oldest(one.published for one in lists),
+        published=min((one.published for one in lists if one.published is not None), default=None),
         warnings=tuple(warning for one in lists for warning in one.warnings),
         digest=digest_of(known),
         cut_remarks=sum(one.cut for one in lists),
@@ -86,7 +86,8 @@ def read_list(files: Mapping[str, bytes]) -> ParsedList:
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
-    """sha256 in hex over names and contents; each with its length, so that nothing moves from one to the next."""
+    """Return the sha256 in hex over names and contents; each with its length, so that nothing moves from one to the
+    next."""
     digest = hashlib.sha256()
     for name, data in sorted((plain_name(name), data) for name, data in files.items()):
         digest.update(f"{len(name)}:{name}{len(data)}:".encode())
@@ -112,8 +113,8 @@ def _names() -> list[str]:
     return [*_CSV, *_XML]
 
 
-def _csv_lists(known: Mapping[str, bytes]) -> list[_One]:
-    parts: dict[str, dict[Part, File]] = defaultdict(dict)
+def _csv_lists(known: Mapping[str, bytes]) -> list[_ReadList]:
+    parts: dict[str, dict[FileKind, File]] = defaultdict(dict)
     for name, data in known.items():
         if name in _CSV:
             source, part = _CSV[name]
@@ -121,20 +122,16 @@ def _csv_lists(known: Mapping[str, bytes]) -> list[_One]:
     return [_csv_list(source, files, known) for source, files in parts.items()]
 
 
-def _csv_list(source: str, files: Mapping[Part, File], known: Mapping[str, bytes]) -> _One:
+def _csv_list(source: str, files: Mapping[FileKind, File], known: Mapping[str, bytes]) -> _ReadList:
     given = ", ".join(file.name for file in files.values())
-    if Part.MAIN not in files:
+    if FileKind.MAIN not in files:
         raise BadInput("list_incomplete", f"{given} is given without {_MAIN[source]}, which they belong to; add it")
     if any(_XML.get(name) == source for name in known):
         raise BadInput("list_twice", f"{given} and the XML are the same list; give the CSV files or the XML")
     found = read_set(source, files)
-    return _One([entry.entity() for entry in found.entries.values()], found.warnings, cut=found.cut)
+    return _ReadList([entry.entity() for entry in found.entries.values()], found.warnings, cut=found.cut)
 
 
-def _xml_list(name: str, data: bytes) -> _One:
+def _xml_list(name: str, data: bytes) -> _ReadList:
     found = read_xml(_XML[name], name, data)
-    return _One(found.entities, found.warnings, found.published)
-
-
-def _oldest(days: Iterable[date | None]) -> date | None:
-    return min((day for day in days if day is not None), default=None)
+    return _ReadList(found.entities, found.warnings, found.published)

@@ -48,7 +48,7 @@ class Remarks:
 
 
 def joined(remarks: str, continued: str) -> str:
-    """The whole remarks. What was cut goes on without a separator, in the middle of a word; blanks that somebody
+    """Return the whole remarks. What was cut goes on without a separator, in the middle of a word; blanks that somebody
     stripped from the cut end are put back. Remarks that were not cut belong to another edition of the list than the
     comments: then the two are kept apart, so that no item grows together from both."""
     if not continued or not remarks:
@@ -59,8 +59,8 @@ def joined(remarks: str, continued: str) -> str:
 
 
 def with_whole_label(continued: str) -> str:
-    """Comments of an entry that is not in the main file begin inside a word; where that is inside the label of a
-    wallet, the label is completed, because the address behind it is whole."""
+    """Complete the label of a wallet at the start of comments whose entry is not in the main file: they begin inside a
+    word, and the address behind the label is whole."""
     for start in range(1, len(_WALLET_LABEL) - _SHORTEST_TAIL):
         if continued.startswith(_WALLET_LABEL[start:]):
             return _WALLET_LABEL[:start] + continued
@@ -68,7 +68,7 @@ def with_whole_label(continued: str) -> str:
 
 
 def read_remarks(text: str) -> Remarks:
-    """Never raises: what is not understood stays in the text."""
+    """Read the remarks. Never raises: what is not understood stays in the text."""
     found = Remarks(wallets=list(_wallets(text)))
     for item in items(text):
         _read_item(found, item)
@@ -76,7 +76,7 @@ def read_remarks(text: str) -> Remarks:
 
 
 def items(text: str) -> Iterator[str]:
-    """The items without "alt." and without the full stop of the last."""
+    """Yield the items without "alt." and without the full stop of the last."""
     for match in _ITEM.finditer(text):
         item = _ALT.sub("", match[1].strip(), count=1) if match[1][:4].lower() == "alt." else match[1].strip()
         if item:
@@ -84,7 +84,7 @@ def items(text: str) -> Iterator[str]:
 
 
 def country_codes(names: Iterable[str]) -> list[str]:
-    """ISO alpha-2 of the names that are known."""
+    """Return the ISO alpha-2 codes of the names that are known."""
     return [code for code in map(alpha2, names) if code]
 
 

@@ -23,8 +23,8 @@ class Malformed:
 
 
 def require_few(name: str, total: int, malformed: Sequence[Malformed]) -> list[str]:
-    """A warning for what was left out. BadInput when more than 1 % of the rows cannot be read: then it is another
-    kind of file, or a damaged one, and what it still says is not the list."""
+    """Return a warning for what was left out. BadInput when more than 1 % of the rows cannot be read: then it is
+    another kind of file, or a damaged one, and what it still says is not the list."""
     if not malformed:
         return []
     shown = "; ".join(str(row) for row in malformed[:_SHOWN])

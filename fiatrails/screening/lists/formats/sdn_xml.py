@@ -14,9 +14,9 @@ from defusedxml.ElementTree import ParseError, iterparse
 
 from fiatrails.kernel.errors import BadInput
 from fiatrails.screening.entities import ListedEntity, NameKind, Wallet
+from fiatrails.screening.lists.formats.builder import EntityBuilder, entity_type, name_kind
 from fiatrails.screening.lists.formats.countries import alpha2
 from fiatrails.screening.lists.formats.dates import read_date
-from fiatrails.screening.lists.formats.entry import Entry, entity_type, name_kind
 from fiatrails.screening.lists.formats.identifiers import identifier
 from fiatrails.screening.lists.formats.remarks import country_codes, read_remarks
 from fiatrails.screening.lists.formats.rows import Malformed, require_few
@@ -39,8 +39,8 @@ class ReadXml:
 
 
 def read_xml(source: str, name: str, data: bytes) -> ReadXml:
-    """`source` is the first half of the uids, `name` is for messages. BadInput when it is no such XML, declares
-    entities or a DTD, or more than 1 % of the entries that it counts cannot be read."""
+    """Read the XML. `source` is the first half of the uids, `name` is for messages. BadInput when it is no such XML,
+    declares entities or a DTD, or more than 1 % of the entries that it counts cannot be read."""
     found, malformed = ReadXml(), list[Malformed]()
     stated = 0
     try:
@@ -65,7 +65,7 @@ def read_xml(source: str, name: str, data: bytes) -> ReadXml:
 
 
 def _elements(name: str, data: bytes) -> Iterator[tuple[str, Element]]:
-    """Entries and the header as they end; each is emptied after its turn, and the root holds none."""
+    """Yield entries and the header as they end; each is emptied after its turn, and the root holds none."""
     root: Element | None = None
     for event, element in iterparse(BytesIO(data), events=("start", "end"), forbid_dtd=True):
         if root is None:
@@ -96,7 +96,7 @@ def _read_entry(source: str, element: Element, found: ReadXml, malformed: list[M
     if not _NUMBER.fullmatch(number) or not name:
         malformed.append(Malformed(0, f"an entry has no name or no uid ({number[:20]!r}, {name[:40]!r})"))
         return
-    entry = Entry(f"{source}:{number}", entity_type(_text(element, "sdnType")), {name: NameKind.PRIMARY})
+    entry = EntityBuilder(f"{source}:{number}", entity_type(_text(element, "sdnType")), {name: NameKind.PRIMARY})
     entry.title = _text(element, "title")
     entry.programs = [text for item in _list(element, "programList") if (text := _own(item))]
     for aka in _list(element, "akaList"):
@@ -110,14 +110,14 @@ def _read_entry(source: str, element: Element, found: ReadXml, malformed: list[M
     found.entities.append(entry.entity())
 
 
-def _read_vessel(entry: Entry, element: Element) -> None:
+def _read_vessel(entry: EntityBuilder, element: Element) -> None:
     for vessel in _children(element, "vesselInfo"):
         entry.add_flag(_text(vessel, "vesselFlag"))
         entry.add_call_sign(_text(vessel, "callSign"))
 
 
-def _read_origins(entry: Entry, element: Element) -> None:
-    """Births, nationalities, citizenships and the countries of addresses."""
+def _read_origins(entry: EntityBuilder, element: Element) -> None:
+    """Read births, nationalities, citizenships and the countries of addresses."""
     for item in _list(element, "dateOfBirthList"):
         entry.births += filter(None, [read_date(_text(item, "dateOfBirth"))])
     entry.birth_places += [text for i in _list(element, "placeOfBirthList") if (text := _text(i, "placeOfBirth"))]
@@ -126,7 +126,7 @@ def _read_origins(entry: Entry, element: Element) -> None:
     entry.countries += [code for i in _list(element, "addressList") if (code := alpha2(_text(i, "country")))]
 
 
-def _read_id(entry: Entry, item: Element) -> None:
+def _read_id(entry: EntityBuilder, item: Element) -> None:
     label, number = _text(item, "idType"), _text(item, "idNumber")
     wallet = _WALLET.fullmatch(label)
     if wallet is not None:
@@ -159,5 +159,5 @@ def _own(element: Element) -> str:
 
 
 def _local(element: Element) -> str:
-    """The name without its namespace, which OFAC has changed before."""
+    """Return the name without its namespace, which OFAC has changed before."""
     return element.tag.rpartition("}")[2]

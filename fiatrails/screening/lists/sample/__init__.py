@@ -11,16 +11,16 @@ NAMES = ("sdn.csv", "alt.csv", "add.csv", "sdn_comments.csv")
 
 
 def sample_files() -> dict[str, bytes]:
-    """The files by name, as `read_list` takes them."""
+    """Return the files by name, as `read_list` takes them."""
     return {name: (files(__name__) / name).read_bytes() for name in NAMES}
 
 
 @cache
 def sample_digest() -> str:
-    """Digest of the sample as it is bundled with this version."""
+    """Return the digest of the sample as it is bundled with this version."""
     return digest_of(sample_files())
 
 
 def is_sample(digest: str) -> bool:
-    """Whether a list with this digest is the sample, whoever loaded it."""
+    """Return whether a list with this digest is the sample, whoever loaded it."""
     return digest == sample_digest()

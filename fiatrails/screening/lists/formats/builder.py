@@ -30,7 +30,7 @@ _KINDS = {"aka": NameKind.AKA, "fka": NameKind.FKA, "nka": NameKind.NKA}
 
 
 @dataclass(slots=True)
-class Entry:
+class EntityBuilder:
     """What is known so far. `names` keeps the first kind that a name was given under, so a strong alias stays strong
     when the remarks repeat it as a weak one."""
 
@@ -48,12 +48,12 @@ class Entry:
     remarks: str = ""
 
     def add_name(self, text: str, kind: NameKind) -> None:
-        """A name under the kind that it was first given."""
+        """Add a name under the kind that it was first given."""
         if text:
             self.names.setdefault(text, kind)
 
     def add_remarks(self, text: str, said: Remarks) -> None:
-        """The remarks and what was read from them."""
+        """Add the remarks and what was read from them."""
         self.remarks = text.strip()
         self.births += said.births
         self.birth_places += said.birth_places
@@ -64,15 +64,15 @@ class Entry:
             self.add_name(name, NameKind.WEAK)
 
     def add_flag(self, country: str) -> None:
-        """The flag of a vessel is its nationality."""
+        """Add the flag of a vessel, which is its nationality."""
         self.nationalities += country_codes([country])
 
     def add_call_sign(self, text: str) -> None:
-        """The call sign of a vessel."""
+        """Add the call sign of a vessel."""
         self.identifiers += filter(None, [identifier("call sign", text)])
 
     def entity(self) -> ListedEntity:
-        """The finished value, each thing once and in the order it was found."""
+        """Return the finished value, each thing once and in the order it was found."""
         return ListedEntity(
             uid=self.uid,
             type=self.type,
@@ -90,12 +90,13 @@ class Entry:
 
 
 def entity_type(word: str) -> EntityType:
-    """ "individual" -> PERSON; OFAC leaves the type of organisations empty, and so is one that it never used before."""
+    """Return the type: "individual" -> PERSON; OFAC leaves the type of organisations empty, and so is one that it never
+    used before."""
     return _TYPES.get(word.strip().casefold(), EntityType.ORGANIZATION)
 
 
 def name_kind(word: str, *, weak: bool = False) -> NameKind:
-    """ "aka", "f.k.a." -> the kind; an alias of an unknown kind is an alias."""
+    """Return the kind of a name: "aka", "f.k.a."; an alias of an unknown kind is an alias."""
     return NameKind.WEAK if weak else _KINDS.get(word.strip().casefold().replace(".", ""), NameKind.AKA)
 
 

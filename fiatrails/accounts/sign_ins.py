@@ -29,11 +29,11 @@ _SITE_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many failures that agree in these fields; then who goes on there waits, and is told what for."""
+    """So many failures that agree in these fields; then who goes on there waits. `where` ends the message."""
 
     most: int
     fields: tuple[str, ...]
-    told: str
+    where: str
 
 
 ADDRESS = Limit(20, ("address",), "from this address")
@@ -44,7 +44,7 @@ _LIMITS = (ADDRESS, HERE, ANYWHERE)
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """One attempt that was let through. `last`: the limits that it reaches, should it fail."""
 
     row: int
@@ -53,9 +53,9 @@ class Attempt:
     last: tuple[Limit, ...]
 
 
-def begin(name: str, *, client: Address | None, now: datetime) -> Attempt:
-    """Counts the attempt as failed before the password is looked at, which takes long: of many at the same time only
-    so many get that far. TooMany when the address or the name has to wait."""
+def begin(name: str, *, client: Address | None, now: datetime) -> SignInAttempt:
+    """Count the attempt as failed before the password is checked, which takes long: of many at the same time only so
+    many get that far. TooMany when the address or the name has to wait."""
     values = {"name": name, "address": _counted_as(client)}
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -63,17 +63,19 @@ def begin(name: str, *, client: Address | None, now: datetime) -> Attempt:
             cursor.execute(_LOCK_NAME, [name])
         last = tuple(limit for limit in _LIMITS if _left(limit, values, now) == 1)
         row = SignInFailure.objects.create(**values, at=now)
-    return Attempt(row.pk, name, client, last)
+    return SignInAttempt(row.pk, name, client, last)
 
 
-def succeeded(attempt: Attempt) -> None:
-    """The password was right: the attempt is no failure. Earlier failures go on to count until they are old."""
+def succeeded(attempt: SignInAttempt) -> None:
+    """Take the attempt back as a failure: the password was right. Earlier failures go on to count until they are
+    old."""
     SignInFailure.objects.filter(pk=attempt.row).delete()
 
 
-def failed(attempt: Attempt, *, now: datetime) -> None:
-    """The password was wrong, or nobody has this name. The audit log hears of accounts that are locked out; of names
-    that nobody has, and of addresses, it does not, or strangers could fill it."""
+def failed(attempt: SignInAttempt, *, now: datetime) -> None:
+    """Report limits that the failure reaches: the password was wrong, or nobody has this name. The audit log hears of
+    accounts that are locked out; of names that nobody has, and of addresses, it does not, or strangers could fill
+    it."""
     minutes = WINDOW // timedelta(minutes=1)
     for limit in attempt.last:
         if limit is ADDRESS:
@@ -86,18 +88,18 @@ def failed(attempt: Attempt, *, now: datetime) -> None:
 
 
 def forget(name: str) -> None:
-    """Forgets the failures of a name that was given a new password."""
+    """Forget the failures of a name that was given a new password."""
     SignInFailure.objects.filter(name=name).delete()
 
 
 def purge(*, now: datetime) -> int:
-    """Removes failures that count no more; how many."""
+    """Remove failures that count no more, and return how many."""
     removed, _ = SignInFailure.objects.filter(at__lte=now - WINDOW).delete()
     return removed
 
 
 def _left(limit: Limit, values: Mapping[str, str], now: datetime) -> int:
-    """How many may still fail. TooMany when none may."""
+    """Return how many may still fail. TooMany when none may."""
     alike = {field: values[field] for field in limit.fields}
     failures = list(SignInFailure.objects.filter(**alike, at__gt=now - WINDOW).order_by("-at")[: limit.most])
     if len(failures) == limit.most:
@@ -106,7 +108,7 @@ def _left(limit: Limit, values: Mapping[str, str], now: datetime) -> int:
 
 
 def _counted_as(client: Address | None) -> str:
-    """An address, of IPv6 the network that one customer gets: who has one address of it has them all."""
+    """Return the address; of IPv6 the network that one customer gets: who has one address of it has them all."""
     if client is None or client.version == 4:
         return str(client or UNREADABLE)
     return str(ip_network((client, _SITE_BITS), strict=False))
@@ -114,5 +116,5 @@ def _counted_as(client: Address | None) -> str:
 
 def _waits(limit: Limit, left: timedelta) -> TooMany:
     minutes = max(1, ceil(left / timedelta(minutes=1)))
-    text = f"Too many failed attempts {limit.told}. Wait {minutes} minute{'s' * (minutes > 1)} and try again."
+    text = f"Too many failed attempts {limit.where}. Wait {minutes} minute{'s' * (minutes > 1)} and try again."
     return TooMany("sign_in_locked", text, retry_after=ceil(left.total_seconds()))

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-# Spellings of one sound, the longest first. Source: variants of one name in the lists themselves.
-_SOUNDS = [
+# What letters are transcribed to, the longest first. Source: variants of one name in the lists themselves.
+_TRANSCRIPTIONS = [
     ("tsch", "c"), ("shch", "s"), ("sch", "s"), ("tch", "c"), ("dzh", "j"), ("you", "u"), ("zh", "j"), ("dj", "j"),
     ("kh", "h"), ("gh", "g"), ("ph", "f"), ("sh", "s"), ("ch", "c"), ("th", "t"), ("dh", "d"), ("ck", "k"),
     ("ts", "c"), ("tz", "c"), ("cz", "c"), ("dz", "z"), ("ou", "u"), ("oo", "u"), ("ow", "u"), ("ew", "u"),
@@ -19,20 +19,19 @@ _SOUNDS = [
     ("yo", "o"), ("io", "o"), ("ye", "e"), ("ee", "i"), ("ea", "i"), ("au", "o"), ("q", "k"), ("x", "ks"), ("w", "v"),
     ("y", "i"),
 ]  # fmt: skip
-_TABLE = dict(_SOUNDS)
-_PATTERN = re.compile("|".join(sound for sound, _ in _SOUNDS))
+_TABLE = dict(_TRANSCRIPTIONS)
+_PATTERN = re.compile("|".join(letters for letters, _ in _TRANSCRIPTIONS))
 _DOUBLED = re.compile(r"(.)\1+")
 _VOWELS = str.maketrans("", "", "aeiou")
 _ROUGH = str.maketrans("gbdvzj", "kptfsc")
 
-SAME_SOUND = 0.97
-SAME_ROOT = 0.90
+SAME_TRANSCRIPTION = 0.97
 SAME_FRAME = 0.82
 INITIAL = 0.70
 FLOOR = 0.70
 
 
-def _sound(word: str) -> str:
+def _transcribe(word: str) -> str:
     return _DOUBLED.sub(r"\1", _PATTERN.sub(lambda match: _TABLE[match[0]], word))
 
 
@@ -42,7 +41,7 @@ SPELLINGS: dict[str, dict[str, str]] = tomllib.loads(
 )
 # Mohd, Mehmet, Magomed -> muhamad.
 _SPELLED: dict[str, str] = {
-    _sound(other): _sound(name)
+    _transcribe(other): _transcribe(name)
     for group in SPELLINGS.values()
     for name, others in group.items()
     for other in others.split()
@@ -51,16 +50,16 @@ _SPELLED: dict[str, str] = {
 
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """One spelling for the spellings of one sound or name: yousef, yusuf, youssef -> iusuf; numbers stay."""
+    """Return one spelling for the spellings of one word or name: yousef, yusuf, youssef -> iusuf; numbers stay."""
     if word.isdigit():
         return word
-    folded = _sound(word)
+    folded = _transcribe(word)
     return _SPELLED.get(folded, folded)
 
 
 @lru_cache(maxsize=65536)
 def frame(word: str) -> str:
-    """The consonants, hard and soft alike, with the first letter: what scripts without vowels keep."""
+    """Return the consonants, hard and soft alike, with the first letter: what scripts without vowels keep."""
     folded = fold(word)
     bare = folded[:1] + folded[1:].translate(_VOWELS).replace("h", "")
     return bare.translate(_ROUGH)
@@ -68,7 +67,8 @@ def frame(word: str) -> str:
 
 @lru_cache(maxsize=262144)
 def likeness(one: str, other: str) -> float:
-    """0 to 1, symmetric; 0 below the floor under which two words are not one, whatever else agrees."""
+    """Return how alike two words are, 0 to 1, symmetric; 0 below the floor under which two words are not one, whatever
+    else agrees."""
     if one == other:
         return 1.0
     if one.isdigit() or other.isdigit():
@@ -77,7 +77,7 @@ def likeness(one: str, other: str) -> float:
         return INITIAL if one[0] == other[0] else 0.0
     folded, against = fold(one), fold(other)
     if folded == against:
-        return SAME_SOUND
+        return SAME_TRANSCRIPTION
     best = _by_edits(folded, against)
     if folded != one or against != other:
         best = max(best, _by_edits(one, other))
@@ -87,7 +87,8 @@ def likeness(one: str, other: str) -> float:
 
 
 def _by_edits(one: str, other: str) -> float:
-    """One slip in a word of six letters is worth 0.89; the shorter the word, the more a slip changes it."""
+    """Return the likeness by letters. One slip in a word of six letters is worth 0.89; the shorter the word, the more a
+    slip changes it."""
     longest = max(len(one), len(other))
     allowed = longest // 3
     if not allowed or abs(len(one) - len(other)) > allowed:
