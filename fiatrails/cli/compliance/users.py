@@ -79,7 +79,7 @@ def attest(
     if revoke:
         change = attestations.revoke(user=user, risk_score=risk_score, pool=pool, actor=actor, now=now)
     else:
-        evidence = attestations.Evidence(attestation_hash, document.read_bytes() if document else None)
+        evidence = attestations.AttestationBasis(attestation_hash, document.read_bytes() if document else None)
         change = attestations.attest(
             user=user, risk_score=risk_score, evidence=evidence, pool=pool, actor=actor, now=now
         )

@@ -24,7 +24,7 @@ _FIRST_SCORE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class AttestationBasis:
     """What a user was verified by: 32 bytes as hex, or a document whose SHA-256 they are. Never both."""
 
     word: str | None = None
@@ -41,7 +41,7 @@ class RegistryChange:
 
 
 def attest(
-    *, user: str, risk_score: int | None, evidence: Evidence, pool: EvmPool, actor: str, now: datetime
+    *, user: str, risk_score: int | None, evidence: AttestationBasis, pool: EvmPool, actor: str, now: datetime
 ) -> RegistryChange:
     """Record that the user is verified. `risk_score` None keeps the recorded one.
 
@@ -109,7 +109,7 @@ def revoke_return(*, user: str, actor: str, now: datetime) -> bool:
     return withheld
 
 
-def _word(user: str, evidence: Evidence) -> str:
+def _word(user: str, evidence: AttestationBasis) -> str:
     if evidence.word is not None and evidence.document is not None:
         raise BadInput("attestation_twice", "give --attestation-hash or --document, not both")
     if evidence.word is not None:

@@ -25,10 +25,16 @@ SHARED = {
 # Names of ours that a folder not yet held uses for something else; they are taken out when it is renamed.
 SHARED_WITH_NOT_YET_HELD = {
     "Answer": "api/idempotency: the stored response of a request",
+    "Check": "operations/doctor: a question about a deployment",
     "Command": "api: Django finds the command of a module by this name",
-    "Switch": "cli/modes: the option of a command",
+    "Country": "api: a part of a body, named as the published document names it",
+    "Evidence": "api: a part of a body, named as the published document names it",
+    "Flow": "ledger: how a kind of entry moves money",
+    "Payer": "api: a part of a body, named as the published document names it",
+    "Refused": "api: a refusal on its way through pydantic",
+    "Screening": "api: a body, named as the published document names it",
+    "Switch": "cli: the option of a command",
     "Tools": "purchases: what its steps work with",
-    "Verdict": "chains/evm/submitter: what simulation says of an order",
 }
 
 
