@@ -18,11 +18,14 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.core.models import Payment
 from fiatrails.providers.core.provider import provider_named
 from fiatrails.purchases import queries
+from fiatrails.purchases.outcomes import APPLY_OUTCOME
 from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
-REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT})
+REPLAYABLE = frozenset(
+    {"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT, APPLY_OUTCOME}
+)
 AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {
     "callbackConflict": "compare the stored bytes, then discard it with a reason",

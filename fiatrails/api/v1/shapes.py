@@ -122,7 +122,7 @@ def created(intent: Intent) -> dict[str, object]:
     return {
         "intentId": intent.intent_id,
         "status": public_status(intent.state),
-        "txHash": intent.tx_hash,
+        "txHash": intent.delivery.transaction,
         "createdAt": isoformat(intent.created_at),
     }
 
@@ -131,12 +131,12 @@ def shown(intent: Intent) -> dict[str, object]:
     """An intent as read."""
     return {
         "intentId": intent.intent_id,
-        "user": intent.user,
-        "amount": str(intent.amount),
-        "countryCode": intent.country_code,
+        "user": intent.delivery.recipient,
+        "amount": str(intent.delivery.amount),
+        "countryCode": intent.delivery.asset,
         "txRef": intent.tx_ref,
         "status": public_status(intent.state),
-        "txHash": intent.tx_hash,
+        "txHash": intent.delivery.transaction,
         "createdAt": isoformat(intent.created_at),
         "executedAt": _moment(intent.executed_at),
     }

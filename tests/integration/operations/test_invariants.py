@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.core.chain import Outcome, OutcomeKind
 from fiatrails.chains.evm.contracts.history import MintSeen
 from fiatrails.operations.invariants.checks import Finding, check_books, check_chain, check_settled
 from fiatrails.purchases.models import Intent
@@ -32,7 +32,7 @@ class World:
         self.minted = pay_for("TX-MINTED")
         stage.settle()
         seen = [Outcome(self.minted.intent_id, OutcomeKind.EXECUTED, HASH, 5, "")]
-        patch.setattr("fiatrails.purchases.outcomes.take", lambda limit, *, now: seen)
+        patch.setattr("fiatrails.chains.evm.chain.EvmChain.collect", lambda *_, **__: seen)
         collect_outcomes(now=stage.clock.now())
         self.submitted = pay_for("TX-SUBMITTED")
         stage.settle()
