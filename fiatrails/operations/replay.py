@@ -18,13 +18,12 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.core.models import Payment
 from fiatrails.providers.core.provider import provider_named
 from fiatrails.purchases import queries
-from fiatrails.purchases.outcomes import APPLY_OUTCOME
 from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
 REPLAYABLE = frozenset(
-    {"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT, APPLY_OUTCOME}
+    {"checkCompliance", "executeMint", "applyOutcome", "expireIntent", "refundPayment", CONFIRM_PAYMENT}
 )
 AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {

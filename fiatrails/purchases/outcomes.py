@@ -34,7 +34,6 @@ from fiatrails.purchases.store import Step, hold, move, persist
 from fiatrails.purchases.tools import Tools
 
 log = structlog.get_logger(__name__)
-APPLY_OUTCOME = "applyOutcome"
 # Skip codes that a repetition cannot change; the money waits for a person. Others (a rate limit, a revert) may pass.
 _PERMANENT = {
     "invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused", "escrow_pending", "escrow_refunded",
@@ -98,7 +97,7 @@ OUTCOMES: Queue[Delivery, Tools] = Queue(
     model=Delivery,
     condition="AND news IS NOT NULL",
     step=_apply_again,
-    work=lambda row: Work(APPLY_OUTCOME, row.purchase.intent_id, {"reference": row.reference, "outcome": row.news}),
+    work=lambda row: Work("applyOutcome", row.purchase.intent_id, {"reference": row.reference, "outcome": row.news}),
     metric=_METRIC,
 )
 

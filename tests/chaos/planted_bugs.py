@@ -253,7 +253,7 @@ BUGS = (
         "a mint of what was refunded agrees with the books",
         (
             Edit("fiatrails/operations/invariants/checks.py",
-                 "elif intent.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
+                 "elif delivery.purchase.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
         ),
         ("tests/integration/operations/test_invariants.py::test_a_mint_of_what_was_refunded",),
     ),
