@@ -33,10 +33,11 @@ def rearm(*, intent_id: str, actor: str, now: datetime) -> Rearmed:
     if intent is None:
         return Rearmed(False, "there is no such intent any more")
     aside = Delivery.objects.filter(purchase=intent, news__isnull=False)
-    if aside.update(due_at=now, attempts=0, lease_until=None, fence=F("fence") + 1):
+    applied_again = aside.update(due_at=now, attempts=0, lease_until=None, fence=F("fence") + 1)
+    state = State(intent.state)
+    if applied_again and state not in DRIVEN:
         notify()
         return Rearmed(True, "what the chain reported is applied again; the ledger knows a mint by its key")
-    state = State(intent.state)
     if state in TERMINAL:
         return Rearmed(False, f"nothing to do: the intent is {state.value} already")
     if state in (State.SUBMITTING, State.MINED):
