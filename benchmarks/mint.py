@@ -51,7 +51,7 @@ def _burst(rail: Rail, label: str, users: list[str]) -> float:
     api.terminate()
     rail.query("UPDATE purchases_intent SET due_at = 'infinity' RETURNING 1")
     worker = rail.start_worker()
-    rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM chains_lane")), seconds=30, what="with a lane")
+    rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM evm_lane")), seconds=30, what="with a lane")
     started = time.perf_counter()
     with psycopg.connect(rail.database_url) as connection:
         connection.execute("UPDATE purchases_intent SET due_at = paid_at")
@@ -64,7 +64,7 @@ def _burst(rail: Rail, label: str, users: list[str]) -> float:
 
 
 def _gas_per_mint(rail: Rail) -> float:
-    [(gas,)] = rail.query("SELECT sum(gas_used) FROM chains_inclusion WHERE succeeded")
+    [(gas,)] = rail.query("SELECT sum(gas_used) FROM evm_inclusion WHERE succeeded")
     return float(gas) / COUNT
 
 

@@ -45,7 +45,7 @@ _HISTORY = (
     """INSERT INTO purchases_transition (intent_id, state, at, actor, detail)
        SELECT '0x' || lpad(to_hex(n), 64, '0'), s, now(), 'bench', ''
        FROM generate_series(1, %(n)s) n, unnest(ARRAY['paid', 'executed']) s""",
-    """INSERT INTO chains_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until, state, code,
+    """INSERT INTO evm_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until, state, code,
         tx_hash, reported, report_due)
        SELECT 1, '0x' || lpad(to_hex(n), 64, '0'), '0x', 1, '0x', now(), 'executed', '', '0x', 'executed', false
        FROM generate_series(1, %(n)s) n""",
@@ -60,7 +60,7 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
         [user] = compliant_users(rail.chain, 1)
         api = rail.start_api()
         worker = rail.start_worker()
-        rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM chains_lane")), seconds=30, what="with a lane")
+        rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM evm_lane")), seconds=30, what="with a lane")
         rail.order_and_pay(["warm-1", "warm-2"], [user])
         rail.wait_executed(2, seconds=60)
         rss_before, api_before = _rss(worker.pid), _api_rss(api.pid)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the ABIs of the deployed contracts as compact JSON, one file each.
+"""Writes the ABIs of the contracts that the service talks to as compact JSON, one file each.
 
     python3 tools/export_abi.py DIRECTORY           after `tools/forge build`
     python3 tools/export_abi.py --check DIRECTORY   exits 1 when a file differs, is missing or is left over
@@ -19,6 +19,7 @@ SOURCES = {
     "MintEscrow": "MintEscrow.sol",
     "CountryToken": "CountryToken.sol",
     "USDStablecoin": "USDStablecoin.sol",
+    "ISanctionsOracle": "ISanctionsOracle.sol",
 }
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from pydantic import Field
 from rest_framework import exceptions as drf
 from rest_framework import status
 
+from fiatrails.api.shapes import Shape, Text
 from fiatrails.kernel.errors import Conflict, FiatRailsError, Misconfigured, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -55,19 +56,39 @@ class InFlight(Conflict):
         super().__init__("request_in_flight", "a request with this X-Idempotency-Key is being handled; ask again")
 
 
+class Error(Shape):
+    """What every refusal says."""
+
+    error: Annotated[str, Field(description="A stable word for programs")]
+    # It may quote what the client wrote.
+    message: Annotated[Text, Field(description="What to do, for people")]
+    request_id: Annotated[str, Field(description="As in X-Request-Id; quote it")]
+    retry_after: Annotated[int | None, Field(alias="retry_after", description="Seconds, when waiting helps")] = None
+
+
+class GeoRestricted(Error):
+    """What a caller is told whose country is not served."""
+
+    country: Annotated[str, Field(description="ISO 3166-1 alpha-2, or `unknown`")]
+
+
 def request_id() -> str:
     """The id that the answer to the current request carries."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def error_response(
-    code: str, message: str, status_code: int, *, headers: Mapping[str, str] | None = None, **more: Any
+    code: str,
+    message: str,
+    status_code: int,
+    *,
+    headers: Mapping[str, str] | None = None,
+    shape: type[Error] = Error,
+    **more: Any,
 ) -> HttpResponse:
-    """The one shape of every error."""
-    body = {"error": code, "message": message, "requestId": request_id(), **more}
-    return HttpResponse(
-        json.dumps(body, separators=(",", ":")), status=status_code, headers=headers, content_type="application/json"
-    )
+    """Return the answer to a refusal; `more` are the fields that `shape` adds."""
+    body = shape(error=code, message=message, request_id=request_id(), **more)
+    return HttpResponse(body.as_json(), status=status_code, headers=headers, content_type="application/json")
 
 
 def respond(error: Exception) -> HttpResponse:

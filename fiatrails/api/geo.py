@@ -10,7 +10,7 @@ import structlog
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 
-from fiatrails.api.errors import error_response
+from fiatrails.api.errors import GeoRestricted, error_response
 from fiatrails.compliance.geo.countries import locate
 from fiatrails.compliance.geo.gate import rules_in_force, source_in_force
 from fiatrails.compliance.geo.policy import GeoVerdict, decide
@@ -60,7 +60,7 @@ def _refuse(request: HttpRequest, address: Address | None, verdict: GeoVerdict) 
     log.warning(
         "geo.refused", code=verdict.code, country=verdict.country, network=network_of(address), method=_method(request)
     )
-    return error_response("geo_restricted", verdict.reason, 403, country=verdict.country)
+    return error_response("geo_restricted", verdict.reason, 403, shape=GeoRestricted, country=verdict.country)
 
 
 def _method(request: HttpRequest) -> str:

@@ -25,7 +25,9 @@ from fiatrails.api.models import IdempotencyKey
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import BadInput, Unprocessable
 
-_KEY = re.compile(r"[\x21-\x7e]{16,128}", re.ASCII)
+_KEY = re.compile(r"[!-~]{16,128}", re.ASCII)
+# As the OpenAPI document describes it.
+KEY_SCHEMA = {"type": "string", "minLength": 16, "maxLength": 128, "pattern": f"^{_KEY.pattern}$"}
 _STORE = """
     INSERT INTO idempotency_keys (client, key, request_hash, response_status, response_body, created_at, expires_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s)

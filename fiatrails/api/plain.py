@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from fiatrails.api.errors import MethodNotAllowed
+from fiatrails.api.shapes import Shape
 
 View = Callable[..., HttpResponse]
 
@@ -31,5 +32,6 @@ def only(method: str) -> Callable[[View], View]:
 
 
 def json_response(body: object, status: int = 200) -> HttpResponse:
-    """Compact JSON."""
-    return HttpResponse(json.dumps(body, separators=(",", ":")), status=status, content_type="application/json")
+    """Return a body, which may be a shape, as compact JSON."""
+    text = body.as_json() if isinstance(body, Shape) else json.dumps(body, separators=(",", ":"))
+    return HttpResponse(text, status=status, content_type="application/json")

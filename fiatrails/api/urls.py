@@ -7,14 +7,14 @@ from django.urls import URLPattern, URLResolver, include, path
 from fiatrails.api.open.health import health
 from fiatrails.api.open.metrics import metrics
 from fiatrails.api.openapi.views import schema
-from fiatrails.api.v1.mint_intents import MintIntent, MintIntents
+from fiatrails.api.v1.mint_intents import MintIntents, OneMintIntent
 from fiatrails.api.v1.screenings import OneScreening, Screenings
 from fiatrails.api.webhooks import daraja
 from fiatrails.api.webhooks.gateway import gateway_callback
 
 _versioned: list[URLPattern | URLResolver] = [
     path("mint-intents", MintIntents.as_view()),
-    path("mint-intents/<str:intent_id>", MintIntent.as_view()),
+    path("mint-intents/<str:intent_id>", OneMintIntent.as_view()),
     path("callbacks/mpesa", gateway_callback),
     path("callbacks/mpesa/<str:token>/", include(daraja.urlpatterns)),
 ]

@@ -7,14 +7,14 @@ import re
 from fiatrails.kernel.errors import BadInput
 
 ZERO_ADDRESS = "0x" + "0" * 40
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _WORD = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 
 
 def parse_address(text: object, *, field: str = "user") -> str:
     """Canonical lower-case address; BadInput when malformed or zero. Mixed case is not checked against EIP-55
     here because third-party clients send either."""
-    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+    if not isinstance(text, str) or not ADDRESS.fullmatch(text):
         raise BadInput("malformed_address", f"{field} must be an address: 0x and 40 hex digits")
     if text.lower() == ZERO_ADDRESS:
         raise BadInput("zero_address", f"{field} must not be the zero address")

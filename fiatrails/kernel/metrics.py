@@ -8,11 +8,6 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-RPC_METHODS = (
-    "eth_blockNumber", "eth_call", "eth_chainId", "eth_estimateGas", "eth_feeHistory", "eth_getBalance",
-    "eth_getBlockByHash", "eth_getBlockByNumber", "eth_getCode", "eth_getLogs", "eth_getTransactionByHash",
-    "eth_getTransactionCount", "eth_getTransactionReceipt", "eth_sendRawTransaction",
-)  # fmt: skip
 RPC_STATUSES = ("ok", "error", "unknown")
 RPC_ERROR_TYPES = ("transport", "timeout", "http_status", "malformed", "json_rpc")
 
@@ -52,13 +47,17 @@ GEO_CODES = ("country_denied", "country_not_allowed", "country_unknown", "addres
 VELOCITY_SCOPES = ("payer", "phone", "wallet", "card", "country")
 
 
-def _initialise() -> None:
-    for method in RPC_METHODS:
+def expect_rpc_methods(*methods: str) -> None:
+    """Create the counters of JSON-RPC methods at zero: each chain knows its own."""
+    for method in methods:
         rpc_duration.labels(method)
         for status in RPC_STATUSES:
             rpc_requests.labels(method, status)
         for error_type in RPC_ERROR_TYPES:
             rpc_errors.labels(method, error_type)
+
+
+def _initialise() -> None:
     for status in INTENT_STATUSES:
         mint_intents.labels(status)
     for status in ("accepted", "duplicate", "rejected", "unmatched", "failed"):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.alias_generators import to_camel
 
 from fiatrails.kernel.countries import require_alpha2
-from fiatrails.kernel.money import EXPONENTS
+from fiatrails.kernel.currencies import FIAT
 
 
 class _Section(BaseModel):
@@ -87,7 +87,7 @@ class Country(_Section):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in EXPONENTS:
+        if value not in FIAT:
             raise ValueError(f"currency {value!r} is not supported")
         return value
 
@@ -137,7 +137,7 @@ class VelocityRule(_Section):
             raise ValueError("a velocity rule needs maxCount or maxAmount, or both")
         if self.max_amount is not None and self.currency is None:
             raise ValueError("maxAmount needs currency: amounts of different currencies are not added up")
-        if self.currency is not None and self.currency not in EXPONENTS:
+        if self.currency is not None and self.currency not in FIAT:
             raise ValueError(f"currency {self.currency!r} is not supported")
         return self
 

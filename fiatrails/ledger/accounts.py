@@ -1,27 +1,22 @@
-"""The chart of accounts: which accounts exist, of what kind, and how a code names its currency.
+"""The chart of accounts: families and entry kinds as data, and the code that names each account.
 
-| code                           | kind      | balance says                                                  |
-| ------------------------------ | --------- | ------------------------------------------------------------- |
-| `cash:<provider>:<CUR>`        | asset     | what the provider holds for us                                |
-| `pending:<CUR>`                | liability | paid by a known payer; owed as tokens or as money back        |
-| `suspense:<CUR>`               | liability | received for no intent: unmatched, or above the price         |
-| `minted:<CUR>`                 | liability | stands behind the tokens that were minted for it              |
-| `fees:<provider>:<CUR>`        | expense   | what the provider kept for its service                        |
-| `shortfall:<CUR>`              | expense   | what an operator accepted as not paid                         |
-| `token_issued:<COUNTRY>.token` | asset     | counterpart of the supply, in token base units                |
-| `token_supply:<COUNTRY>.token` | liability | tokens in circulation by our mints; compared with the chain   |
-
-Amounts are integers: minor units of a fiat currency, base units (18 decimals) of a token. Debit is positive.
+Everything that depends on a family or kind is derived from the two tables here: the shape of a code, the kind of an
+account, the payment equation, what `verify` accepts, and the page `docs/reference/ledger.md`. A new family or kind is
+one line.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from fiatrails.kernel.currencies import scale_of, token_currency
 from fiatrails.kernel.errors import BadInput
+
+CODE_LENGTH = 64
 
 
 class AccountKind(StrEnum):
@@ -32,6 +27,25 @@ class AccountKind(StrEnum):
     EQUITY = "equity"
     INCOME = "income"
     EXPENSE = "expense"
+
+
+class Side(StrEnum):
+    """Where the balance of an account stands in *paid = pending + delivered + suspense + returned*. CASH is where
+    `paid` and `returned` pass through; which of them an entry is, its kind says."""
+
+    CASH = "cash"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    SUSPENSE = "suspense"
+
+
+class Flow(StrEnum):
+    """What an entry adds to the payment equation beside balances: money that came in or went back through cash, or a
+    correction by hand of the other sides."""
+
+    PAID = "paid"
+    RETURNED = "returned"
+    ADJUSTED = "adjusted"
 
 
 class EntryKind(StrEnum):
@@ -45,17 +59,61 @@ class EntryKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
-KIND_OF_FAMILY = {
-    "cash": AccountKind.ASSET,
-    "pending": AccountKind.LIABILITY,
-    "suspense": AccountKind.LIABILITY,
-    "minted": AccountKind.LIABILITY,
-    "fees": AccountKind.EXPENSE,
-    "shortfall": AccountKind.EXPENSE,
-    "token_issued": AccountKind.ASSET,
-    "token_supply": AccountKind.LIABILITY,
+FLOW_OF_KIND: Mapping[str, Flow | None] = {
+    EntryKind.PAYMENT: Flow.PAID,
+    EntryKind.MATCH: None,
+    EntryKind.MINT: None,
+    EntryKind.REFUND: Flow.RETURNED,
+    EntryKind.FEE: None,
+    EntryKind.ADJUSTMENT: Flow.ADJUSTED,
 }
-_CODE = re.compile(r"(?P<family>[a-z_]+)(?::[a-z0-9_]+)?:(?P<currency>[A-Z]{3}(?:\.token)?)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Accounts that differ in provider, party or currency only. `form` is their code with placeholders; `balance`
+    tells an operator what their balance says; without a `side` they stand outside the payment equation."""
+
+    form: str
+    kind: AccountKind
+    side: Side | None
+    balance: str
+
+    @property
+    def name(self) -> str:
+        """The first word of every code of the family."""
+        return self.form.partition(":")[0]
+
+
+_CHART = (
+    Family("cash:<provider>:<CUR>", AccountKind.ASSET, Side.CASH, "what the provider holds for us"),
+    Family(
+        "pending:<CUR>", AccountKind.LIABILITY, Side.PENDING, "paid by a known payer; owed as tokens or as money back"
+    ),
+    Family(
+        "suspense:<CUR>", AccountKind.LIABILITY, Side.SUSPENSE, "received for no intent: unmatched, or above the price"
+    ),
+    Family("minted:<CUR>", AccountKind.LIABILITY, Side.DELIVERED, "stands behind the tokens that were minted for it"),
+    Family("creator:<party>:<CUR>", AccountKind.LIABILITY, Side.DELIVERED, "a creator's share of what was sold"),
+    Family("platform:<CUR>", AccountKind.INCOME, Side.DELIVERED, "the platform's share of what was sold"),
+    Family("fees:<provider>:<CUR>", AccountKind.EXPENSE, None, "what the provider kept for its service"),
+    Family("shortfall:<CUR>", AccountKind.EXPENSE, None, "what an operator accepted as not paid"),
+    Family("token_issued:<COUNTRY>.token", AccountKind.ASSET, None, "counterpart of the supply"),
+    Family(
+        "token_supply:<COUNTRY>.token",
+        AccountKind.LIABILITY,
+        None,
+        "tokens in circulation by our mints; compared with the chain",
+    ),
+)
+FAMILIES: Mapping[str, Family] = {family.name: family for family in _CHART}
+# A party is an id of ours or an address of any chain, whose case is kept.
+_PLACES = {
+    "<provider>": "[a-z0-9_]+",
+    "<party>": "[A-Za-z0-9_.-]+",
+    "<CUR>": "(?P<currency>[A-Z][A-Z0-9]{2,7})",
+    "<COUNTRY>.token": r"(?P<currency>[A-Z]{3}\.token)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,60 +121,64 @@ class AccountSpec:
     """What a code says about its account."""
 
     code: str
-    kind: AccountKind
+    family: Family
     currency: str
 
+    @property
+    def kind(self) -> AccountKind:
+        """The kind, which follows from the family."""
+        return self.family.kind
 
-@lru_cache(maxsize=1024)
+
+@lru_cache(maxsize=4096)
 def account_spec(code: str) -> AccountSpec:
-    """`cash:mpesa:KES` -> an asset in KES; BadInput when the chart has no such family or the code is
-    malformed."""
-    match = _CODE.fullmatch(code)
-    if match is None or match["family"] not in KIND_OF_FAMILY:
-        raise BadInput("unknown_account", f"account code {code[:64]!r} is not in the chart of accounts")
-    return AccountSpec(code, KIND_OF_FAMILY[match["family"]], match["currency"])
+    """Read an account code: `cash:mpesa:KES` is an asset in KES. BadInput when the chart has no such family, the code
+    is malformed or too long, or the currency is not supported."""
+    family = FAMILIES.get(code.partition(":")[0])
+    match = _pattern(family.form).fullmatch(code) if family is not None else None
+    if family is None or match is None or len(code) > CODE_LENGTH:
+        raise BadInput("unknown_account", f"account code {code[:CODE_LENGTH]!r} is not in the chart of accounts")
+    scale_of(match["currency"])
+    return AccountSpec(code, family, match["currency"])
+
+
+@lru_cache
+def _pattern(form: str) -> re.Pattern[str]:
+    for place, pattern in _PLACES.items():
+        form = form.replace(place, pattern)
+    return re.compile(form, re.ASCII)
 
 
 def cash(provider: str, currency: str) -> str:
-    """Code of what `provider` holds for us."""
+    """Return the code of what `provider` holds for us."""
     return f"cash:{provider}:{currency}"
 
 
 def pending(currency: str) -> str:
-    """Code of what was paid and is not yet minted or returned."""
+    """Return the code of what was paid and is not yet minted or returned."""
     return f"pending:{currency}"
 
 
 def suspense(currency: str) -> str:
-    """Code of money that belongs to no intent."""
+    """Return the code of money that belongs to no intent."""
     return f"suspense:{currency}"
 
 
 def minted(currency: str) -> str:
-    """Code of the fiat behind minted tokens."""
+    """Return the code of the fiat behind minted tokens."""
     return f"minted:{currency}"
 
 
-def fees(provider: str, currency: str) -> str:
-    """Code of what `provider` charged."""
-    return f"fees:{provider}:{currency}"
-
-
 def shortfall(currency: str) -> str:
-    """Code of what was written off when too small a payment was accepted."""
+    """Return the code of what was written off when too small a payment was accepted."""
     return f"shortfall:{currency}"
 
 
-def token_currency(country: str) -> str:
-    """`KES` -> `KES.token`, the currency of that country's token."""
-    return f"{country}.token"
-
-
 def token_issued(country: str) -> str:
-    """Code of the counterpart of the token supply."""
+    """Return the code of the counterpart of the token supply."""
     return f"token_issued:{token_currency(country)}"
 
 
 def token_supply(country: str) -> str:
-    """Code of the tokens in circulation."""
+    """Return the code of the tokens in circulation."""
     return f"token_supply:{token_currency(country)}"

@@ -1,7 +1,7 @@
 """What each business event posts. Pure builders: same arguments, same entry, so posting again is harmless.
 
-Every builder keeps *paid = minted + pending + suspense + refunded* per currency: a payment adds to one of the
-right sides, and everything later moves between them or out to the payer. Accounts are in `accounts`.
+Every builder keeps *paid = pending + delivered + suspense + returned* per currency: a payment adds to one of the
+right sides, and everything later moves between them or out to the payer. Accounts and their sides are in `accounts`.
 """
 
 from __future__ import annotations
@@ -47,26 +47,17 @@ class EntryDraft:
 
 
 def payment_received(*, provider: str, receipt: str, intent_id: str, money: Money) -> EntryDraft:
-    """A payment for a known intent: Dr cash, Cr pending."""
-    return _payment(provider, receipt, intent_id, ((accounts.pending(money.currency), money.minor),))
-
-
-def payment_surplus(*, provider: str, receipt: str, intent_id: str, price: Money, surplus: Money) -> EntryDraft:
-    """A payment above the intent's price: Dr cash for both, Cr pending the price, Cr suspense the surplus."""
-    if price.currency != surplus.currency:
-        raise BadInput("currency_mismatch", "price and surplus must be in one currency")
-    currency = price.currency
-    credits = ((accounts.pending(currency), price.minor), (accounts.suspense(currency), surplus.minor))
-    return _payment(provider, receipt, intent_id, credits)
+    """Book a payment for a known intent: Dr cash, Cr pending."""
+    return _payment(provider, receipt, intent_id, money, credit=accounts.pending(money.currency))
 
 
 def unmatched_payment(*, provider: str, receipt: str, money: Money) -> EntryDraft:
-    """A payment whose intent is not known (yet): Dr cash, Cr suspense."""
-    return _payment(provider, receipt, "", ((accounts.suspense(money.currency), money.minor),))
+    """Book a payment whose intent is not known (yet): Dr cash, Cr suspense."""
+    return _payment(provider, receipt, "", money, credit=accounts.suspense(money.currency))
 
 
 def payment_matched(*, provider: str, receipt: str, intent_id: str, money: Money) -> EntryDraft:
-    """An unmatched payment found its intent: Dr suspense, Cr pending. One receipt is matched once."""
+    """Book that an unmatched payment found its intent: Dr suspense, Cr pending. One receipt is matched once."""
     return _transfer(
         f"match:{provider}:{receipt}",
         EntryKind.MATCH,
@@ -78,7 +69,7 @@ def payment_matched(*, provider: str, receipt: str, intent_id: str, money: Money
 
 
 def mint_executed(*, intent_id: str, money: Money, token_amount: int, country: str) -> EntryDraft:
-    """A final mint. Fiat (`money`, minor units): Dr pending, Cr minted. Token (`token_amount`, base units of
+    """Book a final mint. Fiat (`money`, minor units): Dr pending, Cr minted. Token (`token_amount`, base units of
     the country's token): Dr token_issued, Cr token_supply. One intent is minted once: the key is the
     intent."""
     return EntryDraft(
@@ -95,7 +86,7 @@ def mint_executed(*, intent_id: str, money: Money, token_amount: int, country: s
 
 
 def refund_settled(*, intent_id: str, money: Money, provider: str, refund_id: str = "") -> EntryDraft:
-    """The provider has paid a known payer back: Dr pending, Cr cash. `refund_id` tells partial refunds of one
+    """Book that the provider has paid a known payer back: Dr pending, Cr cash. `refund_id` tells partial refunds of one
     intent apart; without it an intent is refunded once."""
     return _transfer(
         f"refund:{intent_id}:{refund_id}" if refund_id else f"refund:{intent_id}",
@@ -108,7 +99,7 @@ def refund_settled(*, intent_id: str, money: Money, provider: str, refund_id: st
 
 
 def suspense_refunded(*, provider: str, receipt: str, money: Money, intent_id: str = "") -> EntryDraft:
-    """Money of no intent (unmatched or surplus) went back: Dr suspense, Cr cash. One receipt is returned
+    """Book that money of no intent (unmatched or surplus) went back: Dr suspense, Cr cash. One receipt is returned
     once."""
     return _transfer(
         f"refund:{provider}:{receipt}",
@@ -121,7 +112,8 @@ def suspense_refunded(*, provider: str, receipt: str, money: Money, intent_id: s
 
 
 def overpayment_to_suspense(*, intent_id: str, money: Money) -> EntryDraft:
-    """An operator accepted a payment that was too large: what is over waits to be returned. Dr pending, Cr suspense."""
+    """Book what is over when an operator accepted too large a payment; it waits to be returned: Dr pending, Cr
+    suspense."""
     return _transfer(
         f"adjustment:over:{intent_id}",
         EntryKind.ADJUSTMENT,
@@ -133,7 +125,7 @@ def overpayment_to_suspense(*, intent_id: str, money: Money) -> EntryDraft:
 
 
 def shortfall_written_off(*, intent_id: str, money: Money) -> EntryDraft:
-    """An operator accepted a payment that was too small: the house pays the rest. Dr shortfall, Cr pending."""
+    """Book what the house pays when an operator accepted too small a payment: Dr shortfall, Cr pending."""
     return _transfer(
         f"adjustment:short:{intent_id}",
         EntryKind.ADJUSTMENT,
@@ -144,28 +136,15 @@ def shortfall_written_off(*, intent_id: str, money: Money) -> EntryDraft:
     )
 
 
-def fee_charged(*, provider: str, fee_id: str, money: Money, reference: str = "") -> EntryDraft:
-    """The provider kept a fee from what it holds for us: Dr fees, Cr cash. The payer's money is untouched."""
+def _payment(provider: str, receipt: str, intent_id: str, money: Money, *, credit: str) -> EntryDraft:
+    # One key for either form of a payment: a receipt counts once, whether it was matched at first sight or not.
     return _transfer(
-        f"fee:{provider}:{fee_id}",
-        EntryKind.FEE,
-        reference,
-        debit=accounts.fees(provider, money.currency),
-        credit=accounts.cash(provider, money.currency),
+        f"payment:{provider}:{receipt}",
+        EntryKind.PAYMENT,
+        intent_id,
+        debit=accounts.cash(provider, money.currency),
+        credit=credit,
         amount=money.minor,
-    )
-
-
-def _payment(provider: str, receipt: str, intent_id: str, credits: tuple[tuple[str, int], ...]) -> EntryDraft:
-    """One key for every form of a payment: a receipt counts once, whether it was matched at first sight or
-    not."""
-    currency = account_spec(credits[0][0]).currency
-    debit = Line(accounts.cash(provider, currency), sum(amount for _, amount in credits))
-    return EntryDraft(
-        key=f"payment:{provider}:{receipt}",
-        kind=EntryKind.PAYMENT,
-        reference=intent_id,
-        postings=(debit, *(Line(code, -amount) for code, amount in credits)),
     )
 
 

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
+from fiatrails.kernel.currencies import scale_of
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.accounts import account_spec
 from fiatrails.ledger.entries import EntryDraft, Line
 
 __all__ = ["EntryDraft", "Line", "post"]
 
-# Keys are inserted in order, so that two batches which share keys wait for each other instead of deadlocking.
+# Keys are inserted in order, so that two batches which share keys wait for each other instead of deadlocking. Rows come
+# as one JSON text: psycopg writes arrays element by element in Python.
 _INSERT = """
-WITH draft AS (
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS t (key, kind, reference, memo)
-), added AS (
+WITH added AS (
     INSERT INTO ledger_entry (key, kind, reference, at, memo)
-    SELECT key, kind, reference, %s, memo FROM draft ORDER BY key
+    SELECT key, kind, reference, %(now)s, memo
+    FROM json_to_recordset(%(entries)s::json) AS draft (key text, kind text, reference text, memo text)
+    ORDER BY key
     ON CONFLICT (key) DO NOTHING
     RETURNING id, key
 ), posted AS (
     INSERT INTO ledger_posting (entry_id, account_id, currency, amount)
     SELECT added.id, line.account_id, line.currency, line.amount
-    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::numeric[])
+    FROM ROWS FROM (json_to_recordset(%(lines)s::json)
+                    AS (key text, account_id bigint, currency text, amount numeric))
          WITH ORDINALITY AS line (key, account_id, currency, amount, nr)
     JOIN added USING (key)
     ORDER BY line.nr
 )
 SELECT key FROM added
 """
+# First use of an account, and perhaps of its currency: `kernel.currencies` is the table, this one holds it for the
+# database. A concurrent first use makes this wait and then insert nothing.
+_ADD_CURRENCIES = """
+INSERT INTO ledger_currency (code, scale)
+SELECT DISTINCT code, scale FROM json_to_recordset(%s::json) AS t (code text, scale smallint) ORDER BY code
+ON CONFLICT (code) DO NOTHING
+"""
+_ADD_ACCOUNTS = """
+INSERT INTO ledger_account (code, kind, currency)
+SELECT code, kind, currency FROM json_to_recordset(%s::json) AS t (code text, kind text, currency text)
+ON CONFLICT (code) DO NOTHING
+"""
+_ACCOUNTS = "SELECT code, id FROM ledger_account WHERE code = ANY (%s)"
 _EXISTING = """
 SELECT entry.key, entry.kind, entry.reference, array_agg(account.code), array_agg(posting.amount)
 FROM ledger_entry entry
@@ -44,7 +61,7 @@ GROUP BY entry.id
 
 
 def post(drafts: Sequence[EntryDraft], *, now: datetime) -> list[str]:
-    """Posts `drafts` in the caller's transaction and returns the keys that are new, in the order given.
+    """Post `drafts` in the caller's transaction and return the keys that are new, in the order given.
 
     A key that stands already with the same kind, reference and postings is left alone (the memo and the time
     may differ); with others it raises Conflict, and the caller must roll back. Balance and chain are settled
@@ -70,35 +87,36 @@ def _by_key(drafts: Sequence[EntryDraft]) -> dict[str, EntryDraft]:
 
 
 def _account_ids(codes: set[str]) -> dict[str, int]:
-    known = dict(_rows("SELECT code, id FROM ledger_account WHERE code = ANY (%s)", [list(codes)]))
+    known = dict(_rows(_ACCOUNTS, [list(codes)]))
     missing = [account_spec(code) for code in sorted(codes - known.keys())]
     if missing:
-        # A concurrent first use makes this wait and then insert nothing; the second look finds the other's
-        # rows.
+        currencies = [{"code": a.currency, "scale": scale_of(a.currency)} for a in missing]
+        accounts = [{"code": a.code, "kind": a.kind, "currency": a.currency} for a in missing]
         with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO ledger_account (code, kind, currency) "
-                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) ON CONFLICT (code) DO NOTHING",
-                [[a.code for a in missing], [a.kind.value for a in missing], [a.currency for a in missing]],
-            )
-        known = dict(_rows("SELECT code, id FROM ledger_account WHERE code = ANY (%s)", [list(codes)]))
+            cursor.execute(_ADD_CURRENCIES, [json.dumps(currencies)])
+            cursor.execute(_ADD_ACCOUNTS, [json.dumps(accounts)])
+        # This second look also finds the rows of a concurrent first use.
+        known = dict(_rows(_ACCOUNTS, [list(codes)]))
     return known
 
 
-def _insert_parameters(drafts: Iterable[EntryDraft], account_ids: Mapping[str, int], now: datetime) -> list[Any]:
-    drafts = list(drafts)
-    lines = [(draft.key, line) for draft in drafts for line in draft.postings]
-    return [
-        [draft.key for draft in drafts],
-        [draft.kind.value for draft in drafts],
-        [draft.reference for draft in drafts],
-        [draft.memo for draft in drafts],
-        now,
-        [key for key, _ in lines],
-        [account_ids[line.account_code] for _, line in lines],
-        [account_spec(line.account_code).currency for _, line in lines],
-        [line.amount for _, line in lines],
-    ]
+def _insert_parameters(
+    drafts: Iterable[EntryDraft], account_ids: Mapping[str, int], now: datetime
+) -> dict[str, str | datetime]:
+    entries = []
+    lines = []
+    for draft in drafts:
+        entries.append({"key": draft.key, "kind": draft.kind, "reference": draft.reference, "memo": draft.memo})
+        for line in draft.postings:
+            lines.append(
+                {
+                    "key": draft.key,
+                    "account_id": account_ids[line.account_code],
+                    "currency": account_spec(line.account_code).currency,
+                    "amount": line.amount,
+                }
+            )
+    return {"now": now, "entries": json.dumps(entries), "lines": json.dumps(lines)}
 
 
 def _require_same_content(drafts: Sequence[EntryDraft]) -> None:
@@ -123,7 +141,7 @@ def _conflict(key: str) -> Conflict:
     return Conflict("entry_differs", f"ledger entry {key} stands already with other content", existing=key)
 
 
-def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         found: list[tuple[Any, ...]] = cursor.fetchall()

@@ -8,8 +8,12 @@ from typing import Any
 
 from django.db import connection
 
+from fiatrails.kernel.currencies import scale_of
+from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.hash_chain import Anchor, ChainWalk, StoredLink
+from fiatrails.ledger.accounts import EntryKind, account_spec
 from fiatrails.ledger.balances import AccountBalance, Equation, equation, overdrawn, trial_balance
+from fiatrails.ledger.models import Account, Currency
 
 __all__ = [
     "AccountBalance", "Equation", "Verification", "equation", "head", "overdrawn", "trial_balance", "verify",
@@ -52,11 +56,28 @@ _CHECKS = {
     "entry does not balance": """
         SELECT DISTINCT 'entry ' || entry_id || ' in ' || currency FROM ledger_posting
         GROUP BY entry_id, currency HAVING sum(amount) <> 0 LIMIT %(shown)s""",
+    "entry of a kind that is not in the chart": """
+        SELECT key FROM ledger_entry WHERE kind <> ALL (%(kinds)s) LIMIT %(shown)s""",
+    "checkpoint differs from the postings": """
+        WITH counted AS (
+            SELECT posting.account_id, sum(posting.amount) AS amount
+            FROM ledger_posting posting JOIN ledger_chain link ON link.entry_id = posting.entry_id
+            WHERE link.seq <= (SELECT max(seq) FROM ledger_checkpoint)
+            GROUP BY posting.account_id
+        ), noted AS (
+            SELECT DISTINCT ON (account_id) account_id, balance FROM ledger_checkpoint ORDER BY account_id, seq DESC
+        )
+        SELECT coalesce(account.code, 'account ' || account_id)
+        FROM counted FULL JOIN noted USING (account_id) LEFT JOIN ledger_account account ON account.id = account_id
+        WHERE coalesce(counted.amount, 0) <> coalesce(noted.balance, 0)
+        LIMIT %(shown)s""",
     "guard missing or disabled": """
         SELECT expected.name || ' on ' || expected.relation
         FROM (VALUES ('close_entry', 'ledger_entry'), ('check_postings', 'ledger_posting'),
                      ('append_only', 'ledger_account'), ('append_only', 'ledger_entry'),
-                     ('append_only', 'ledger_posting'), ('append_only', 'ledger_chain')
+                     ('append_only', 'ledger_posting'), ('append_only', 'ledger_chain'),
+                     ('append_only', 'ledger_currency'), ('append_only', 'ledger_checkpoint'),
+                     ('add_checkpoint', 'ledger_chain')
              ) AS expected (name, relation)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = to_regclass(expected.relation)
                           AND t.tgname = expected.name AND t.tgenabled IN ('O', 'A'))
@@ -80,7 +101,7 @@ class Verification:
 
 
 def head() -> Anchor:
-    """The end of the chain now. Written down elsewhere, it later proves that nothing was cut off."""
+    """Return the end of the chain now. Written down elsewhere, it later proves that nothing was cut off."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT seq, digest FROM ledger_chain ORDER BY seq DESC LIMIT 1")
         row = cursor.fetchone()
@@ -88,7 +109,7 @@ def head() -> Anchor:
 
 
 def verify(*, progress: Progress | None = None, anchor: Anchor | None = None) -> Verification:
-    """Recomputes the chain up to its present head and checks every balance. May run beside writers.
+    """Recompute the chain up to its present head and check every balance. May run beside writers.
 
     `progress(done, total)` is called per chunk of links; `anchor` is an earlier `head()`. Raises nothing for
     a broken ledger: the problems are the answer.
@@ -105,6 +126,7 @@ def verify(*, progress: Progress | None = None, anchor: Anchor | None = None) ->
     problems = [] if walk.broken is None else [f"chain broken at {walk.broken}: {walk.why}"]
     problems += [f"{what}: {', '.join(found)}" for what, found in _findings()]
     problems += _unbalanced_currencies()
+    problems += _outside_the_chart()[:_SHOWN]
     return Verification(walk.seq, Anchor(walk.seq, walk.digest), walk.broken, tuple(problems))
 
 
@@ -129,7 +151,7 @@ def _link(row: tuple[Any, ...]) -> StoredLink:
 def _findings() -> Iterator[tuple[str, list[str]]]:
     for what, statement in _CHECKS.items():
         with connection.cursor() as cursor:
-            cursor.execute(statement, {"shown": _SHOWN})
+            cursor.execute(statement, {"shown": _SHOWN, "kinds": [kind.value for kind in EntryKind]})
             found = [row[0] for row in cursor.fetchall()]
         if found:
             yield what, found
@@ -140,3 +162,26 @@ def _unbalanced_currencies() -> list[str]:
     for account in trial_balance():
         sums[account.currency] = sums.get(account.currency, 0) + account.balance
     return [f"trial balance of {currency} is off by {total}" for currency, total in sums.items() if total]
+
+
+def _outside_the_chart() -> list[str]:
+    problems = []
+    for code, kind in Account.objects.order_by("code").values_list("code", "kind").iterator():
+        try:
+            expected = account_spec(code).kind
+        except BadInput as refused:
+            problems.append(refused.message)
+            continue
+        if kind != expected:
+            problems.append(f"account {code} is of kind {kind}, its family of kind {expected}")
+    for code, scale in Currency.objects.order_by("code").values_list("code", "scale"):
+        if scale != _scale_or_none(code):
+            problems.append(f"currency {code} has {scale} decimals here, and {_scale_or_none(code)} in the code")
+    return problems
+
+
+def _scale_or_none(code: str) -> int | None:
+    try:
+        return scale_of(code)
+    except BadInput:
+        return None

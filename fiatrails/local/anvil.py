@@ -7,8 +7,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
-import httpx
-
+from fiatrails.chains.core.rpc import Endpoint, NoAnswer, RpcFailed
 from fiatrails.local.ports import LOOPBACK
 from fiatrails.local.process import ManagedProcess
 from fiatrails.local.toolchain import foundry_binary
@@ -18,6 +17,7 @@ DEV_MNEMONIC = "test test test test test test test test test test test junk"
 LOCAL_CHAIN_ID = 31337
 _READY_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 15.0
+_RPC_TIMEOUT_SECONDS = 10.0
 # anvil writes its state in place, so a kill in the middle of a write leaves half a file.
 _CHECKPOINT_SECONDS = 5.0
 
@@ -101,7 +101,7 @@ class Anvil:
 
     def is_ready(self) -> bool:
         """Whether the chain answers with the right chain id."""
-        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
+        with contextlib.suppress(NoAnswer, ValueError):
             return int(self.rpc("eth_chainId"), 16) == self.chain_id
         return False
 
@@ -110,12 +110,13 @@ class Anvil:
         return int(self.rpc("eth_blockNumber"), 16)
 
     def rpc(self, method: str, *parameters: object) -> str:
-        """One JSON-RPC call whose result is a string; raises on an error answer."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
-        answer = httpx.post(self.url, json=body, timeout=10.0, trust_env=False).json()
-        if "error" in answer:
-            raise ValueError(f"{method}: {answer['error']}")
-        return str(answer["result"])
+        """Return the result of one call as text, asked on a connection of its own, because the node may have been
+        started anew; ValueError for an error answer, NoAnswer without any."""
+        with Endpoint(self.url, index=0, timeout_s=_RPC_TIMEOUT_SECONDS) as endpoint:
+            try:
+                return str(endpoint.call(method, *parameters))
+            except RpcFailed as failed:
+                raise ValueError(str(failed)) from None
 
     def checkpoint(self) -> None:
         """Keep a copy of the state file, if it is whole."""

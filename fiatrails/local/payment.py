@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from fiatrails.chains.core.rpc import Endpoint
 from fiatrails.kernel.signatures import sign
 from fiatrails.local.keystores import PAYER, dev_address
 from fiatrails.local.steps import Steps
@@ -36,7 +37,7 @@ class DemoPayment:
         """`meanwhile` runs between two looks and may raise: to stop waiting for what cannot come any more."""
         self._meanwhile = meanwhile
         self._secret = environment["HMAC_SECRET"].encode()
-        self._rpc_url = environment["RPC_URL"].split(",")[0]
+        self._chain = Endpoint(environment["RPC_URL"].split(",")[0], index=0, timeout_s=15.0)
         self._sandbox_url = sandbox_url
         self._steps = steps
         self._api = httpx.Client(base_url=api_url, timeout=15.0, trust_env=False)
@@ -44,7 +45,7 @@ class DemoPayment:
 
     def run(self, *, timeout_seconds: float) -> None:
         """Drive the payment and print what happens; raises PaymentFailedError unless the mint is final."""
-        with self._api, self._plain:
+        with self._api, self._plain, self._chain:
             tx_ref = f"DEMO{secrets.token_hex(8).upper()}"
             intent_id = self._create_intent(tx_ref)
             self._pay(tx_ref)
@@ -96,8 +97,7 @@ class DemoPayment:
     def _receipt(self, intent_id: str) -> dict[str, Any]:
         """The receipt of the transaction named now: a fee bump changes its hash."""
         tx_hash = self._intent(intent_id)["txHash"]
-        call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getTransactionReceipt", "params": [tx_hash]}
-        return self._plain.post(self._rpc_url, json=call).json().get("result") or {}
+        return self._chain.call("eth_getTransactionReceipt", tx_hash) or {}
 
     def _signature(self, raw: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))

@@ -13,22 +13,24 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
-from fiatrails.chains.evm.contracts.inspection import ContractReader, checksum_address
-from fiatrails.chains.evm.contracts.stablecoin import DECIMALS, refuse_other_decimals
+from fiatrails.chains.evm.contracts.contract import AccessControlled, Contract, Pausable
+from fiatrails.chains.evm.contracts.deployment import Deployment, checksum_address, deployment
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
+from fiatrails.chains.evm.contracts.inspection import ask, one_endpoint
+from fiatrails.chains.evm.contracts.manager import ComplianceManager
+from fiatrails.chains.evm.contracts.registry import UserRegistry
+from fiatrails.chains.evm.contracts.stablecoin import DECIMALS, decimals_of, refuse_other_decimals
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import KeystoreSigner
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 
 HISTORY_FILE = "deploy-history.log"
 _SCRIPT = "script/Deploy.s.sol"
-_RPC_TIMEOUT_SECONDS = 10.0
 _DEPLOY_TIMEOUT_SECONDS = 300.0
 
 
@@ -213,43 +215,48 @@ def status(
     officer: str | None = None,
 ) -> DeploymentStatus:
     """Ask the chain what stands there. Raises OutsideUnknown when it does not answer."""
-    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
-        chain = ContractReader(client, rpc_url)
-        pausable = {"ComplianceManager", *(f"MintEscrow {code}" for code in deployed.countries)}
-        contracts = tuple(
-            ContractStatus(
-                name=name,
-                address=address,
-                has_code=(has_code := chain.has_code(address)),
-                paused=chain.flag(address, "paused()") if has_code and name in pausable else None,
-            )
-            for name, address in addresses(deployed).items()
-        )
+    with one_endpoint(rpc_url) as pool:
+        manager = ComplianceManager(deployed.manager)
+        (implementation,) = ask(pool, [manager.implementation()])
         return DeploymentStatus(
             deployed=deployed,
-            contracts=contracts,
-            implementation_on_chain=chain.implementation(deployed.manager),
-            stablecoin_decimals=chain.number(deployed.stablecoin, "decimals()"),
-            roles=tuple(_role_statuses(chain, deployed, executors, officer)),
+            contracts=tuple(_contract_statuses(pool, deployed)),
+            implementation_on_chain=implementation,
+            stablecoin_decimals=decimals_of(deployed.stablecoin, pool=pool),
+            roles=tuple(_role_statuses(pool, deployed, executors, officer)),
         )
 
 
 def is_compliant(*, rpc_url: str, deployed: Deployment, user: str) -> bool:
     """What the registry says of a user. Raises OutsideUnknown when the chain does not answer."""
-    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
-        return ContractReader(client, rpc_url).is_compliant(deployed.registry, user)
+    with one_endpoint(rpc_url) as pool:
+        return ask(pool, [UserRegistry(deployed.registry).is_compliant(user)]) == [True]
+
+
+def _contract_statuses(pool: EvmPool, deployed: Deployment) -> Iterator[ContractStatus]:
+    named = addresses(deployed)
+    code = dict(zip(named, ask(pool, [Contract(address).has_code() for address in named.values()]), strict=True))
+    pausable = [name for name in named if name.startswith("MintEscrow ") or name == "ComplianceManager"]
+    asked = [name for name in pausable if code[name]]
+    paused = dict(zip(asked, ask(pool, [Pausable(named[name]).paused() for name in asked]), strict=True))
+    for name, address in named.items():
+        yield ContractStatus(name, address, code[name] is True, paused[name] is True if name in paused else None)
 
 
 def _role_statuses(
-    chain: ContractReader, deployed: Deployment, executors: Sequence[str], officer: str | None
+    pool: EvmPool, deployed: Deployment, executors: Sequence[str], officer: str | None
 ) -> Iterator[RoleStatus]:
-    for code, country in deployed.countries.items():
-        for executor in executors:
-            granted = chain.has_role(country.escrow, "EXECUTOR_ROLE", executor)
-            yield RoleStatus(f"MintEscrow {code}", "EXECUTOR_ROLE", executor, granted)
+    holders: list[tuple[AccessControlled, RoleStatus]] = [
+        (MintEscrow(country.escrow), RoleStatus(f"MintEscrow {code}", "EXECUTOR_ROLE", executor, granted=False))
+        for code, country in deployed.countries.items()
+        for executor in executors
+    ]
     if officer is not None:
-        granted = chain.has_role(deployed.registry, "COMPLIANCE_OFFICER_ROLE", officer)
-        yield RoleStatus("UserRegistry", "COMPLIANCE_OFFICER_ROLE", officer, granted)
+        role = RoleStatus("UserRegistry", "COMPLIANCE_OFFICER_ROLE", officer, granted=False)
+        holders.append((UserRegistry(deployed.registry), role))
+    answers = ask(pool, [contract.has_role(status.role, status.account) for contract, status in holders])
+    for (_, status), granted in zip(holders, answers, strict=True):
+        yield replace(status, granted=granted is True)
 
 
 def _run_forge(*, rpc_url: str, plan: Plan, key: DeployerKey, toolchain: Toolchain, book_path: Path) -> None:
@@ -293,16 +300,16 @@ def _require_fitting_stablecoin(rpc_url: str, plan: Plan) -> None:
     """Escrows keep their stablecoin for ever, so it is looked at before there are any."""
     if plan.stablecoin is None:
         return
-    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
-        chain = ContractReader(client, rpc_url)
-        refuse_other_decimals(plan.stablecoin, chain.number(plan.stablecoin, "decimals()"))
+    with one_endpoint(rpc_url) as pool:
+        refuse_other_decimals(plan.stablecoin, decimals_of(plan.stablecoin, pool=pool))
 
 
 def _require_code(rpc_url: str, deployed: Deployment) -> None:
     """forge ends well after a mere simulation too, so the chain has the last word."""
-    with httpx.Client(timeout=_RPC_TIMEOUT_SECONDS) as client:
-        chain = ContractReader(client, rpc_url)
-        missing = [name for name, address in addresses(deployed).items() if not chain.has_code(address)]
+    named = addresses(deployed)
+    with one_endpoint(rpc_url) as pool:
+        code = ask(pool, [Contract(address).has_code() for address in named.values()])
+    missing = [name for name, has_code in zip(named, code, strict=True) if not has_code]
     if missing:
         raise OutsideUnknown("deploy_incomplete", f"no code on the chain for: {', '.join(missing)}")
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import structlog
 from django.db import Error as DatabaseError
 
-from fiatrails.chains.core.pool import default_pool
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.chains.evm.signer import Signers, load_signers
 from fiatrails.chains.evm.submitter import lanes
 from fiatrails.engine.loop import Loop, run_all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,34 +11,38 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_committed_abis_are_the_compiled_ones() -> None:
-    command = [sys.executable, "contracts/tools/export_abi.py", "--check", "fiatrails/chains/evm/abi"]
+    command = [sys.executable, "contracts/tools/export_abi.py", "--check", "fiatrails/chains/evm/contracts/abi"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_functions_that_are_called_by_selector_are_in_the_abi() -> None:
-    import json
-
-    from eth_utils import keccak
-
-    from fiatrails.chains.evm.contracts import abi
-
-    def selectors(contract: str) -> set[bytes]:
-        entries = json.loads((ROOT / f"fiatrails/chains/evm/abi/{contract}.json").read_text())
-        entries = entries if isinstance(entries, list) else entries["abi"]
-        return {
-            keccak(f"{e['name']}({','.join(_type(i) for i in e['inputs'])})".encode())[:4]
-            for e in entries
-            if e["type"] == "function"
-        }
-
-    assert {abi._SETTLE_BATCH, abi._INTENT_STATES, abi._GET_INTENT} <= selectors("MintEscrow")
-    assert {abi._UPDATE_USER, abi._GET_USER, abi._IS_COMPLIANT} <= selectors("UserRegistry")
+def test_no_signature_of_a_contract_is_typed_by_hand() -> None:
+    """`Error(string)` is Solidity's own, of no contract."""
+    typed = re.compile(r"\"\w+\((?:[a-z]+\d*(?:\[\])?|\(|\)|,)*\)\"")
+    found = {
+        f"{path.name}: {match[0]}"
+        for path in (ROOT / "fiatrails").rglob("*.py")
+        if "keccak" in (text := path.read_text(encoding="utf-8"))
+        for match in typed.finditer(text)
+    }
+    assert found == {'errors.py: "Error(string)"'}
 
 
-def _type(item: dict[str, object]) -> str:
-    kind = str(item["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    inner = ",".join(_type(part) for part in item["components"])  # type: ignore[attr-defined]
-    return f"({inner}){kind[len('tuple') :]}"
+def test_one_module_speaks_json_rpc() -> None:
+    speaking = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "fiatrails").rglob("*.py")
+        if '"jsonrpc"' in path.read_text(encoding="utf-8")
+    }
+    assert speaking == {"fiatrails/chains/core/rpc.py"}
+
+
+def test_what_is_neutral_names_no_chain() -> None:
+    """Words of one chain in `chains/core` would be found there by the next one."""
+    own = re.compile(r"\b(eth|evm|anvil|geth|solana|gas|nonce|revert)(_\w+|ed)?\b", re.IGNORECASE)
+    found = {
+        f"{path.name}: {match[0]}"
+        for path in (ROOT / "fiatrails/chains/core").glob("*.py")
+        for match in own.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"clearance.py: EVM"}

@@ -28,7 +28,7 @@ def test_the_layers_hold() -> None:
     ("where", "line"),
     [
         ("kernel/money.py", "import fiatrails.ledger"),
-        ("chains/core/orders.py", "import fiatrails.compliance"),
+        ("chains/core/clearance.py", "import fiatrails.compliance"),
         ("kernel/times.py", "import fiatrails.engine"),
         ("purchases/states.py", "import django"),
         ("purchases/submission.py", "from fiatrails.chains.evm.submitter.reservation import reserve"),

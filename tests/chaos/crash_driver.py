@@ -29,7 +29,7 @@ import psycopg
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 django.setup()
 
-from fiatrails.chains.core.pool import default_pool  # noqa: E402 - Django must be set up first
+from fiatrails.chains.evm.pool import default_pool  # noqa: E402 - Django must be set up first
 from fiatrails.operations.invariants import check_chain  # noqa: E402
 from tests.chaos.boundaries import Boundaries, How, end_sessions, install, observer  # noqa: E402
 from tests.chaos.crash_caller import Caller, WalkClock  # noqa: E402

@@ -16,7 +16,7 @@ from django.db.models import Sum
 
 from fiatrails.api.clients import KEY_RING
 from fiatrails.api.models import IdempotencyKey
-from fiatrails.chains.core import pool
+from fiatrails.chains.evm import pool
 from fiatrails.chains.evm.contracts import stablecoin
 from fiatrails.chains.evm.signer import TransactionFields
 from fiatrails.controls import modes

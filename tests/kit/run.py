@@ -21,7 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_DIRECTORY] = Path(given or tempfile.mkdtemp(prefix="fiatrails-run-"))
 
 
-@pytest.hookimpl(optionalhook=True)
+# First, or xdist's own answer, one process per processor, would be taken: of two plugins the later one is asked first.
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """`-n auto`: two processes more than processors: tests of services wait for blocks, leases and processes."""
     return (os.cpu_count() or 1) + 2 if config.option.numprocesses == "auto" else None

@@ -133,7 +133,7 @@ def chain_factory(anvil_factory: AnvilFactory, deployed_state: Path) -> ChainFac
         anvil = anvil_factory(extra_arguments=load, **options)
         # A node that loaded its state knows no older ones: these blocks are for whoever asks for the finalized one.
         anvil.rpc("anvil_mine", hex(_BLOCKS_ON_TOP))
-        return _described(anvil, directory)
+        return described(anvil, directory)
 
     return start
 
@@ -169,10 +169,11 @@ def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
         history_path=directory / deployments.HISTORY_FILE,
         now=datetime.now(UTC),
     )
-    return _described(anvil, directory)
+    return described(anvil, directory)
 
 
-def _described(anvil: Anvil, directory: Path) -> DeployedChain:
+def described(anvil: Anvil, directory: Path) -> DeployedChain:
+    """Describe a running chain whose address book, keystores and password are in `directory`."""
     book = directory / "deployments.json"
     return DeployedChain(
         anvil=anvil,

@@ -8,7 +8,7 @@ from django.db import connection
 
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.open.probe import Finding
-from fiatrails.chains.core.pool import default_pool
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.engine import heartbeat
 from fiatrails.kernel.conf import config
 from fiatrails.purchases.models import Intent

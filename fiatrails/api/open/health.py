@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Annotated, Literal
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from pydantic import Field
 
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.open import checks
 from fiatrails.api.open.probe import Probe
 from fiatrails.api.plain import json_response, only
+from fiatrails.api.shapes import Shape
 from fiatrails.controls import modes
 
 DEADLINE_S = 2.0
@@ -23,6 +26,25 @@ _PROBES = {
 }
 
 
+class RpcHealth(Shape):
+    """Whether the chain answers, and how fast."""
+
+    connected: bool
+    latency_ms: Annotated[float | None, Field(alias="latency_ms")]
+
+
+class Health(Shape):
+    """What can be done, and what is not well."""
+
+    status: Literal["healthy", "degraded"]
+    rpc: RpcHealth
+    queue_depth: Annotated[
+        int | None, Field(alias="queue_depth", description="Payments taken and not yet final on chain")
+    ]
+    checks: dict[str, Annotated[str, Field(json_schema_extra={"enum": ["healthy", "unhealthy", "disabled"]})]]
+    modes: Annotated[list[str], Field(description="Modes in force; none is normal")]
+
+
 @only("GET")
 def health(_request: HttpRequest) -> HttpResponse:
     """All checks at once, two seconds at most."""
@@ -32,13 +54,13 @@ def health(_request: HttpRequest) -> HttpResponse:
     found = {name: probe.finding(deadline=deadline) for name, probe in _PROBES.items()}
     in_force = _modes(database_up=found["database"].state == "healthy")
     well = all(finding.state != "unhealthy" for finding in found.values()) and not in_force
-    body = {
-        "status": "healthy" if well else "degraded",
-        "rpc": {"connected": found["rpc"].state == "healthy", "latency_ms": found["rpc"].latency_ms},
-        "queue_depth": found["database"].value,
-        "checks": {name: finding.state for name, finding in found.items()},
-        "modes": in_force,
-    }
+    body = Health(
+        status="healthy" if well else "degraded",
+        rpc=RpcHealth(connected=found["rpc"].state == "healthy", latency_ms=found["rpc"].latency_ms),
+        queue_depth=found["database"].value,
+        checks={name: finding.state for name, finding in found.items()},
+        modes=in_force,
+    )
     return json_response(body, 200 if found["database"].state == "healthy" else 503)
 
 

@@ -29,7 +29,7 @@ def _yaml() -> bytes:
 
 @lru_cache(maxsize=1)
 def _json() -> bytes:
-    # Here, as the generator takes long to import and few ever ask.
+    # Here, as describing the plain views takes a while and few ever ask.
     from fiatrails.api.openapi.document import as_json
 
     return as_json()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
-
 import structlog
 from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
 from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.v1.shapes import read_party
+from fiatrails.api.openapi.answers import Linked, refused_signed
+from fiatrails.api.shapes import read
+from fiatrails.api.v1.screening_shapes import NewScreening, Screening
 from fiatrails.api.v1.signed import SignedView, client_of
 from fiatrails.compliance.sanctions import screenings
 from fiatrails.compliance.sanctions.screenings import Answered
-from fiatrails.kernel.clock import isoformat
-from fiatrails.screening.lists.rules import ActiveLists
-from fiatrails.screening.matching.explain import details, headline
-from fiatrails.screening.matching.screening import Hit
+
+_TAGS = ["screenings"]
+_FOUND = Linked(
+    Screening,
+    "What was found.",
+    read={"operationId": "readScreening", "parameters": {"screeningId": "$response.body#/id"}},
+)
 
 
 class Screenings(SignedView):
@@ -25,9 +29,18 @@ class Screenings(SignedView):
 
     http_method_names = ["post"]
 
+    @extend_schema(
+        operation_id="createScreening",
+        tags=_TAGS,
+        summary="Screen a name, a wallet or a number against the sanctions lists in force",
+        description="Every question is answered anew, on the list of the moment, and kept with its answer; there is no "
+        "idempotency key, and an answer moves no payment. 503 `sanctions_unusable`: no list can be relied on now.",
+        request=NewScreening,
+        responses={200: _FOUND, **refused_signed(415)},
+    )
     def post(self, request: Request) -> HttpResponse:
-        """Screens a party; moves no payment."""
-        party = read_party(json_object(request._request))
+        """Screen a party; moves no payment."""
+        party = read(NewScreening, json_object(request._request)).party()
         answered = screenings.ask(party, client=client_of(request), shown=_text, now=CLOCK.now())
         structlog.contextvars.bind_contextvars(screening_id=answered.screening_id)
         return HttpResponse(answered.text, content_type="application/json")
@@ -38,56 +51,19 @@ class OneScreening(SignedView):
 
     http_method_names = ["get"]
 
+    @extend_schema(
+        operation_id="readScreening",
+        tags=_TAGS,
+        summary="Read one of the caller's screenings, as it was answered",
+        description="The bytes of the first answer, whatever the lists say now.",
+        responses={200: OpenApiResponse(Screening, "The answer."), **refused_signed(404)},
+    )
     def get(self, request: Request, screening_id: str) -> HttpResponse:
-        """What the caller was answered, byte by byte."""
+        """Return what the caller was answered, byte by byte."""
         kept = screenings.get(screening_id=screening_id, client=client_of(request))
         structlog.contextvars.bind_contextvars(screening_id=kept.screening_id)
         return HttpResponse(kept.answer, content_type="application/json")
 
 
 def _text(answered: Answered) -> str:
-    return json.dumps(_shown(answered), separators=(",", ":"))
-
-
-def _shown(answered: Answered) -> dict[str, object]:
-    result = answered.result
-    return {
-        "id": answered.screening_id,
-        "band": result.band.value,
-        "why": headline(result),
-        "problem": result.problem or None,
-        "list": _list(answered.lists),
-        "algorithm": result.algorithm,
-        "hits": [_hit(hit) for hit in result.hits],
-    }
-
-
-def _list(lists: ActiveLists) -> dict[str, object]:
-    published, fetched_at = lists.published, lists.fetched_at
-    return {
-        "ids": list(lists.ids),
-        "digest": lists.digest,
-        "published": published.isoformat() if published else None,
-        "fetchedAt": isoformat(fetched_at) if fetched_at else None,
-        "isSample": lists.is_sample,
-    }
-
-
-def _hit(hit: Hit) -> dict[str, object]:
-    features = hit.score.features if hit.score else ()
-    return {
-        "entity": hit.entity.uid,
-        "name": hit.entity.name,
-        "type": hit.entity.type.value,
-        "programs": list(hit.entity.programs),
-        "band": hit.band.value,
-        "score": round(hit.score.value, 6) if hit.score else None,
-        "ofacScore": hit.ofac_score,
-        "listedName": hit.listed.text if hit.listed else None,
-        "reasons": [line.strip() for line in details(hit)],
-        "features": {feature.name: round(feature.added, 4) for feature in features},
-        "wallets": list(hit.wallets),
-        "evidence": [
-            {"subject": item.subject, "verdict": item.verdict.value, "detail": item.detail} for item in hit.evidence
-        ],
-    }
+    return Screening.of(answered).as_json()

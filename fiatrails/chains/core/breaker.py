@@ -13,8 +13,8 @@ LONGEST_PAUSE_S = 4.0
 class Breaker:
     """Opens after consecutive transport failures, lets one call through after the pause, closes on an answer.
 
-    Kept per endpoint *and* method: a passing eth_blockNumber says nothing about eth_call. A JSON-RPC error is an
-    answer and closes it (law 11: a nonce error must never pause a provider).
+    Kept per endpoint *and* method: an endpoint that tells its height may fail at everything else. A JSON-RPC error is
+    an answer and closes it (errors are answers: an endpoint that refuses a transaction is well).
     """
 
     def __init__(self) -> None:
@@ -23,18 +23,18 @@ class Breaker:
         self._open_until = 0.0
 
     def is_open(self, at: float) -> bool:
-        """Whether calls should go elsewhere at this time."""
+        """Return whether calls should go elsewhere at this time."""
         with self._lock:
             return at < self._open_until
 
     def answered(self) -> None:
-        """The endpoint gave an answer, be it an error."""
+        """Record that the endpoint gave an answer, be it an error."""
         with self._lock:
             self._failures = 0
             self._open_until = 0.0
 
     def failed(self, at: float) -> None:
-        """The endpoint gave no answer."""
+        """Record that the endpoint gave no answer."""
         with self._lock:
             self._failures += 1
             excess = self._failures - FAILURES_TO_OPEN

@@ -1,43 +1,28 @@
-"""Several JSON-RPC endpoints as one: reads fail over, sends report, conclusions ask two."""
+"""Several JSON-RPC endpoints as one: reads fail over, conclusions ask two."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import httpx
 
 from fiatrails.chains.core.breaker import Breaker
 from fiatrails.chains.core.rpc import MAX_BATCH, Call, Endpoint, NoAnswer, RpcError, RpcFailed
-from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import OutsideUnknown
 
 # A read is asked this often in all before its answer counts as unknown; a node behind a bad line deserves a second try.
 READ_TRIES = 3
 QUORUM = 2
 QUORUM_FROM_ENDPOINTS = 3
-# geth closes the connection on bodies above 5 MB.
-MAX_BROADCAST_BYTES = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SendReply:
-    """What one endpoint said about one raw transaction. No error and `sent`: accepted. `error` None and `unknown`:
-    nobody knows. `sent` False: the bytes never left."""
-
-    endpoint: str
-    error: RpcError | None
-    unknown: str = ""
-    sent: bool = True
 
 
 class RpcPool:
-    """Endpoints in order of preference. Thread-safe; one per process (connections must not cross a fork)."""
+    """Endpoints in order of preference. Thread-safe; one per process (connections must not cross a fork).
+
+    A chain whose nodes answer some questions with an error overrides `conclusion_of`.
+    """
 
     def __init__(
         self,
@@ -58,24 +43,30 @@ class RpcPool:
         return f"RpcPool({', '.join(endpoint.name for endpoint in self.endpoints)})"
 
     def close(self) -> None:
-        """Closes kept connections."""
+        """Close kept connections."""
         for endpoint in self.endpoints:
             endpoint.close()
 
+    def conclusion_of(self, error: RpcError) -> object | None:  # noqa: ARG002 - for chains that have such errors
+        """Return what every honest node says with this error about the call, so that another need not be asked; None
+        when the error is about the node, and another may know better."""
+        return None
+
     @property
     def has_quorum(self) -> bool:
-        """Whether finality and absence are asked of two endpoints."""
+        """Return whether finality and absence are asked of two endpoints."""
         return len(self.endpoints) >= QUORUM_FROM_ENDPOINTS
 
     def call(self, method: str, *params: Any) -> Any:
-        """Result of one read; RpcFailed when every endpoint answers with an error, OutsideUnknown when none answers."""
+        """Return the result of one read; RpcFailed when every endpoint answers with an error, OutsideUnknown when none
+        answers."""
         answer = self.batch([Call(method, params)])[0]
         if isinstance(answer, RpcError):
             raise RpcFailed(method, answer)
         return answer
 
     def batch(self, calls: Sequence[Call]) -> list[Any | RpcError]:
-        """Answers in order, MAX_BATCH calls to an exchange; OutsideUnknown when no endpoint answers."""
+        """Return the answers in order, MAX_BATCH calls to an exchange; OutsideUnknown when no endpoint answers."""
         answers: list[Any | RpcError] = []
         for start in range(0, len(calls), MAX_BATCH):
             answers += self._read(calls[start : start + MAX_BATCH])
@@ -88,7 +79,7 @@ class RpcPool:
                 answers = self._ask(endpoint, calls)
             except NoAnswer:
                 continue
-            if not any(isinstance(a, RpcError) and not a.is_revert for a in answers):
+            if not any(isinstance(a, RpcError) and self.conclusion_of(a) is None for a in answers):
                 return answers
             # A pruned or limited node answers with an error where another has the data. That is no fault of
             # transport, so the breaker stays as it is.
@@ -109,8 +100,9 @@ class RpcPool:
         return (closed[number % len(closed)] for number in range(tries))
 
     def each(self, calls: Sequence[Call]) -> list[list[Any | RpcError]]:
-        """Answers of every endpoint that answers, healthy ones first; at most MAX_BATCH calls. One with an open breaker
-        is asked only while fewer than two have answered: a hung node must not slow every pass by its timeout."""
+        """Return the answers of every endpoint that answers, healthy ones first; at most MAX_BATCH calls. One with an
+        open breaker is asked only while fewer than two have answered: a hung node must not slow every pass by its
+        timeout."""
         found: list[list[Any | RpcError]] = []
         at, method = self._monotonic(), calls[0].method
         for endpoint in self._ranked(method):
@@ -123,8 +115,8 @@ class RpcPool:
         return found
 
     def agreed(self, calls: Sequence[Call], key: Callable[[Any], Any] = lambda answer: answer) -> list[Any]:
-        """Per call the answer that two endpoints agree on by `key`, or a NOT_AGREED. With fewer than three endpoints
-        one answer is enough. Laws 5 and 7."""
+        """Return per call the answer that two endpoints agree on by `key`, or a NOT_AGREED. With fewer than three
+        endpoints one answer is enough. Laws 5 and 7."""
         agreed: list[Any] = []
         for start in range(0, len(calls), MAX_BATCH):
             agreed += self._agreed(calls[start : start + MAX_BATCH], key)
@@ -141,39 +133,27 @@ class RpcPool:
             except NoAnswer:
                 continue
             for number, answer in enumerate(answers):
-                _vote(number, answer, key, seen, result)
+                if result[number] is NOT_AGREED:
+                    result[number] = self._vote(answer, key, seen[number])
             if all(value is not NOT_AGREED for value in result):
                 break
         return result
 
-    def broadcast(self, raws: Sequence[bytes], *, everywhere: bool = False) -> list[list[SendReply]]:
-        """Sends raw transactions in order; per transaction one reply of each endpoint tried.
-
-        The same bytes go to the next endpoint when one did not take all of them, or to all when `everywhere`: identical
-        bytes can be mined only once. Nothing is ever retried here; the caller records what is known first (law 4).
-        """
-        replies: list[list[SendReply]] = [[] for _ in raws]
-        for endpoint in self._ranked("eth_sendRawTransaction"):
-            taken = True
-            for start, stop in _chunks(raws):
-                for number, reply in enumerate(self._send(endpoint, raws[start:stop]), start):
-                    replies[number].append(reply)
-                    taken = taken and reply.error is None and not reply.unknown
-            if taken and not everywhere:
-                break
-        return replies
+    def _vote(self, answer: Any, key: Callable[[Any], Any], seen: list[tuple[Any, Any]]) -> Any:
+        """Return the answer when it makes a quorum with those seen before it, or NOT_AGREED."""
+        if isinstance(answer, RpcError):
+            conclusion = self.conclusion_of(answer)
+            if conclusion is None:
+                return NOT_AGREED  # a node that lacks the data has no vote
+            mark: Any = ("error", conclusion)
+        else:
+            mark = key(answer)
+        seen.append((mark, answer))
+        return answer if sum(1 for other, _ in seen if other == mark) >= QUORUM else NOT_AGREED
 
     def _ranked(self, method: str) -> list[Endpoint]:
         at = self._monotonic()
         return sorted(self.endpoints, key=lambda endpoint: self._breaker(endpoint, method).is_open(at))
-
-    def _send(self, endpoint: Endpoint, raws: Sequence[bytes]) -> list[SendReply]:
-        calls = [Call("eth_sendRawTransaction", ("0x" + bytes(raw).hex(),)) for raw in raws]
-        try:
-            answers = self._ask(endpoint, calls)
-        except NoAnswer as failure:
-            return [SendReply(endpoint.name, None, failure.error_type, failure.sent) for _ in raws]
-        return [SendReply(endpoint.name, a if isinstance(a, RpcError) else None) for a in answers]
 
     def _ask(self, endpoint: Endpoint, calls: Sequence[Call]) -> list[Any | RpcError]:
         methods = {call.method for call in calls}
@@ -197,46 +177,3 @@ class _NotAgreed:
 
 
 NOT_AGREED = _NotAgreed()
-
-
-def _vote(
-    number: int, answer: Any, key: Callable[[Any], Any], seen: list[list[tuple[Any, Any]]], result: list[Any]
-) -> None:
-    if result[number] is not NOT_AGREED:
-        return
-    if isinstance(answer, RpcError):
-        if not answer.is_revert:
-            return  # a node that lacks the data has no vote
-        mark = ("reverted", answer.data)
-    else:
-        mark = key(answer)
-    seen[number].append((mark, answer))
-    if sum(1 for other, _ in seen[number] if other == mark) >= QUORUM:
-        result[number] = answer
-
-
-def _chunks(raws: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    start = size = 0
-    for number, raw in enumerate(raws):
-        if number > start and (number - start >= MAX_BATCH or size + 2 * len(raw) > MAX_BROADCAST_BYTES):
-            yield start, number
-            start, size = number, 0
-        size += 2 * len(raw)
-    if raws:
-        yield start, len(raws)
-
-
-def default_pool() -> RpcPool:
-    """The pool of the profile's endpoints, one per process and set of URLs."""
-    settings = profile()
-    # Two threads asking first at once must not make two pools, of which one would be dropped with open sockets.
-    with _POOL_LOCK:
-        return _pool(os.getpid(), settings.rpc_urls, settings.timeouts.rpc_ms)
-
-
-_POOL_LOCK = threading.Lock()
-
-
-@lru_cache(maxsize=8)
-def _pool(_pid: int, urls: tuple[str, ...], timeout_ms: int) -> RpcPool:
-    return RpcPool(urls, timeout_s=timeout_ms / 1000)

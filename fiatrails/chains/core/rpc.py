@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +14,6 @@ import httpx
 from fiatrails.kernel import metrics
 
 MAX_BATCH = 100
-_REVERT_CODE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +26,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class RpcError:
-    """The endpoint answered with an error: an answer, not a failure of transport. `data` is the revert data."""
+    """The endpoint answered with an error: an answer, not a failure of transport. `data` is as the endpoint sent it:
+    what it means is known to the chain's own package."""
 
     code: int
     message: str
-    data: str = ""
-
-    @property
-    def is_revert(self) -> bool:
-        """Whether the call itself was executed and reverted, so that every honest node says the same."""
-        return self.code == _REVERT_CODE or "revert" in self.message.lower()
+    data: Any = None
 
 
 class RpcFailed(Exception):
@@ -71,11 +66,24 @@ class Endpoint:
         return f"Endpoint({self.name})"
 
     def close(self) -> None:
-        """Closes kept connections."""
+        """Close kept connections."""
         self._client.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, method: str, *params: Any) -> Any:
+        """Return the result of one call, asked once; RpcFailed for an error answer, NoAnswer without any."""
+        answer = self.exchange([Call(method, params)])[0]
+        if isinstance(answer, RpcError):
+            raise RpcFailed(method, answer)
+        return answer
+
     def exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:
-        """Answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
+        """Return the answers in the order of the calls (at most MAX_BATCH); NoAnswer when any of them is missing."""
         started = time.perf_counter()
         try:
             answers = self._exchange(calls)
@@ -140,12 +148,5 @@ def _by_id(answer: Any, endpoint: str) -> dict[int, Any | RpcError]:
 def _error(raw: Any) -> RpcError:
     if not isinstance(raw, dict):
         return RpcError(0, str(raw)[:500])
-    data = raw.get("data")
-    if isinstance(data, dict):
-        data = data.get("data") or data.get("result")
     code = raw.get("code")
-    return RpcError(
-        code if isinstance(code, int) else 0,
-        str(raw.get("message", ""))[:500],
-        data if isinstance(data, str) else "",
-    )
+    return RpcError(code if isinstance(code, int) else 0, str(raw.get("message", ""))[:500], raw.get("data"))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fiatrails.chains.core.chain import Destination, History, Order, Outcome, OutcomeKind, Settlement
-from fiatrails.chains.core.orders import MintOrder
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts import history
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.chains.evm.submitter import outcomes
 from fiatrails.chains.evm.submitter.queries import live_intents
 from fiatrails.chains.evm.submitter.reservation import reserve

@@ -15,9 +15,9 @@ _LIVE = [state.value for state in LIVE_SLOTS]
 
 
 class Lane(models.Model):
-    """One signer's nonce sequence on one chain. `next_nonce` is the only source of nonces (law 2); `fence` rises with
-    every lease and is checked by every write (law 10). `held` says why nothing goes out, empty when all is well;
-    `available_until`: until then some worker is known to hold the key."""
+    """One signer's nonce sequence on one chain. `next_nonce` is the only source of nonces; `fence` rises with every
+    lease and is checked by every write. `held` says why nothing goes out, empty when all is well; `available_until`:
+    until then some worker is known to hold the key."""
 
     chain_id = models.BigIntegerField()
     address = models.CharField(max_length=42)
@@ -32,14 +32,15 @@ class Lane(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        db_table = "chains_lane"
+        db_table = "evm_lane"
         constraints = [models.UniqueConstraint(fields=["chain_id", "address"], name="lane_once")]
 
 
 class NonceSlot(models.Model):
-    """What one nonce is for and how far it came. A nonce is never recycled (law 2). `calldata` is kept for calls only:
-    that of a batch is made from its slot_intent rows. `error`: why a no-op took the place of what was wanted;
-    `refusal`: why nodes do not take the bytes. Block and hash are those of the inclusion that counts now."""
+    """What one nonce is for and how far it came. A nonce is never recycled. `calldata` is kept for calls only: that
+    of a batch is made from its slot_intent rows; `subject` is the address that a call is about. `error`: why a no-op
+    took the place of what was wanted; `refusal`: why nodes do not take the bytes. Block and hash are those of the
+    inclusion that counts now."""
 
     lane = models.ForeignKey(Lane, on_delete=models.PROTECT, db_index=False)
     nonce = models.BigIntegerField()
@@ -49,6 +50,7 @@ class NonceSlot(models.Model):
     to_address = models.CharField(max_length=42)
     country = models.CharField(max_length=32, db_default="", blank=True)
     calldata = models.BinaryField(db_default=b"")
+    subject = models.CharField(max_length=42, db_default="", blank=True)
     gas = models.BigIntegerField(db_default=0)
     error = models.TextField(db_default="", blank=True)
     refusal = models.TextField(db_default="", blank=True)
@@ -61,7 +63,7 @@ class NonceSlot(models.Model):
     block_hash = models.CharField(max_length=66, db_default="", blank=True)
 
     class Meta:
-        db_table = "chains_nonce_slot"
+        db_table = "evm_nonce_slot"
         constraints = [models.UniqueConstraint(fields=["lane", "nonce"], name="slot_nonce_once")]
         indexes = [
             models.Index(fields=["lane", "nonce"], condition=Q(state__in=_LIVE), name="slot_live"),
@@ -92,7 +94,7 @@ class SlotIntent(models.Model):
     report_due = models.BooleanField(db_default=False)
 
     class Meta:
-        db_table = "chains_slot_intent"
+        db_table = "evm_slot_intent"
         constraints = [
             models.UniqueConstraint(
                 fields=["intent_id"], condition=~Q(state=IntentState.RELEASED.value), name="intent_in_one_slot"
@@ -115,7 +117,7 @@ class Attempt(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        db_table = "chains_attempt"
+        db_table = "evm_attempt"
         constraints = [models.UniqueConstraint(fields=["hash"], name="attempt_hash_once")]
 
 
@@ -129,7 +131,7 @@ class Broadcast(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        db_table = "chains_broadcast"
+        db_table = "evm_broadcast"
 
 
 class Block(models.Model):
@@ -142,7 +144,7 @@ class Block(models.Model):
     canonical = models.BooleanField(db_default=True)
 
     class Meta:
-        db_table = "chains_block"
+        db_table = "evm_block"
         constraints = [
             models.UniqueConstraint(fields=["chain_id", "hash"], name="block_once"),
             models.UniqueConstraint(
@@ -162,5 +164,5 @@ class Inclusion(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
-        db_table = "chains_inclusion"
+        db_table = "evm_inclusion"
         constraints = [models.UniqueConstraint(fields=["attempt", "block_hash"], name="inclusion_once")]

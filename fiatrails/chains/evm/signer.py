@@ -45,10 +45,10 @@ class Signer(Protocol):
 
     @property
     def address(self) -> str:
-        """Lower-case address; known without unlocking anything."""
+        """Return the lower-case address; known without unlocking anything."""
 
     def sign_transaction(self, fields: TransactionFields) -> SignedTransaction:
-        """Signs exactly these fields."""
+        """Sign exactly these fields."""
 
 
 class KeystoreSigner:
@@ -66,13 +66,13 @@ class KeystoreSigner:
 
     @property
     def address(self) -> str:
-        """From the keystore's address field, or from the key when the file does not name it."""
+        """Return the address: from the keystore's address field, or from the key when the file does not name it."""
         if self._address is None:
             self._address = self._unlocked().address.lower()
         return self._address
 
     def sign_transaction(self, fields: TransactionFields) -> SignedTransaction:
-        """Signs exactly these fields; Misconfigured when the keystore cannot be opened."""
+        """Sign exactly these fields; Misconfigured when the keystore cannot be opened."""
         return sign_with(self._unlocked(), fields)
 
     def _unlocked(self) -> LocalAccount:
@@ -125,14 +125,14 @@ class Signers:
     officer: Signer | None = None
 
     def by_address(self, address: str) -> Signer | None:
-        """The signer of a lane, or None when this process does not hold it."""
+        """Return the signer of a lane, or None when this process does not hold it."""
         everyone = (*self.executors, *((self.officer,) if self.officer else ()))
         return next((signer for signer in everyone if signer.address == address), None)
 
 
 def load_signers(settings: SignerConfig) -> Signers:
-    """Signers of the configuration; keys stay encrypted until they are needed. Misconfigured when two share an
-    address: a nonce sequence has one owner."""
+    """Return the signers of the configuration; keys stay encrypted until they are needed. Misconfigured when two share
+    an address: a nonce sequence has one owner."""
     executors = tuple(KeystoreSigner(path, settings.password_file) for path in settings.keystores)
     officer = settings.officer_keystore and KeystoreSigner(settings.officer_keystore, settings.password_file)
     signers = Signers(executors, officer or None)
@@ -141,7 +141,7 @@ def load_signers(settings: SignerConfig) -> Signers:
 
 
 def sign_with(account: LocalAccount, fields: TransactionFields) -> SignedTransaction:
-    """Signs with a key in memory."""
+    """Sign with a key in memory."""
     signed = account.sign_transaction(
         {
             "type": 2,

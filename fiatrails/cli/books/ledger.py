@@ -12,6 +12,9 @@ from fiatrails.cli.kit.runtime import Json
 if TYPE_CHECKING:
     from fiatrails.ledger.balances import AccountBalance, Equation
 
+# The terms that are always shown; other families of the equation when they hold anything.
+_EVERY_RAIL = ("minted", "pending", "suspense")
+
 app = typer.Typer(help="Double-entry books: verify them, and read them.", no_args_is_help=True)
 
 
@@ -82,15 +85,17 @@ def equation(
     """
     runtime.setup()
     from fiatrails.kernel.conf import profile
-    from fiatrails.kernel.money import exponent_of
+    from fiatrails.kernel.currencies import CURRENCIES, unknown_currency
     from fiatrails.ledger import balances
 
-    wanted = [currency] if currency else sorted({country.currency for country in profile().countries})
-    for name in wanted:
-        exponent_of(name)
+    if currency is not None and currency not in CURRENCIES:
+        raise unknown_currency(currency)
+    served = {country.currency for country in profile().countries}
+    wanted = [currency] if currency else sorted(served.union(balances.currencies()))
     found = [balances.equation(name) for name in wanted]
-    documents = [_equation(each) for each in found]
-    columns = ("currency", "paid", "adjusted", "minted", "pending", "suspense", "refunded", "holds")
+    shares = sorted({name for each in found for name, owed in each.owed.items() if owed} - set(_EVERY_RAIL))
+    columns = ("currency", "paid", "adjusted", *_EVERY_RAIL, *shares, "refunded", "holds")
+    documents = [_equation(each, (*_EVERY_RAIL, *shares)) for each in found]
     rows = [[document[name] for name in columns] for document in documents]
     holds = all(each.holds for each in found)
     render.emit(json, {"holds": holds, "equations": documents}, render.table(columns, rows))
@@ -112,7 +117,7 @@ def reconcile(
       fiatrails ledger reconcile --settled --json | jq .findings
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.operations import invariants
 
     found = invariants.check_books()
@@ -129,7 +134,7 @@ def reconcile(
 def _account(account: AccountBalance) -> dict[str, object]:
     return {
         "account": account.code,
-        "kind": account.kind.value,
+        "kind": account.kind,
         "currency": account.currency,
         "debits": amounts.in_currency(account.debits, account.currency),
         "credits": amounts.in_currency(account.credits, account.currency),
@@ -137,7 +142,12 @@ def _account(account: AccountBalance) -> dict[str, object]:
     }
 
 
-def _equation(found: Equation) -> dict[str, object]:
-    parts = ("paid", "adjusted", "minted", "pending", "suspense", "refunded")
-    shown = {name: amounts.in_currency(getattr(found, name), found.currency) for name in parts}
+def _equation(found: Equation, families: tuple[str, ...]) -> dict[str, object]:
+    amounts_by_name = {
+        "paid": found.paid,
+        "adjusted": found.adjusted,
+        **{family: found.owed[family] for family in families},
+        "refunded": found.refunded,
+    }
+    shown = {name: amounts.in_currency(amount, found.currency) for name, amount in amounts_by_name.items()}
     return {"currency": found.currency, **shown, "holds": found.holds}

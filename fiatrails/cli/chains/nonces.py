@@ -26,7 +26,7 @@ def show(json: Json = False) -> None:
       fiatrails nonce show --json | jq '.lanes[] | select(.held != null)'
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.submitter import lanes
 
     found = [_lane(lane) for lane in lanes.show(pool=default_pool(), now=runtime.now())]
@@ -56,7 +56,7 @@ def repair(
       fiatrails nonce repair --apply 3f9c...
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.submitter import lanes
 
     if apply is None:

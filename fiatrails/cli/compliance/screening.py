@@ -117,7 +117,7 @@ def rescreen(
       fiatrails screen rescreen --again
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.compliance.sanctions import rescreening
     from fiatrails.kernel.clock import SystemClock, isoformat
 

@@ -72,7 +72,7 @@ def attest(
       fiatrails user attest 0x90F7... --attestation-hash 0x5f2c... --no-wait
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.compliance.sanctions import attestations
 
     user, pool, now = parse_address(address, field="ADDRESS"), default_pool(), runtime.now()
@@ -103,7 +103,7 @@ def risk(
       fiatrails user risk 0x90F7... 95
     """
     runtime.setup()
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.compliance.sanctions import attestations
 
     user = parse_address(address, field="ADDRESS")
@@ -114,7 +114,7 @@ def risk(
 
 
 def _read(address: str) -> UserCompliance:
-    from fiatrails.chains.core.pool import default_pool
+    from fiatrails.chains.evm.pool import default_pool
     from fiatrails.chains.evm.registry import read_users
 
     user = parse_address(address, field="ADDRESS")

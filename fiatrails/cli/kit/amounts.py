@@ -7,8 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from fiatrails.kernel.clock import isoformat
+from fiatrails.kernel.currencies import TOKEN_DECIMALS
 from fiatrails.kernel.errors import BadInput
-from fiatrails.kernel.money import TOKEN_DECIMALS, format_minor, parse_token_amount
+from fiatrails.kernel.money import format_minor, parse_token_amount
 
 _TOKENS = re.compile(r"(?P<whole>0|[1-9][0-9]{0,59})(?:\.(?P<fraction>[0-9]{1,18}))?", re.ASCII)
 # The customer of M-PESA's own sandbox, as Daraja's documentation has it.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.registry import UserCompliance, enqueue_update, read_ahead
 from fiatrails.chains.evm.signer import Signers, load_signers
 from fiatrails.chains.evm.submitter.lanes import ensure_lanes
@@ -41,7 +41,7 @@ class RegistryChange:
 
 
 def attest(
-    *, user: str, risk_score: int | None, evidence: Evidence, pool: RpcPool, actor: str, now: datetime
+    *, user: str, risk_score: int | None, evidence: Evidence, pool: EvmPool, actor: str, now: datetime
 ) -> RegistryChange:
     """Record that the user is verified. `risk_score` None keeps the recorded one.
 
@@ -56,7 +56,7 @@ def attest(
     return _change(known, score, word, verified=True, under_way=under_way, pool=pool, actor=actor, now=now)
 
 
-def revoke(*, user: str, risk_score: int | None, pool: RpcPool, actor: str, now: datetime) -> RegistryChange:
+def revoke(*, user: str, risk_score: int | None, pool: EvmPool, actor: str, now: datetime) -> RegistryChange:
     """Record that the user is not verified; the end of a case gives nothing back then. OutsideUnknown as `attest`."""
     known, under_way = read_ahead(user, pool=pool)
     # Also where the registry says "not verified" already and nothing is sent.
@@ -65,7 +65,7 @@ def revoke(*, user: str, risk_score: int | None, pool: RpcPool, actor: str, now:
     return _change(known, score, word, verified=False, under_way=under_way, pool=pool, actor=actor, now=now)
 
 
-def set_risk_score(*, user: str, risk_score: int, pool: RpcPool, actor: str, now: datetime) -> RegistryChange:
+def set_risk_score(*, user: str, risk_score: int, pool: EvmPool, actor: str, now: datetime) -> RegistryChange:
     """Change a registered user's risk score; attestation and verification stay. Conflict when there is no record, or
     when a case stands against a verified user."""
     known, under_way = read_ahead(user, pool=pool)
@@ -128,7 +128,7 @@ def _score(known: UserCompliance, wanted: int | None) -> int:
 
 def _change(
     known: UserCompliance, score: int, word: str,
-    *, verified: bool, under_way: bool, pool: RpcPool, actor: str, now: datetime,
+    *, verified: bool, under_way: bool, pool: EvmPool, actor: str, now: datetime,
 ) -> RegistryChange:  # fmt: skip
     """Queue the update unless the registry says so. `under_way`: `known` is not on the chain yet, and may never be."""
     says_so = (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified)

@@ -13,7 +13,8 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
-from fiatrails.chains.core.pool import RpcPool, default_pool
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.compliance.sanctions import cases, checks
 from fiatrails.compliance.sanctions.checks import Check
 from fiatrails.compliance.sanctions.models import Rescreening

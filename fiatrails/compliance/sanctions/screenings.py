@@ -23,7 +23,7 @@ from fiatrails.screening.matching.wallets import MAX_CHARACTERS, canonical
 log = structlog.get_logger(__name__)
 # A refresh that is under way takes about as long.
 _RETRY_AFTER_S = 60
-_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+SCREENING_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def get(*, screening_id: str, client: str | None = None) -> AskedScreening:
     """What was asked and answered; NotFound also when it was another client's (`client` None: an operator, sees all),
     or was kept in parts only."""
     wanted = screening_id.lower()
-    row = AskedScreening.objects.filter(screening_id=wanted).first() if _ID.fullmatch(wanted) else None
+    row = AskedScreening.objects.filter(screening_id=wanted).first() if SCREENING_ID.fullmatch(wanted) else None
     if row is None or not row.answer or (client is not None and row.client != client):
         raise NotFound("screening_not_found", "no such screening")
     return row

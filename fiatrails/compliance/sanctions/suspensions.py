@@ -18,7 +18,8 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from fiatrails.chains.core.pool import RpcPool, default_pool
+from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.chains.evm.registry import (
     MAX_USERS_PER_READ,
     QueuedUpdate,

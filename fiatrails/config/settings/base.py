@@ -70,7 +70,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["fiatrails.api.authentication.SignedRequest"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "fiatrails.api.openapi.operations.Operation",
     "EXCEPTION_HANDLER": "fiatrails.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }
@@ -79,8 +79,20 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "DESCRIPTION": "From a fiat payment to exactly one token. Errors: `{error, message, requestId}`.",
-    "PREPROCESSING_HOOKS": ["fiatrails.api.openapi.document.leave_out_views"],
-    "POSTPROCESSING_HOOKS": ["fiatrails.api.openapi.document.add_operations"],
+    "PREPROCESSING_HOOKS": ["fiatrails.api.openapi.document.described_endpoints"],
+    # Only enumerations of serializers would be looked for.
+    "POSTPROCESSING_HOOKS": [],
+    "CAMELIZE_NAMES": True,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "gateway": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-Mpesa-Signature",
+                "description": "Hex HMAC-SHA256(secret, raw body)",
+            }
+        }
+    },
 }
 LOGGING_CONFIG = None
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
-
 from fiatrails.chains.evm.contracts.stablecoin import refuse_other_decimals
 from fiatrails.chains.evm.signer import load_signers
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.operations import deployments
-from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, Level
+from fiatrails.operations.doctor.checks import NO_RESULT, CheckResult, Context, Findings, Level
 
 
 def check_rpc(context: Context) -> Findings:
@@ -18,8 +16,8 @@ def check_rpc(context: Context) -> Findings:
         name = f"rpc {number}"
         try:
             chain_id = int(str(context.rpc(url, "eth_chainId")), 16)
-        except (httpx.HTTPError, ValueError) as error:
-            yield CheckResult(name, Level.FAIL, f"no answer ({type(error).__name__})", "check RPC_URL")
+        except NO_RESULT as error:
+            yield CheckResult(name, Level.FAIL, f"no answer ({error})", "check RPC_URL")
             continue
         if chain_id == wanted:
             yield CheckResult(name, Level.OK, f"chain {chain_id}")

@@ -9,9 +9,12 @@ from enum import StrEnum
 
 import httpx
 
+from fiatrails.chains.core.rpc import Endpoint, NoAnswer, RpcFailed
 from fiatrails.kernel.conf import Config
 
 HTTP_TIMEOUT_S = 5.0
+# How `Context.rpc` says that there is no result.
+NO_RESULT = (NoAnswer, RpcFailed, ValueError)
 
 
 class Level(StrEnum):
@@ -42,12 +45,11 @@ class Context:
     now: datetime
 
     def rpc(self, url: str, method: str, *parameters: object) -> str | dict[str, str]:
-        """Return one JSON-RPC result; httpx.HTTPError or ValueError when there is none."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
-        answer = self.http.post(url, json=body).raise_for_status().json()
-        if not isinstance(answer, dict) or answer.get("result") is None:
-            raise ValueError(method)
-        result: str | dict[str, str] = answer["result"]
+        """Return one JSON-RPC result; raise one of NO_RESULT when there is none."""
+        with Endpoint(url, index=0, timeout_s=HTTP_TIMEOUT_S) as endpoint:
+            result: str | dict[str, str] | None = endpoint.call(method, *parameters)
+        if result is None:
+            raise ValueError(f"{method} has no result")
         return result
 
 

@@ -6,11 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-import httpx
-
 from fiatrails.chains.evm.signer import KeystoreSigner
 from fiatrails.kernel.errors import FiatRailsError
-from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, Level
+from fiatrails.operations.doctor.checks import NO_RESULT, CheckResult, Context, Findings, Level
 
 _MIN_BALANCE_WEI = 10**17
 
@@ -40,7 +38,7 @@ def _password_file(path: Path | None) -> CheckResult:
 def _balance(context: Context, address: str) -> CheckResult:
     try:
         answer = context.rpc(context.config.profile.rpc_urls[0], "eth_getBalance", address, "latest")
-    except (httpx.HTTPError, ValueError):
+    except NO_RESULT:
         return CheckResult("balance", Level.FAIL, f"{address}: the chain did not answer", "check RPC_URL")
     ether = int(str(answer), 16) / 10**18
     if int(str(answer), 16) < _MIN_BALANCE_WEI:

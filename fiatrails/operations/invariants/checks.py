@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from fiatrails.chains.core.chain import History, Settlement
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.registry import chains
 from fiatrails.controls import audit
-from fiatrails.kernel.conf import config
-from fiatrails.ledger.balances import equation, overdrawn, trial_balance
+from fiatrails.ledger.balances import currencies, equation, overdrawn, trial_balance
 from fiatrails.ledger.verify import verify
 from fiatrails.purchases.models import Delivery, Intent
 from fiatrails.purchases.states import PENDING_MONEY, DeliveryState, State
@@ -48,9 +48,9 @@ _BOOK_QUERIES = {
         SELECT provider || ':' || receipt FROM rb_core_payment WHERE credits
         GROUP BY provider, receipt HAVING count(*) > 1""",
     "an intent owns at most one place in a nonce slot": """
-        SELECT intent_id FROM chains_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",
+        SELECT intent_id FROM evm_slot_intent WHERE state <> 'released' GROUP BY intent_id HAVING count(*) > 1""",
     "nothing is submitted without a clearance": """
-        SELECT s.intent_id FROM chains_slot_intent s
+        SELECT s.intent_id FROM evm_slot_intent s
         WHERE NOT EXISTS (SELECT FROM compliance_decision d WHERE d.intent_id = s.intent_id AND d.cleared)""",
     "a purchase is executed when all its deliveries are": """
         SELECT i.intent_id FROM purchases_intent i
@@ -89,7 +89,7 @@ def _ledger_findings() -> Iterator[Finding]:
     trail = audit.verify()
     if not trail.ok:
         yield Finding("the audit trail verifies", trail.problems)
-    for currency in _currencies():
+    for currency in currencies():
         books = equation(currency)
         if not books.holds:
             yield Finding("paid = minted + pending + refunded", (str(books),))
@@ -98,19 +98,14 @@ def _ledger_findings() -> Iterator[Finding]:
             yield Finding("no intent is minted beyond what was paid", tuple(f"{i}: {m}" for i, m in excess[:SHOWN]))
 
 
-def _currencies() -> list[str]:
-    return sorted({country.currency for country in config().profile.countries})
-
-
 def _pending_findings() -> Iterator[Finding]:
     """The ledger's pending balance is the money of the intents that are neither minted nor refunded."""
-    for currency in _currencies():
-        states = [state.value for state in PENDING_MONEY]
-        rows = Intent.objects.filter(fiat_currency=currency, state__in=states)
-        intents = sum(rows.values_list("fiat_paid", flat=True))
-        books = equation(currency).pending
-        if intents != books:
-            yield Finding("pending in the ledger = money of open intents", (f"{currency}: {books} and {intents}",))
+    rows = Intent.objects.filter(state__in=[state.value for state in PENDING_MONEY])
+    intents = dict(rows.values_list("fiat_currency").annotate(Sum("fiat_paid")))
+    for currency in sorted(intents.keys() | set(currencies())):
+        books, paid = equation(currency).pending, intents.get(currency, 0)
+        if paid != books:
+            yield Finding("pending in the ledger = money of open intents", (f"{currency}: {books} and {paid}",))
 
 
 def check_chain(*, pool: RpcPool) -> list[Finding]:

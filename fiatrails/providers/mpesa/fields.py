@@ -15,7 +15,7 @@ from fiatrails.kernel.money import Money, parse_money
 
 # East Africa Time has no summer time; Daraja writes local times without an offset.
 EAT = timezone(timedelta(hours=3), "EAT")
-_RECEIPT = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
+RECEIPT = re.compile(r"[A-Za-z0-9-]{4,64}", re.ASCII)
 _LOCAL_TIME = re.compile(r"[0-9]{14}", re.ASCII)
 # "J*** D**", "XXXX DOE": M-PESA hides names in one form, gateways in another.
 _MASKED = re.compile(r"[*#\u2022\u25cf\u2588\ufffd]|\b[xX]{2,}\b")
@@ -72,7 +72,7 @@ def amount(value: object, currency: str) -> Money:
 
 def receipt(value: object, field: str) -> str:
     """An M-PESA receipt number, upper case."""
-    if not isinstance(value, str) or not _RECEIPT.fullmatch(value):
+    if not isinstance(value, str) or not RECEIPT.fullmatch(value):
         raise BadInput("malformed_receipt", f"{field} must be 4 to 64 letters, digits or dashes")
     return value.upper()
 

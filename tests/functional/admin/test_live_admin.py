@@ -32,7 +32,9 @@ VALUES (%s, %s, 'SDN:36', 'YAN, Xiaobing', 'review', 'a name', '{"parties": []}'
 def admin(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server with the admin, where no money is, and two officers."""
     directory: Path = tmp_path_factory.mktemp("admin")
-    with serve(migrated_copy(postgres, f"admin_{uuid.uuid4().hex[:12]}"), directory, ADMIN_ENABLED="true") as server:
+    database_url = migrated_copy(postgres, f"admin_{uuid.uuid4().hex[:12]}")
+    # Two workers: who signed in at one of them is known to the other.
+    with serve(database_url, directory, ADMIN_ENABLED="true", GUNICORN_WORKERS="2") as server:
         for name in ("ann", "ben"):
             add_operator(server, name, directory)
         yield server

@@ -15,10 +15,14 @@ from tests.kit.databases import migrated_copy
 
 
 @pytest.fixture(scope="module")
-def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """gunicorn with two workers over a fresh database."""
+def live(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """gunicorn over a fresh database, with as many worker processes as the module's WORKERS; one where it has none."""
     directory: Path = tmp_path_factory.mktemp("api")
-    with serve(migrated_copy(postgres, f"api_{uuid.uuid4().hex[:12]}"), directory) as server:
+    workers = str(getattr(request.module, "WORKERS", 1))
+    database_url = migrated_copy(postgres, f"api_{uuid.uuid4().hex[:12]}")
+    with serve(database_url, directory, GUNICORN_WORKERS=workers) as server:
         yield server
 
 

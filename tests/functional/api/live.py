@@ -145,7 +145,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def serve(database_url: str, directory: Path, **environment: str) -> Iterator[Live]:
-    """Serves a migrated database until the block ends."""
+    """Serve a migrated database until the block ends; one worker process unless GUNICORN_WORKERS says otherwise."""
     port = free_port()
     metrics = directory / "metrics"
     metrics.mkdir(parents=True, exist_ok=True)
@@ -162,6 +162,8 @@ def serve(database_url: str, directory: Path, **environment: str) -> Iterator[Li
         # Nobody listens there: the rail must not need the chain to take payments.
         "RPC_URL": "http://127.0.0.1:9",
         "PORT": str(port),
+        # A worker takes longer to start than most tests; who tests what several of them share asks for more.
+        "GUNICORN_WORKERS": "1",
         **environment,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "python:fiatrails.config.gunicorn"]

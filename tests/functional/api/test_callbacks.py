@@ -12,6 +12,9 @@ import pytest
 from fiatrails.local.postgres import EmbeddedPostgres
 from tests.functional.api.live import Live, callback_body, new_intent
 
+# What several processes share is a part of what is tested here.
+WORKERS = 2
+
 
 @pytest.mark.parametrize("path", ["/api/v1/callbacks/mpesa", "/callbacks/mpesa"])
 def test_a_payment_for_a_known_tx_ref_is_applied(live: Live, http: httpx.Client, path: str) -> None:
@@ -77,7 +80,7 @@ def test_degraded_mode_refuses_callbacks_and_takes_intents(live: Live, http: htt
     live.execute(
         "INSERT INTO controls_mode (name, active, owner, reason, set_at)"
         " VALUES ('degraded', true, 't', 't', '2026-01-01Z')"
-        " ON CONFLICT (name) DO UPDATE SET active = true"
+        " ON CONFLICT (name, scope) DO UPDATE SET active = true"
     )
     time.sleep(1.2)
     try:

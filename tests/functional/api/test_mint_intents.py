@@ -12,6 +12,9 @@ import pytest
 
 from tests.functional.api.live import TOKENS, USER, Live, hex_hmac, new_intent, signed
 
+# What several processes share is a part of what is tested here.
+WORKERS = 2
+
 
 @pytest.mark.parametrize("path", ["/api/v1/mint-intents", "/mint-intents"])
 def test_an_intent_is_made_and_read_with_exactly_the_documented_fields(

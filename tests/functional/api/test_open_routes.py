@@ -22,6 +22,9 @@ from tests.functional.api.live import (
 )  # fmt: skip
 from tests.kit.processes import ROOT
 
+# What several processes share is a part of what is tested here.
+WORKERS = 2
+
 
 def sample(text: str, series: str) -> float:
     match = re.search(rf"^{re.escape(series)} ([0-9.e+]+)$", text, re.MULTILINE)
@@ -60,7 +63,7 @@ def test_metrics_add_up_over_both_workers_and_read_depths_from_the_database(live
             assert live.confirm(http, callback_body()).status_code == 200
             assert live.read(http, "/mint-intents").status_code == 200
     live.execute(
-        "INSERT INTO engine_dead_letter (operation, intent_id, attempts, last_error, error_class, created_at,"
+        "INSERT INTO engine_dead_letter (operation, subject, attempts, last_error, error_class, created_at,"
         " payload, state, actor, reason) VALUES ('t', 't', 1, '', 't', '2026-01-01Z', '{}', 'open', '', '')"
     )
     with live.client() as http:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from pydantic import SecretStr
 
 from fiatrails.controls import audit
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.conf import Config
+from fiatrails.ledger.accounts import EntryKind
+from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.posting import post
 from tests.functional.cli.conftest import USER, Make, Run, pay
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +78,19 @@ def test_the_equation_holds(run: Run) -> None:
          "suspense": "0.00", "refunded": "0.00", "holds": True}
     ]  # fmt: skip
     assert run("ledger", "equation", "--currency", "XXX").code == 2
+
+
+@pytest.mark.usefixtures("paid")
+def test_the_equation_shows_the_shares_of_every_currency_that_was_posted_in(run: Run) -> None:
+    lines = (Line("cash:stripe:USD", 1000), Line("creator:anna:USD", -900), Line("platform:USD", -100))
+    with transaction.atomic():
+        post([EntryDraft("payment:stripe:1", EntryKind.PAYMENT, "", lines)], now=datetime.now(UTC))
+    kes, usd = run("ledger", "equation", "--json").document["equations"]
+    assert (kes["currency"], kes["pending"], kes["creator"], kes["holds"]) == ("KES", "10.00", "0.00", True)
+    assert usd == {
+        "currency": "USD", "paid": "10.00", "adjusted": "0.00", "minted": "0.00", "pending": "0.00",
+        "suspense": "0.00", "creator": "9.00", "platform": "1.00", "refunded": "0.00", "holds": True,
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("paid")

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from eth_account import Account
 
-from fiatrails.chains.core.pool import default_pool
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.registry import UserRegistry
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.compliance.models import Suspension
 from fiatrails.compliance.sanctions import cases
 from fiatrails.controls.models import AuditRecord
@@ -107,8 +107,9 @@ def test_updates_of_one_user_follow_one_another_also_before_any_has_landed(
         outcome = run("user", *command, "--no-wait", "--json")
         assert (outcome.code, outcome.document.get("changed")) == (0, True), outcome.err
     with connection.cursor() as cursor:
-        cursor.execute("SELECT calldata FROM chains_nonce_slot ORDER BY nonce")
-        queued = [abi.decode_update(bytes(row[0])) for row in cursor.fetchall()]
+        cursor.execute("SELECT calldata FROM evm_nonce_slot ORDER BY nonce")
+        updates = [UserRegistry.read_update(bytes(row[0])) for row in cursor.fetchall()]
+    queued = [(update.risk_score, update.attestation_hash, update.is_verified) for update in updates]
     attested = queued[0][1]
     assert queued == [(20, attested, True), (50, attested, True), (50, attested, False)]
 
@@ -148,7 +149,7 @@ def test_sound_lanes_need_no_repair(run: Run, on_chain: DeployedChain) -> None:
 def test_a_gap_is_planned_and_filled_only_as_planned(run: Run, on_chain: DeployedChain, user: str) -> None:
     run("user", "attest", user, "--no-wait")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE chains_lane SET next_nonce = next_nonce + 2")
+        cursor.execute("UPDATE evm_lane SET next_nonce = next_nonce + 2")
     plan = run("nonce", "repair", "--json").document
     [step] = plan["steps"]
     assert (step["action"], len(step["nonces"])) == ("fill_gap", 2)

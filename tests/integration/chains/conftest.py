@@ -17,11 +17,12 @@ from django.db import connection, transaction
 from pydantic import SecretStr
 
 from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.core.orders import MintOrder, Outcome
-from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.contracts import abi
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.chains.evm.contracts.registry import UserRegistry, UserUpdate
+from fiatrails.chains.evm.orders import MintOrder, Outcome
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signers, load_signers
 from fiatrails.chains.evm.submitter import lanes, outcomes
 from fiatrails.chains.evm.submitter.reservation import reserve
@@ -89,7 +90,7 @@ class Rail:
     """One worker's tools on a chain, and shortcuts for tests."""
 
     chain: DeployedChain
-    pool: RpcPool
+    pool: EvmPool
     signers: Signers
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     holder: str = "worker-1"
@@ -138,12 +139,17 @@ class Rail:
         assert officer is not None
         nonce = int(self.rpc("eth_getTransactionCount", officer.address, "pending"), 16)
         for offset, user in enumerate(users):
-            data = abi.update_user(user, score, "0x" + "ab" * 32, verified)
+            data = UserRegistry.update_user(UserUpdate(user, score, "0x" + "ab" * 32, verified))
             self.send_as(officer.address, self.contracts.registry, data, nonce=nonce + offset)
         self.until(
             lambda: int(self.rpc("eth_getTransactionCount", officer.address, "latest"), 16) >= nonce + len(users),
             step=self.mine,
         )
+
+    def is_compliant(self, user: str) -> bool:
+        """What the registry says of the user now."""
+        question = UserRegistry(self.contracts.registry).is_compliant(user)
+        return question.decode(self.pool.call("eth_call", *question.call().params))
 
     def send_as(self, sender: str, to: str, data: bytes, *, nonce: int | None = None) -> str:
         """A transaction that no row of ours knows of."""
@@ -186,7 +192,7 @@ class Rail:
     @property
     def lane_id(self) -> int:
         """The executor's lane."""
-        return int(self.sql("SELECT id FROM chains_lane WHERE role = 'executor' ORDER BY id")[0][0])
+        return int(self.sql("SELECT id FROM evm_lane WHERE role = 'executor' ORDER BY id")[0][0])
 
     def sql(self, text: str, *parameters: Any) -> list[Any]:
         """Rows."""
@@ -218,13 +224,13 @@ class Rail:
     def slots(self) -> list[tuple[Any, ...]]:
         """(nonce, kind, state, result) of the executor's slots."""
         found: list[tuple[Any, ...]] = self.sql(
-            "SELECT nonce, kind, state, result FROM chains_nonce_slot WHERE lane_id = %s ORDER BY nonce", self.lane_id
+            "SELECT nonce, kind, state, result FROM evm_nonce_slot WHERE lane_id = %s ORDER BY nonce", self.lane_id
         )
         return found
 
     def attempts(self) -> list[str]:
         """Hashes of everything signed, in order."""
-        return [row[0] for row in self.sql("SELECT hash FROM chains_attempt ORDER BY id")]
+        return [row[0] for row in self.sql("SELECT hash FROM evm_attempt ORDER BY id")]
 
     def take_all(self) -> list[tuple[str, str, str]]:
         """(kind, code, intent) of everything new, in order of telling."""
@@ -235,7 +241,7 @@ class Rail:
 
     def settled(self) -> bool:
         """Whether nothing of the executor's lane is open."""
-        return not self.sql("SELECT 1 FROM chains_nonce_slot WHERE state <> 'final' AND lane_id = %s", self.lane_id)
+        return not self.sql("SELECT 1 FROM evm_nonce_slot WHERE state <> 'final' AND lane_id = %s", self.lane_id)
 
     def finish(self, *, within_s: float = 30) -> None:
         """Ticks until nothing is open."""
@@ -243,15 +249,13 @@ class Rail:
 
     def state(self) -> Any:
         """For the message of a failed wait."""
-        slots = self.sql("SELECT nonce, kind, state, result, error, block_number FROM chains_nonce_slot ORDER BY id")
-        return slots, self.sql("SELECT address, next_nonce, held FROM chains_lane")
+        slots = self.sql("SELECT nonce, kind, state, result, error, block_number FROM evm_nonce_slot ORDER BY id")
+        return slots, self.sql("SELECT address, next_nonce, held FROM evm_lane")
 
     def mints(self, ids: Sequence[str]) -> dict[str, int]:
         """How often the escrow executed each intent on the canonical chain."""
-        logs = self.rpc(
-            "eth_getLogs",
-            {"fromBlock": "0x0", "toBlock": "latest", "address": self.escrow, "topics": [abi.MINT_EXECUTED]},
-        )
+        question = MintEscrow(self.escrow).mints_between(0, int(self.head()["number"], 16))
+        logs = self.rpc(question.method, *question.params)
         counts = dict.fromkeys(ids, 0)
         for log in logs:
             if log["topics"][1] in counts:
@@ -260,7 +264,7 @@ class Rail:
 
     def states(self) -> dict[str, str]:
         """State by intent, of the newest slot."""
-        return dict(self.sql("SELECT intent_id, state FROM chains_slot_intent ORDER BY id"))
+        return dict(self.sql("SELECT intent_id, state FROM evm_slot_intent ORDER BY id"))
 
 
 @pytest.fixture
@@ -303,16 +307,13 @@ def rail(
     request: pytest.FixtureRequest, transactional_db: None, chain: DeployedChain, rail_config: Config
 ) -> Iterator[Rail]:
     """A worker on the chain, with its lanes made and twenty compliant users."""
-    pool = RpcPool([chain.anvil.url], timeout_s=3)
+    pool = EvmPool([chain.anvil.url], timeout_s=3)
     live = "on_live_chain" in request.fixturenames
     made = Rail(chain, pool, load_signers(rail_config.signers), mines=not live)
     # What an earlier test left in the node's pool would take the nonces of this one.
     made.rpc("anvil_dropAllTransactions")
     users = [made.user(number) for number in range(20)]
-    record = made.rpc(
-        "eth_call", {"to": made.contracts.registry, "data": "0x" + abi.is_compliant(users[-1]).hex()}, "latest"
-    )
-    if not abi.decode_bool(record):
+    if not made.is_compliant(users[-1]):
         made.register(users)
     lanes.ensure_lanes(signers=made.signers, pool=pool, now=made.clock.now())
     yield made

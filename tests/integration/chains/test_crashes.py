@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.submitter import concluding, lanes, sending, tracking
 from fiatrails.kernel.errors import StaleFence
 from tests.integration.chains.conftest import Rail
@@ -38,8 +38,8 @@ def _crash_in(monkeypatch: pytest.MonkeyPatch, rail: Rail, module: object, name:
 GAPS = [
     (sending, "_commit", False, "planned, nothing signed"),
     (sending, "_commit", True, "signed and committed, nothing sent"),
-    (RpcPool, "broadcast", False, "about to send"),
-    (RpcPool, "broadcast", True, "sent, the outcome not recorded"),
+    (EvmPool, "broadcast", False, "about to send"),
+    (EvmPool, "broadcast", True, "sent, the outcome not recorded"),
     (sending, "_record", True, "the outcome recorded"),
 ]
 
@@ -88,17 +88,17 @@ def test_another_worker_waits_for_the_lease_of_a_dead_one(rail: Rail, monkeypatc
     assert rail.tick().signed == 1
 
 
-class Thief(RpcPool):
+class Thief(EvmPool):
     """A pool during one of whose calls another worker takes the lane."""
 
-    def __init__(self, pool: RpcPool, rail: Rail, method: str) -> None:
+    def __init__(self, pool: EvmPool, rail: Rail, method: str) -> None:
         self.__dict__.update(pool.__dict__)
         self._rail, self._method, self.sent = rail, method, 0
 
     def batch(self, calls: Sequence[Call]) -> list[Any]:
         answers = super().batch(calls)
         if any(call.method == self._method for call in calls):
-            self._rail.sql("UPDATE chains_lane SET fence = fence + 1, holder = 'thief'")
+            self._rail.sql("UPDATE evm_lane SET fence = fence + 1, holder = 'thief'")
         return answers
 
     def broadcast(self, raws: Sequence[bytes], *, everywhere: bool = False) -> list[Any]:
@@ -124,15 +124,15 @@ def test_a_worker_that_lost_its_lane_records_nothing(rail: Rail) -> None:
     with pytest.raises(StaleFence):
         lanes.tick(rail.lane_id, clock=rail.clock, pool=thief, signers=rail.signers, holder="zombie")
     assert rail.slots()[0][2] == "published"
-    assert rail.sql("SELECT count(*) FROM chains_inclusion") == [(0,)]
+    assert rail.sql("SELECT count(*) FROM evm_inclusion") == [(0,)]
 
 
 def test_every_lease_raises_the_fence(rail: Rail) -> None:
     rail.reserve([rail.order(1)])
-    before = rail.sql("SELECT fence FROM chains_lane WHERE id = %s", rail.lane_id)[0][0]
+    before = rail.sql("SELECT fence FROM evm_lane WHERE id = %s", rail.lane_id)[0][0]
     rail.tick()
     rail.tick()
-    assert rail.sql("SELECT fence FROM chains_lane WHERE id = %s", rail.lane_id)[0][0] == before + 2
+    assert rail.sql("SELECT fence FROM evm_lane WHERE id = %s", rail.lane_id)[0][0] == before + 2
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm import registry
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import KeystoreSigner, Signers
 from fiatrails.chains.evm.submitter import lanes
 from fiatrails.kernel.conf import Config
@@ -20,17 +20,17 @@ HASH = "0x" + "cd" * 32
 
 
 def _rebuild(rail: Rail) -> None:
-    rail.sql("DELETE FROM chains_lane")
+    rail.sql("DELETE FROM evm_lane")
     lanes.ensure_lanes(signers=rail.signers, pool=rail.pool, now=rail.clock.now())
 
 
 def _next_nonce(rail: Rail) -> int:
-    return int(rail.sql("SELECT next_nonce FROM chains_lane WHERE id = %s", rail.lane_id)[0][0])
+    return int(rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id)[0][0])
 
 
 def test_a_lane_asks_the_chain_for_its_nonce_once(rail: Rail) -> None:
     assert _next_nonce(rail) == rail.chain_nonce()
-    rail.sql("UPDATE chains_lane SET next_nonce = next_nonce + 5")
+    rail.sql("UPDATE evm_lane SET next_nonce = next_nonce + 5")
     lanes.ensure_lanes(signers=rail.signers, pool=rail.pool, now=rail.clock.now())
     assert _next_nonce(rail) == rail.chain_nonce() + 5
 
@@ -140,7 +140,7 @@ def test_an_update_that_the_registry_refuses_fails_with_its_name_and_blocks_nobo
     rail: Rail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The service refuses such a score itself; here it lets it through.
-    monkeypatch.setattr(registry, "_HIGHEST_SCORE", 255)
+    monkeypatch.setattr(registry, "HIGHEST_SCORE", 255)
     bad = registry.enqueue_update(rail.user(1), 200, HASH, True, now=rail.clock.now())
     good = registry.enqueue_update(rail.user(5001), 1, HASH, True, now=rail.clock.now())
     status = _run_officer(rail, good)
@@ -164,8 +164,8 @@ def test_a_registry_that_does_not_answer_is_unknown(rail: Rail) -> None:
 class RpcPoolAway:
     """A pool whose only endpoint is not there."""
 
-    def __enter__(self) -> RpcPool:
-        self._pool = RpcPool(["http://127.0.0.1:9"], timeout_s=1)
+    def __enter__(self) -> EvmPool:
+        self._pool = EvmPool(["http://127.0.0.1:9"], timeout_s=1)
         return self._pool
 
     def __exit__(self, *_: object) -> None:

@@ -18,17 +18,17 @@ def test_a_stuck_nonce_is_replaced_for_more_and_minted_once(rail: Rail, adjust_e
     adjust_evm(bump_after_blocks=2)
     accepted = rail.reserve([rail.order(number) for number in range(3)])
     rail.tick()
-    (first_fee,) = rail.sql("SELECT max_fee FROM chains_attempt")[0]
+    (first_fee,) = rail.sql("SELECT max_fee FROM evm_attempt")[0]
     for _ in range(2):
         _dear_block(rail, first_fee * 2)
         assert rail.tick().included == 0
-    rows = rail.sql("SELECT max_fee, tip, state FROM chains_attempt ORDER BY id")
+    rows = rail.sql("SELECT max_fee, tip, state FROM evm_attempt ORDER BY id")
     assert len(rows) == 2
     assert rows[1][0] >= first_fee * 1.125
     assert rows[1][1] >= rows[0][1] * 1.125
     rail.finish()
     assert set(rail.mints(accepted).values()) == {1}
-    states = rail.sql("SELECT state FROM chains_attempt ORDER BY id")
+    states = rail.sql("SELECT state FROM evm_attempt ORDER BY id")
     assert states == [("superseded",), ("included",)]
     _settle_down(rail)
 
@@ -37,19 +37,19 @@ def test_the_earlier_attempt_may_be_the_one_that_is_mined(rail: Rail, adjust_evm
     adjust_evm(bump_after_blocks=2)
     accepted = rail.reserve([rail.order(1)])
     rail.tick()
-    (first_fee,) = rail.sql("SELECT max_fee FROM chains_attempt")[0]
+    (first_fee,) = rail.sql("SELECT max_fee FROM evm_attempt")[0]
     for _ in range(2):
         _dear_block(rail, first_fee * 2)
         rail.tick()
-    first = rail.sql("SELECT hash, raw FROM chains_attempt ORDER BY id")[0]
+    first = rail.sql("SELECT hash, raw FROM evm_attempt ORDER BY id")[0]
     rail.rpc("anvil_dropAllTransactions")
     rail.rpc("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
     rail.rpc("eth_sendRawTransaction", "0x" + bytes(first[1]).hex())
     rail.mine()
     rail.finish()
     assert rail.mints(accepted) == {accepted[0]: 1}
-    assert rail.sql("SELECT tx_hash FROM chains_nonce_slot") == [(first[0],)]
-    assert rail.sql("SELECT state FROM chains_attempt ORDER BY id") == [("included",), ("superseded",)]
+    assert rail.sql("SELECT tx_hash FROM evm_nonce_slot") == [(first[0],)]
+    assert rail.sql("SELECT state FROM evm_attempt ORDER BY id") == [("included",), ("superseded",)]
     _settle_down(rail)
 
 
@@ -57,7 +57,7 @@ def test_at_the_cap_the_lane_holds_and_says_so(rail: Rail, adjust_evm: Callable[
     adjust_evm(bump_after_blocks=2)
     accepted = rail.reserve([rail.order(1)])
     rail.tick()
-    (first_fee,) = rail.sql("SELECT max_fee FROM chains_attempt")[0]
+    (first_fee,) = rail.sql("SELECT max_fee FROM evm_attempt")[0]
     adjust_evm(fee_cap_wei=first_fee + 1)
     for _ in range(2):
         _dear_block(rail, first_fee * 2)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.pool import EvmPool
 from tests.integration.chains.conftest import Rail
 from tests.integration.chains.test_unsure_sends import Line, faulty_line
 
@@ -18,7 +18,7 @@ def three_lines(rail: Rail) -> Iterator[list[Line]]:
     with ExitStack() as stack:
         lines = [stack.enter_context(faulty_line(rail, seed=str(number))) for number in range(3)]
         stack.callback(setattr, rail, "pool", rail.pool)
-        rail.pool = RpcPool([line.url for line in lines], timeout_s=3)
+        rail.pool = EvmPool([line.url for line in lines], timeout_s=3)
         stack.callback(rail.pool.close)
         yield lines
 

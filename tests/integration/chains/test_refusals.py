@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_utils.crypto import keccak
 
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.escrow import MintEscrow, Settlement
 from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
 from tests.integration.chains.conftest import TOKEN, Rail
 
@@ -83,7 +83,7 @@ def test_a_paused_escrow_holds_the_lane_and_burns_no_nonce(rail: Rail) -> None:
 def test_a_batch_that_reverts_on_chain_is_released_only_when_final(rail: Rail) -> None:
     accepted = rail.reserve([rail.order(number) for number in range(3)])
     rail.tick()
-    raw = bytes(rail.sql("SELECT raw FROM chains_attempt")[0][0])
+    raw = bytes(rail.sql("SELECT raw FROM evm_attempt")[0][0])
     rail.rpc("anvil_dropAllTransactions")
     _switch(rail, PAUSE)
     rail.rpc("eth_sendRawTransaction", "0x" + raw.hex())
@@ -164,14 +164,14 @@ def test_a_stranger_far_ahead_moves_the_lane_past_its_nonces(rail: Rail) -> None
         _strangers_transaction(rail, rail.executor)
     rail.mine(2)
     rail.finish()
-    assert rail.sql("SELECT next_nonce FROM chains_lane WHERE id = %s", rail.lane_id) == [(rail.chain_nonce(),)]
+    assert rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id) == [(rail.chain_nonce(),)]
 
 
 def test_what_a_stranger_executed_for_us_is_read_back_and_counts(rail: Rail) -> None:
     order = rail.order(1)
     rail.reserve([order])
-    item = abi.Item(order.intent_id, order.user, order.amount, order.tx_ref_hash)
-    _strangers_transaction(rail, rail.escrow, abi.settle_batch([item]))
+    item = Settlement(order.intent_id, order.user, order.amount, order.tx_ref_hash)
+    _strangers_transaction(rail, rail.escrow, MintEscrow.settle_batch([item]))
     rail.finish()
     assert rail.slots()[0][3] == "usurped"
     assert rail.take_all() == [
@@ -183,8 +183,10 @@ def test_what_a_stranger_executed_for_us_is_read_back_and_counts(rail: Rail) -> 
 
 def test_an_id_that_the_escrow_holds_a_deposit_for_is_not_unused(rail: Rail) -> None:
     order = rail.order(1)
-    item = abi.Item(order.intent_id, order.user, order.amount, order.tx_ref_hash)
-    submit = bytes(keccak(text="submitIntentsFor((address,uint256,bytes32)[])")[:4]) + abi.settle_batch([item])[4:]
+    item = Settlement(order.intent_id, order.user, order.amount, order.tx_ref_hash)
+    submit = (
+        bytes(keccak(text="submitIntentsFor((address,uint256,bytes32)[])")[:4]) + MintEscrow.settle_batch([item])[4:]
+    )
     deployer = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
     role = bytes(keccak(text="grantRole(bytes32,address)")[:4]) + keccak(text="EXECUTOR_ROLE")
     rail.send_as(deployer, rail.escrow, role + bytes.fromhex(deployer[2:]).rjust(32, b"\0"))

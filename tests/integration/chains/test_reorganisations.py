@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.pool import EvmPool
 from tests.integration.chains.conftest import Rail
 
 
-class ContradictingNode(RpcPool):
+class ContradictingNode(EvmPool):
     """A node whose head names a parent that it does not have, as anvil does after a race of its own."""
 
     def batch(self, calls: Sequence[Call]) -> list[Any | RpcError]:
@@ -79,16 +79,16 @@ def test_a_mined_that_was_undone_before_anybody_asked_is_not_told(rail: Rail) ->
 
 def test_a_reorganisation_that_keeps_the_transaction_moves_the_inclusion(rail: Rail) -> None:
     accepted = _mined(rail)
-    raw = rail.sql("SELECT raw FROM chains_attempt")[0][0]
-    old = rail.sql("SELECT block_hash FROM chains_nonce_slot")[0][0]
+    raw = rail.sql("SELECT raw FROM evm_attempt")[0][0]
+    old = rail.sql("SELECT block_hash FROM evm_nonce_slot")[0][0]
     rail.rpc("anvil_reorg", 2, [["0x" + bytes(raw).hex(), 0]])
     rail.tick()
     rail.tick()
-    new = rail.sql("SELECT block_hash FROM chains_nonce_slot")[0][0]
+    new = rail.sql("SELECT block_hash FROM evm_nonce_slot")[0][0]
     assert new not in ("", old)
     rail.finish()
     assert set(rail.mints(accepted).values()) == {1}
-    assert rail.sql("SELECT count(*) FROM chains_inclusion") == [(2,)]
+    assert rail.sql("SELECT count(*) FROM evm_inclusion") == [(2,)]
 
 
 def test_a_chain_of_many_new_blocks_is_linked_before_anything_is_final(rail: Rail) -> None:
@@ -96,7 +96,7 @@ def test_a_chain_of_many_new_blocks_is_linked_before_anything_is_final(rail: Rai
     rail.mine(150)
     rail.finish()
     assert set(rail.states().values()) == {"executed"}
-    numbers = [row[0] for row in rail.sql("SELECT number FROM chains_block WHERE canonical ORDER BY number")]
+    numbers = [row[0] for row in rail.sql("SELECT number FROM evm_block WHERE canonical ORDER BY number")]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
@@ -119,7 +119,7 @@ def test_a_reorganisation_under_load_loses_and_doubles_nothing(rail: Rail) -> No
 def test_a_reorganisation_deeper_than_finality_is_healed_by_the_same_bytes(rail: Rail) -> None:
     accepted = rail.reserve([rail.order(1)])
     rail.finish()
-    depth = int(rail.head()["number"], 16) - rail.sql("SELECT block_number FROM chains_nonce_slot")[0][0] + 1
+    depth = int(rail.head()["number"], 16) - rail.sql("SELECT block_number FROM evm_nonce_slot")[0][0] + 1
     _reorganise(rail, depth)
     assert rail.mints(accepted) == {accepted[0]: 0}
     rail.clock.advance(5)
@@ -154,11 +154,11 @@ def test_a_node_whose_blocks_contradict_each_other_makes_nothing_final_and_the_l
     rail.mine(5)
     assert rail.tick().held.startswith("unlinked")
     assert set(rail.states().values()) == {"mined"}
-    assert "unlinked" in rail.sql("SELECT held FROM chains_lane WHERE id = %s", rail.lane_id)[0][0]
+    assert "unlinked" in rail.sql("SELECT held FROM evm_lane WHERE id = %s", rail.lane_id)[0][0]
     contradicting()
     rail.finish()
     assert set(rail.mints(accepted).values()) == {1}
-    assert rail.sql("SELECT held FROM chains_lane WHERE id = %s", rail.lane_id) == [("",)]
+    assert rail.sql("SELECT held FROM evm_lane WHERE id = %s", rail.lane_id) == [("",)]
 
 
 def test_no_price_is_raised_for_a_nonce_that_waits_behind_a_loss_not_noticed_yet(

@@ -39,11 +39,11 @@ def test_it_runs_in_the_callers_transaction_only(rail: Rail) -> None:
 
 
 def test_what_the_caller_rolls_back_was_never_reserved(rail: Rail) -> None:
-    before = rail.sql("SELECT next_nonce FROM chains_lane WHERE id = %s", rail.lane_id)
+    before = rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id)
     with transaction.atomic():
         assert reserve([rail.order(1)], now=rail.clock.now(), clearance_key=KEY)
         transaction.set_rollback(True)
-    assert rail.sql("SELECT next_nonce FROM chains_lane WHERE id = %s", rail.lane_id) == before
+    assert rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id) == before
     assert rail.slots() == []
 
 
@@ -96,7 +96,7 @@ def test_an_intent_in_a_slot_is_accepted_and_not_reserved_again(rail: Rail) -> N
     order, other = rail.order(1), rail.order(2)
     rail.reserve([order])
     assert rail.reserve([order, other, other]) == [order.intent_id, other.intent_id]
-    assert rail.sql("SELECT count(*) FROM chains_slot_intent") == [(2,)]
+    assert rail.sql("SELECT count(*) FROM evm_slot_intent") == [(2,)]
 
 
 def test_the_news_of_an_executed_intent_are_told_again_to_who_orders_it_again(rail: Rail) -> None:
@@ -113,14 +113,14 @@ def test_the_database_itself_refuses_an_intent_in_two_slots(rail: Rail) -> None:
     rail.reserve([rail.order(1)])
     rail.reserve([rail.order(2)])
     with pytest.raises(IntegrityError, match="intent_in_one_slot"):
-        rail.sql("UPDATE chains_slot_intent SET intent_id = (SELECT min(intent_id) FROM chains_slot_intent)")
+        rail.sql("UPDATE evm_slot_intent SET intent_id = (SELECT min(intent_id) FROM evm_slot_intent)")
 
 
-@pytest.mark.parametrize("change", ["UPDATE chains_attempt SET raw = ''", "DELETE FROM chains_attempt"])
+@pytest.mark.parametrize("change", ["UPDATE evm_attempt SET raw = ''", "DELETE FROM evm_attempt"])
 def test_the_database_keeps_signed_bytes_as_they_are(rail: Rail, change: str) -> None:
     rail.reserve([rail.order(1)])
     rail.tick()
-    rail.sql("DELETE FROM chains_broadcast")
+    rail.sql("DELETE FROM evm_broadcast")
     with pytest.raises(IntegrityError, match=r"append-only|never change"):
         rail.sql(change)
 
@@ -139,7 +139,7 @@ def test_what_does_not_fit_in_flight_stays_with_the_caller(rail: Rail, adjust_ev
 
 def test_an_order_that_goes_alone_shares_its_slot_with_nobody(rail: Rail) -> None:
     rail.reserve([rail.order(1), rail.order(2, alone=True), rail.order(3), rail.order(4, alone=True)])
-    sizes = rail.sql("SELECT count(*) FROM chains_slot_intent GROUP BY slot_id ORDER BY slot_id")
+    sizes = rail.sql("SELECT count(*) FROM evm_slot_intent GROUP BY slot_id ORDER BY slot_id")
     assert sorted(sizes) == [(1,), (1,), (2,)]
 
 
@@ -151,7 +151,7 @@ def test_batches_spread_over_the_lanes_and_each_keeps_its_own_nonces(
     rail.signers = Signers((*rail.signers.executors, second), rail.signers.officer)
     lanes.ensure_lanes(signers=rail.signers, pool=rail.pool, now=rail.clock.now())
     rail.reserve([rail.order(number % 20) for number in range(60)])
-    counts = rail.sql("SELECT lane_id, count(*), max(nonce) - min(nonce) FROM chains_nonce_slot GROUP BY lane_id")
+    counts = rail.sql("SELECT lane_id, count(*), max(nonce) - min(nonce) FROM evm_nonce_slot GROUP BY lane_id")
     assert sorted(row[1:] for row in counts) == [(3, 2), (3, 2)]
 
 
@@ -162,11 +162,11 @@ def test_the_lane_of_a_signer_that_was_taken_out_of_service_gets_nothing_more(ra
     lanes.ensure_lanes(signers=rail.signers, pool=rail.pool, now=rail.clock.now())
     for number in range(4):
         rail.reserve([rail.order(number)])
-    assert rail.sql("SELECT DISTINCT lane_id FROM chains_nonce_slot") == [(rail.lane_id,)]
+    assert rail.sql("SELECT DISTINCT lane_id FROM evm_nonce_slot") == [(rail.lane_id,)]
 
 
 def test_without_a_lane_it_says_what_to_do(rail: Rail) -> None:
-    rail.sql("DELETE FROM chains_lane")
+    rail.sql("DELETE FROM evm_lane")
     with pytest.raises(Misconfigured, match="SIGNER_KEYSTORE"):
         rail.reserve([rail.order(1)])
 
@@ -180,4 +180,4 @@ def test_two_reservations_of_one_intent_do_not_pass_each_other(rail: Rail, setti
             host=database["HOST"], port=database["PORT"], user=database["USER"], password=database["PASSWORD"],
             dbname=rail.sql("SELECT current_database()")[0][0],
         ) as other, pytest.raises(psycopg.errors.LockNotAvailable):  # fmt: skip
-            other.execute("SELECT 1 FROM chains_lane WHERE id = %s FOR UPDATE NOWAIT", [rail.lane_id])
+            other.execute("SELECT 1 FROM evm_lane WHERE id = %s FOR UPDATE NOWAIT", [rail.lane_id])

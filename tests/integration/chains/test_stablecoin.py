@@ -51,12 +51,12 @@ def ensure(rail: Rail) -> None:
 def test_no_lane_is_made_for_a_stablecoin_with_other_decimals(
     rail: Rail, use_coin: Callable[[int | None], None], decimals: int | None
 ) -> None:
-    rail.sql("DELETE FROM chains_lane")
+    rail.sql("DELETE FROM evm_lane")
     use_coin(decimals)
     for _ in range(2):
         with pytest.raises(Misconfigured, match="contracts deploy --stablecoin"):
             ensure(rail)
-    assert rail.sql("SELECT count(*) FROM chains_lane") == [(0,)]
+    assert rail.sql("SELECT count(*) FROM evm_lane") == [(0,)]
 
 
 def test_a_fitting_stablecoin_is_asked_once_per_process(rail: Rail, use_coin: Callable[[int | None], None]) -> None:
@@ -83,4 +83,4 @@ def test_the_officers_lane_mints_nothing_and_does_not_ask(rail: Rail, use_coin: 
 def test_a_score_that_the_registry_cannot_take_is_refused_before_a_nonce_is_used(rail: Rail, score: int) -> None:
     with pytest.raises(BadInput, match="between 0 and 100"):
         registry.enqueue_update(rail.user(1), score, "0x" + "cd" * 32, True, now=rail.clock.now())
-    assert rail.sql("SELECT count(*) FROM chains_nonce_slot") == [(0,)]
+    assert rail.sql("SELECT count(*) FROM evm_nonce_slot") == [(0,)]

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from fiatrails.chains.evm import registry
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.registry import UserRegistry, UserUpdate
 from fiatrails.chains.evm.registry import CallStatus, UserCompliance, enqueue_update
 from fiatrails.chains.evm.submitter import lanes
 from fiatrails.compliance.models import Suspension
@@ -56,10 +56,9 @@ def said(entry: UserCompliance) -> tuple[bool, int, str]:
 
 def updates(rail: Rail, user: str) -> list[tuple[int, bool]]:
     """Score and verification of the user's queued updates, in the order in which they land."""
-    rows = rail.sql("SELECT calldata FROM chains_nonce_slot WHERE kind = 'call' ORDER BY nonce")
-    made = [bytes(row[0]) for row in rows]
-    decoded = [abi.decode_update(data) for data in made if data[16:36].hex() == user[2:]]
-    return [(score, verified) for score, _, verified in decoded]
+    rows = rail.sql("SELECT calldata FROM evm_nonce_slot WHERE kind = 'call' ORDER BY nonce")
+    made = [UserRegistry.read_update(bytes(row[0])) for row in rows]
+    return [(update.risk_score, update.is_verified) for update in made if update.user == user]
 
 
 def test_an_attestation_queued_before_the_case_is_followed_by_the_suspension(rail: Rail) -> None:
@@ -114,7 +113,7 @@ def test_a_wallet_attested_around_the_rail_while_a_case_stands_is_suspended_agai
     settle(rail)
     manager = rail.contracts.manager
     rail.rpc("anvil_setBalance", manager, hex(10**18))
-    rail.send_as(manager, rail.contracts.registry, abi.update_user(stranger, 21, NEW, True))
+    rail.send_as(manager, rail.contracts.registry, UserRegistry.update_user(UserUpdate(stranger, 21, NEW, True)))
     rail.until(lambda: on_chain(rail, stranger).is_verified, step=rail.mine)
     assert look(rail) == 0, "it was looked at a moment ago"
     rail.clock.advance(61)
@@ -262,7 +261,7 @@ def test_what_an_officer_queued_is_found_by_wallet_and_nonce(rail: Rail) -> None
     assert registry.queued_update(user, since=since) == registry.QueuedUpdate(3, NEW, False)
     assert registry.queued_update(user, since=since + 3) is None
     assert registry.oldest_open_nonce() == since
-    rail.sql("UPDATE chains_nonce_slot SET state = 'final', result = 'reverted' WHERE nonce = %s", since + 2)
+    rail.sql("UPDATE evm_nonce_slot SET state = 'final', result = 'reverted' WHERE nonce = %s", since + 2)
     assert registry.queued_update(user, since=since) == registry.QueuedUpdate(1, NEW, True)
 
 

@@ -52,7 +52,7 @@ def test_a_user_of_whom_the_registry_knows_nothing_is_left_alone(rail: Rail) -> 
     release_case(rail, case)
     settle(rail)
     assert not on_chain(rail, stranger).is_registered
-    assert not rail.sql("SELECT 1 FROM chains_nonce_slot WHERE kind = 'call'")
+    assert not rail.sql("SELECT 1 FROM evm_nonce_slot WHERE kind = 'call'")
 
 
 def test_of_two_cases_both_have_to_end(rail: Rail) -> None:
@@ -87,7 +87,7 @@ def test_a_case_that_ends_before_anything_was_sent_sends_nothing(rail: Rail) -> 
     release_case(rail, case)
     settle(rail)
     assert on_chain(rail, user).is_compliant
-    assert not rail.sql("SELECT 1 FROM chains_nonce_slot WHERE kind = 'call'")
+    assert not rail.sql("SELECT 1 FROM evm_nonce_slot WHERE kind = 'call'")
 
 
 def test_a_case_that_comes_back_while_compliance_is_given_back_takes_it_away_again(rail: Rail) -> None:
@@ -110,7 +110,7 @@ def test_an_update_that_the_registry_refuses_is_said_and_tried_again(
 ) -> None:
     case = open_case(rail, rail.user(6))
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "_HIGHEST_SCORE", 255)
+        patch.setattr(registry, "HIGHEST_SCORE", 255)
         patch.setattr(
             suspensions, "enqueue_update", lambda user, _, *rest, now: enqueue_update(user, 200, *rest, now=now)
         )
@@ -135,7 +135,7 @@ def test_two_workers_send_one_update(rail: Rail) -> None:
     entry = on_chain(rail, row.user)
     assert suspensions._send_one(row, entry, since=0, now=rail.clock.now())
     assert not suspensions._send_one(row, entry, since=0, now=rail.clock.now())
-    assert rail.sql("SELECT count(*) FROM chains_nonce_slot WHERE kind = 'call'") == [(1,)]
+    assert rail.sql("SELECT count(*) FROM evm_nonce_slot WHERE kind = 'call'") == [(1,)]
     release_case(rail, case)
     settle(rail)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.pool import EvmPool
 from tests.integration.chains.conftest import Rail, call
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
@@ -32,7 +32,7 @@ def faulty_line(rail: Rail, seed: str = "1") -> Iterator[Line]:
     url = f"http://127.0.0.1:{free_port()}"
     arguments = ["--upstream", rail.chain.anvil.url, "--port", url.rsplit(":", 1)[1], "--seed", seed]
     with python_module("tests.kit.rpc_proxy", arguments, ready_url=f"{url}/_stats"):
-        before, rail.pool = rail.pool, RpcPool([url], timeout_s=3)
+        before, rail.pool = rail.pool, EvmPool([url], timeout_s=3)
         try:
             yield Line(url)
         finally:
@@ -45,8 +45,8 @@ def test_a_lost_reply_is_ambiguous_and_mints_once(rail: Rail) -> None:
     with faulty_line(rail) as line:
         line.faults(drop_reply_rate=1.0, methods=["eth_sendRawTransaction"])
         rail.tick()
-        assert rail.sql("SELECT state FROM chains_attempt") == [("ambiguous",)]
-        assert rail.sql("SELECT DISTINCT outcome FROM chains_broadcast") == [("ambiguous",)]
+        assert rail.sql("SELECT state FROM evm_attempt") == [("ambiguous",)]
+        assert rail.sql("SELECT DISTINCT outcome FROM evm_broadcast") == [("ambiguous",)]
         line.faults()
         rail.finish()
     assert set(rail.mints(accepted).values()) == {1}
@@ -86,7 +86,7 @@ def test_a_bad_line_under_load_mints_everything_once(rail: Rail) -> None:
         line.faults(drop_request_rate=0.2, drop_reply_rate=0.3)
         rail.finish(within_s=120)
     assert set(rail.mints(accepted).values()) == {1}
-    assert rail.sql("SELECT count(*), count(DISTINCT slot_id) FROM chains_slot_intent") == [(600, 6)]
+    assert rail.sql("SELECT count(*), count(DISTINCT slot_id) FROM evm_slot_intent") == [(600, 6)]
 
 
 def test_a_receipt_that_is_denied_proves_nothing(rail: Rail) -> None:
@@ -108,12 +108,12 @@ def test_an_rpc_that_is_away_is_said_and_burns_nothing(rail: Rail) -> None:
         line.faults(down=True)
         for _ in range(3):
             assert rail.tick().held == "rpc_no_answer"
-        assert rail.sql("SELECT held FROM chains_lane WHERE id = %s", rail.lane_id) == [("rpc_no_answer",)]
+        assert rail.sql("SELECT held FROM evm_lane WHERE id = %s", rail.lane_id) == [("rpc_no_answer",)]
         assert rail.attempts() == []
         line.faults()
         rail.finish()
     assert rail.mints(accepted) == {accepted[0]: 1}
-    assert rail.sql("SELECT held, held_since FROM chains_lane WHERE id = %s", rail.lane_id) == [("", None)]
+    assert rail.sql("SELECT held, held_since FROM evm_lane WHERE id = %s", rail.lane_id) == [("", None)]
 
 
 def test_a_signer_without_money_waits_and_nothing_is_sent_beyond_it(rail: Rail) -> None:
@@ -139,8 +139,8 @@ def test_nonce_too_low_leads_to_the_receipts_and_not_to_another_nonce(rail: Rail
     rail.tick()
     rail.mine()
     # As after a crash between the send and its record.
-    rail.sql("UPDATE chains_nonce_slot SET state = 'reserved', published_at = NULL, last_sent_at = NULL")
-    raw = bytes(rail.sql("SELECT raw FROM chains_attempt")[0][0])
+    rail.sql("UPDATE evm_nonce_slot SET state = 'reserved', published_at = NULL, last_sent_at = NULL")
+    raw = bytes(rail.sql("SELECT raw FROM evm_attempt")[0][0])
     replies = rail.pool.broadcast([raw])
     assert replies[0][0].error is not None
     rail.finish()
@@ -151,7 +151,7 @@ def test_nonce_too_low_leads_to_the_receipts_and_not_to_another_nonce(rail: Rail
 def test_a_node_that_says_duplicate_holds_the_bytes(rail: Rail) -> None:
     rail.reserve([rail.order(1)])
     rail.tick()
-    raw = bytes(rail.sql("SELECT raw FROM chains_attempt")[0][0])
+    raw = bytes(rail.sql("SELECT raw FROM evm_attempt")[0][0])
     error = rail.pool.broadcast([raw])[0][0].error
     assert error is not None
     assert "already" in error.message

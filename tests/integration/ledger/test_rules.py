@@ -175,6 +175,20 @@ def test_an_account_code_names_its_currency(writer: psycopg.Connection) -> None:
         writer.execute("INSERT INTO ledger_account (code, kind, currency) VALUES ('cash:y:KES', 'asset', 'USD')")
 
 
+def test_an_account_is_in_a_known_currency(writer: psycopg.Connection) -> None:
+    with pytest.raises(errors.ForeignKeyViolation, match="ledger_account_currency_known"):
+        writer.execute("INSERT INTO ledger_account (code, kind, currency) VALUES ('cash:y:XXX', 'asset', 'XXX')")
+
+
+@pytest.mark.parametrize(("table", "column"), [("ledger_currency", "scale"), ("ledger_checkpoint", "balance")])
+@pytest.mark.parametrize("change", ["UPDATE {} SET {} = 1", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
+def test_scales_and_checkpoints_are_not_changed_either(
+    writer: psycopg.Connection, table: str, column: str, change: str
+) -> None:
+    with pytest.raises(errors.RestrictViolation, match=f"{table} is append-only"):
+        writer.execute(change.format(table, column))
+
+
 def test_a_uint256_fits(writer: psycopg.Connection) -> None:
     largest = 2**256 - 1
     add_postings(writer, add_entry(writer), (1, "KES", largest), (2, "KES", -largest))

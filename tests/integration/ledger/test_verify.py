@@ -29,15 +29,16 @@ def filled(database: str) -> str:
     drafts = [
         entries.payment_received(provider="mpesa", receipt="A", intent_id="A", money=kes(1000)),
         entries.payment_received(provider="mpesa", receipt="B", intent_id="B", money=kes(200)),
-        entries.payment_surplus(provider="mpesa", receipt="C", intent_id="C", price=kes(30), surplus=kes(4)),
+        EntryDraft("payment:mpesa:C", EntryKind.PAYMENT, "C",
+                   (Line("cash:mpesa:KES", 34), Line("pending:KES", -30), Line("suspense:KES", -4))),
         entries.unmatched_payment(provider="mpesa", receipt="D", money=kes(500)),
         entries.unmatched_payment(provider="mpesa", receipt="E", money=kes(60)),
         entries.payment_matched(provider="mpesa", receipt="D", intent_id="D", money=kes(500)),
         entries.suspense_refunded(provider="mpesa", receipt="E", money=kes(60)),
         entries.mint_executed(intent_id="A", money=kes(1000), token_amount=1000 * TOKEN, country="KES"),
         entries.refund_settled(intent_id="B", money=kes(200), provider="mpesa"),
-        entries.fee_charged(provider="mpesa", fee_id="1", money=kes(7)),
-    ]
+        EntryDraft("fee:mpesa:1", EntryKind.FEE, "", (Line("fees:mpesa:KES", 7), Line("cash:mpesa:KES", -7))),
+    ]  # fmt: skip
     with transaction.atomic():
         post(drafts, now=NOW)
     return database
@@ -130,12 +131,64 @@ def test_an_end_that_was_cut_off_shows_against_an_anchor_only(filled: str) -> No
         ("ledger_posting", "check_postings"),
         ("ledger_posting", "append_only"),
         ("ledger_chain", "append_only"),
+        ("ledger_chain", "add_checkpoint"),
+        ("ledger_checkpoint", "append_only"),
+        ("ledger_currency", "append_only"),
     ],
 )
 def test_a_guard_that_was_switched_off_is_found(filled: str, table: str, trigger: str) -> None:
     with psycopg.connect(filled) as superuser:
         superuser.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
     assert verify().problems == (f"guard missing or disabled: {trigger} on {table}",)
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "problem"),
+    [
+        (
+            "INSERT INTO ledger_account (code, kind, currency) VALUES ('other:KES', 'asset', 'KES')",
+            "SELECT",
+            "account code 'other:KES' is not in the chart of accounts",
+        ),
+        (
+            "INSERT INTO ledger_account (code, kind, currency) VALUES ('pending:USD', 'asset', 'USD')",
+            "SELECT",
+            "account pending:USD is of kind asset, its family of kind liability",
+        ),
+        (
+            "UPDATE ledger_currency SET scale = 3 WHERE code = 'KES'",
+            "UPDATE ledger_currency SET scale = 2 WHERE code = 'KES'",
+            "currency KES has 3 decimals here, and 2 in the code",
+        ),
+        (
+            "INSERT INTO ledger_currency VALUES ('XXX', 4)",
+            "DELETE FROM ledger_currency WHERE code = 'XXX'",
+            "currency XXX has 4 decimals here, and None in the code",
+        ),
+    ],
+)
+def test_what_is_outside_the_chart_is_found(filled: str, change: str, undo: str, problem: str) -> None:
+    with tampering(filled) as superuser:
+        superuser.execute(change)
+    try:
+        assert verify().problems == (problem,)
+    finally:
+        # Currencies are kept from test to test.
+        with tampering(filled) as superuser:
+            superuser.execute(undo)
+
+
+def test_an_entry_of_an_unknown_kind_is_found(filled: str) -> None:
+    with psycopg.connect(filled) as writer:
+        writer.execute("INSERT INTO ledger_entry (key, kind, reference, at, memo) VALUES ('k', 'gift', '', now(), '')")
+        writer.execute(
+            "INSERT INTO ledger_posting (entry_id, account_id, currency, amount) "
+            "SELECT entry.id, account.id, 'KES', CASE account.code WHEN 'pending:KES' THEN 5 ELSE -5 END "
+            "FROM ledger_entry entry, ledger_account account "
+            "WHERE entry.key = 'k' AND account.code IN ('pending:KES', 'minted:KES')"
+        )
+    assert verify().problems == ("entry of a kind that is not in the chart: k",)
+    assert equation("KES").holds
 
 
 def test_the_trial_balance_sums_to_zero_per_currency(filled: str) -> None:

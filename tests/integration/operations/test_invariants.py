@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from fiatrails.chains.core.chain import Outcome, OutcomeKind
 from fiatrails.chains.evm.contracts.history import MintSeen
+from fiatrails.ledger.accounts import EntryKind
+from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.posting import post
 from fiatrails.operations.invariants.checks import Finding, check_books, check_chain, check_settled
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.outcomes import collect_outcomes
@@ -139,12 +143,12 @@ def test_an_intent_in_two_slots(world: World, stage: Stage) -> None:
     with tampering() as cursor:
         cursor.execute("DROP INDEX intent_in_one_slot")
         try:
-            cursor.execute("UPDATE chains_slot_intent SET state = 'live' WHERE id = %s", [row.pk])
+            cursor.execute("UPDATE evm_slot_intent SET state = 'live' WHERE id = %s", [row.pk])
             findings = found(check_books())
         finally:
-            cursor.execute("UPDATE chains_slot_intent SET state = 'released' WHERE id = %s", [row.pk])
+            cursor.execute("UPDATE evm_slot_intent SET state = 'released' WHERE id = %s", [row.pk])
             cursor.execute(
-                "CREATE UNIQUE INDEX intent_in_one_slot ON chains_slot_intent (intent_id) WHERE state <> 'released'"
+                "CREATE UNIQUE INDEX intent_in_one_slot ON evm_slot_intent (intent_id) WHERE state <> 'released'"
             )
     assert findings == {ONE_SLOT: (world.submitted.intent_id,)}
 
@@ -213,6 +217,21 @@ def test_a_mint_beyond_what_was_paid(world: World) -> None:
 def test_an_open_intent_that_is_gone(world: World) -> None:
     tamper("DELETE FROM purchases_intent WHERE intent_id = %s", world.paid.intent_id)
     assert found(check_books())[PENDING] == ("KES: 2900 and 1900",)
+
+
+def test_money_in_a_currency_that_no_country_of_the_profile_has(world: World, stage: Stage) -> None:
+    lines = (Line("cash:stripe:USD", 500), Line("pending:USD", -400), Line("fees:stripe:USD", -100))
+    with transaction.atomic():
+        post([EntryDraft("payment:stripe:1", EntryKind.PAYMENT, "", lines)], now=stage.clock.now())
+    findings = found(check_books())
+    assert "USD" in findings[EQUATION][0]
+    assert findings[PENDING] == ("USD: 400 and 0",)
+
+
+def test_an_intent_whose_money_is_in_a_currency_without_postings(world: World) -> None:
+    tamper("UPDATE purchases_intent SET fiat_currency = 'USD' WHERE intent_id = %s", world.paid.intent_id)
+    offenders = [offender for f in check_books() if f.invariant == PENDING for offender in f.offenders]
+    assert offenders == ["KES: 2900 and 1900", "USD: 0 and 1000"]
 
 
 def test_what_is_left_half_way(world: World) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fiatrails.chains.core.pool import SendReply
 from fiatrails.chains.core.rpc import RpcError
+from fiatrails.chains.evm.pool import SendReply
 from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, classify_error, combined
 
 SAID = [

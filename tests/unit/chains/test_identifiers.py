@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from fiatrails.chains.evm.contracts.identifiers import country_code_word, intent_id, intent_id_of_hash, tx_ref_hash
-from fiatrails.kernel.errors import BadInput
+from fiatrails.chains.evm.contracts.identifiers import intent_id, intent_id_of_hash, tx_ref_hash
 
 ESCROW = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
@@ -29,13 +26,3 @@ def test_chain_escrow_payer_and_reference_all_count() -> None:
     changed = [{"chain_id": 2}, {"escrow": other}, {"payer": other}, {"tx_ref": "b"}]
     ids = {intent_id(**{**base, **change}) for change in ({}, *changed)}  # type: ignore[arg-type]
     assert len(ids) == 5
-
-
-def test_a_country_code_is_padded_on_the_right() -> None:
-    assert country_code_word("KES") == b"KES" + b"\0" * 29
-
-
-@pytest.mark.parametrize("code", ["", "KÉS", "X" * 33])
-def test_a_country_code_that_does_not_fit_is_refused(code: str) -> None:
-    with pytest.raises(BadInput):
-        country_code_word(code)

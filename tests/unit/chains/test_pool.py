@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from fiatrails.chains.core.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_S, Breaker
-from fiatrails.chains.core.pool import NOT_AGREED, RpcPool
+from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError, RpcFailed
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.kernel.errors import OutsideUnknown
 
 Answer = Callable[[str], Any]
@@ -41,9 +42,9 @@ class Node(httpx.BaseTransport):
         return {"id": call["id"], "result": answer}
 
 
-def _pool(*nodes: Node, at: Callable[[], float] = lambda: 0.0) -> RpcPool:
+def _pool(*nodes: Node, at: Callable[[], float] = lambda: 0.0) -> EvmPool:
     urls = [f"https://user:hunter2@node{number}.example/v3/APIKEY?key=s3cret" for number in range(len(nodes))]
-    return RpcPool(urls, timeout_s=1, monotonic=at, transports=nodes)
+    return EvmPool(urls, timeout_s=1, monotonic=at, transports=nodes)
 
 
 BROKEN = httpx.ConnectError("no")
@@ -151,7 +152,7 @@ def test_with_fewer_than_three_one_answer_is_enough() -> None:
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"id": 9, "result": 1}', b"null"])
 def test_what_is_no_answer_is_unknown(body: bytes) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=body))
-    pool = RpcPool(["http://node"], timeout_s=1, transports=[transport])
+    pool = EvmPool(["http://node"], timeout_s=1, transports=[transport])
     with pytest.raises(OutsideUnknown):
         pool.call("eth_call")
 
@@ -160,11 +161,11 @@ def test_a_gateways_error_page_is_unknown_and_a_json_rpc_error_in_it_is_an_answe
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500, json={"id": 0, "error": {"code": -32000, "message": "nonce too low"}})
 
-    pool = RpcPool(["http://node"], timeout_s=1, transports=[httpx.MockTransport(answer)])
+    pool = EvmPool(["http://node"], timeout_s=1, transports=[httpx.MockTransport(answer)])
     assert pool.batch([Call("eth_call")]) == [RpcError(-32000, "nonce too low")]
     gateway = httpx.MockTransport(lambda request: httpx.Response(502, content=b"bad gateway"))
     with pytest.raises(OutsideUnknown):
-        RpcPool(["http://node"], timeout_s=1, transports=[gateway]).call("eth_call")
+        EvmPool(["http://node"], timeout_s=1, transports=[gateway]).call("eth_call")
 
 
 def test_credentials_of_an_endpoint_are_never_shown() -> None:
@@ -187,7 +188,7 @@ def test_a_large_broadcast_is_cut_into_bodies_that_nodes_take() -> None:
         told = [{"id": call["id"], "result": "0x"} for call in calls]
         return httpx.Response(200, json=told if len(told) > 1 else told[0])
 
-    pool = RpcPool(["http://node"], timeout_s=1, transports=[httpx.MockTransport(answer)])
+    pool = EvmPool(["http://node"], timeout_s=1, transports=[httpx.MockTransport(answer)])
     replies = pool.broadcast([bytes(100_000)] * 32)
     assert [len(each) for each in replies] == [1] * 32
     assert max(bodies) < 1_200_000

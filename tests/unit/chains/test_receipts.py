@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.chains.evm.contracts.abi import MINT_EXECUTED, MINT_SKIPPED
-from fiatrails.chains.evm.submitter.receipts import Minted, parse_receipt, receipt_mark
+from fiatrails.chains.evm.contracts.encoding import load
+from fiatrails.chains.evm.contracts.escrow import Minted
+from fiatrails.chains.evm.submitter.receipts import parse_receipt, receipt_mark
+
+MINT_EXECUTED = load("MintEscrow").event("MintExecuted").topic
+MINT_SKIPPED = load("MintEscrow").event("MintSkipped").topic
 
 ESCROW, OTHER = "0x" + "e5" * 20, "0x" + "07" * 20
 TX, BLOCK = "0x" + "aa" * 32, "0x" + "bb" * 32

@@ -14,7 +14,7 @@ from fiatrails.chains.evm.submitter.states import (
     SlotState,
     attempt_after_send,
     intent_sources,
-    left_the_house,
+    is_published,
     slot_sources,
 )
 
@@ -34,7 +34,7 @@ def test_only_a_reorganisation_leads_back() -> None:
 @pytest.mark.parametrize("outcome", list(SendOutcome))
 def test_what_may_have_left_never_counts_as_unsent(outcome: SendOutcome) -> None:
     certainly_here = {SendOutcome.NOT_SENT, SendOutcome.NO_FUNDS, SendOutcome.REFUSED}
-    assert left_the_house(outcome) is (outcome not in certainly_here)
+    assert is_published(outcome) is (outcome not in certainly_here)
     assert (attempt_after_send(outcome) is AttemptState.SIGNED) is (outcome in certainly_here)
 
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from fiatrails.compliance.sanctions.states import MOVES
 from fiatrails.config.env import Environment
 from fiatrails.kernel import metrics
+from fiatrails.kernel.currencies import CURRENCIES
 from fiatrails.kernel.profile import Profile
-from fiatrails.ledger.accounts import KIND_OF_FAMILY
+from fiatrails.ledger.accounts import FAMILIES, FLOW_OF_KIND
 from fiatrails.providers.core.models import PaymentState, RequestState
 from fiatrails.providers.mpesa.config import SAFARICOM_SOURCES
 from fiatrails.purchases.states import ALLOWED, DeliveryState, Hold, State, public_status
@@ -166,7 +167,14 @@ def test_every_state_and_move_is_documented() -> None:
 
 def test_every_account_family_is_documented_with_its_kind() -> None:
     said = {row[0].strip("`").split(":")[0]: row[1] for row in tables(REFERENCE / "ledger.md")[0]}
-    assert said == {family: kind.value for family, kind in KIND_OF_FAMILY.items()}
+    assert said == {name: family.kind.value for name, family in FAMILIES.items()}
+
+
+def test_the_tables_of_the_ledger_are_those_of_the_code() -> None:
+    families, kinds, currencies = tables(REFERENCE / "ledger.md")[:3]
+    assert families == [[f"`{f.form}`", f.kind, f.side or "none", f.balance] for f in FAMILIES.values()]
+    assert kinds == [[f"`{kind}`", flow or "none"] for kind, flow in FLOW_OF_KIND.items()]
+    assert currencies == [[f"`{code}`", str(scale)] for code, scale in CURRENCIES.items()]
 
 
 def test_every_table_is_documented() -> None:

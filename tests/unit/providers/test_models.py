@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fiatrails.purchases.payments.stk import account_reference, mask, parse_phone
-
 from fiatrails.providers.core.models import Payment, ProviderRequest
+from fiatrails.providers.mpesa.charging import account_reference, mask, parse_phone
 
 
 def test_the_label_of_the_providers_is_rb_core() -> None:

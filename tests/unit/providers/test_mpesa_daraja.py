@@ -43,7 +43,7 @@ def config() -> Config:
         security_credential=SecretStr(SECRETS[2]), callback_token=SecretStr(SECRETS[3]),
         callback_base_url="https://rail.example/api/v1/callbacks/daraja",
     )  # fmt: skip
-    return replace(current, mpesa=mpesa)
+    return replace(current, providers={"mpesa": mpesa})
 
 
 def daraja(handle: Handler, clock: Clock | None = None) -> Daraja:
@@ -178,7 +178,7 @@ def test_the_misspelt_registration_reply_is_understood() -> None:
 
 def test_production_addresses_must_not_contain_the_forbidden_words() -> None:
     mpesa = replace(config().providers["mpesa"], callback_base_url="https://rail.example/api/v1/callbacks/mpesa")
-    client = Daraja(replace(config(), env="production", mpesa=mpesa), clock=Clock())
+    client = Daraja(replace(config(), env="production", providers={"mpesa": mpesa}), clock=Clock())
     with pytest.raises(Misconfigured, match="mpesa"):
         client.register_c2b_urls()
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import FiatRailsError, Misconfigured
 
@@ -37,7 +39,7 @@ class Deployment:
     countries: Mapping[str, CountryContracts]
 
     def country(self, code: str) -> CountryContracts:
-        """Contracts of the country; Misconfigured when it was never deployed."""
+        """Return the contracts of the country; Misconfigured when it was never deployed."""
         try:
             return self.countries[code]
         except KeyError:
@@ -48,7 +50,7 @@ class Deployment:
 
 
 def deployment(path: Path, chain_id: int) -> Deployment:
-    """The deployment of `chain_id` in the file; Misconfigured says what to do when it is missing or malformed.
+    """Return the deployment of `chain_id` in the file; Misconfigured says what to do when it is missing or malformed.
     A rewritten file is noticed by its modification time."""
     try:
         stamp = path.stat().st_mtime_ns
@@ -97,3 +99,8 @@ def _parse(entry: dict[str, Any], chain_id: int) -> Deployment:
             if code not in _SHARED and isinstance(value, dict) and "MintEscrow" in value
         },
     )
+
+
+def checksum_address(address: str) -> str:
+    """Return the address in EIP-55 capitals, as explorers and `cast` show it."""
+    return str(to_checksum_address(address))

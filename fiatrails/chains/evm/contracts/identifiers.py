@@ -5,18 +5,13 @@ from __future__ import annotations
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fiatrails.kernel.errors import BadInput
-
-_WORD_BYTES = 32
-
-
 def tx_ref_hash(tx_ref: str) -> str:
-    """bytes32 reference of a payment: keccak256 of the UTF-8 text, as 0x and 64 lower-case hex digits."""
+    """Return the bytes32 reference of a payment: keccak256 of the UTF-8 text, as 0x and 64 lower-case hex digits."""
     return "0x" + keccak(tx_ref.encode()).hex()
 
 
 def intent_id(*, chain_id: int, escrow: str, payer: str, tx_ref: str) -> str:
-    """keccak256(abi.encode(chainid, escrow, payer, txRef)) as 0x and 64 lower-case hex digits.
+    """Return keccak256(abi.encode(chainid, escrow, payer, txRef)) as 0x and 64 lower-case hex digits.
 
     `payer` of everything that the rail settles is the escrow itself, so that neither the signer nor the treasury
     is part of the id: two lanes can never mint one payment twice.
@@ -25,15 +20,8 @@ def intent_id(*, chain_id: int, escrow: str, payer: str, tx_ref: str) -> str:
 
 
 def intent_id_of_hash(*, chain_id: int, escrow: str, payer: str, tx_ref_word: str) -> str:
-    """As `intent_id`, from a reference that is hashed already."""
+    """Return what `intent_id` does, from a reference that is hashed already."""
     words = encode(
         ["uint256", "address", "address", "bytes32"], [chain_id, escrow, payer, bytes.fromhex(tx_ref_word[2:])]
     )
     return "0x" + keccak(words).hex()
-
-
-def country_code_word(code: str) -> bytes:
-    """`"KES"` -> bytes32, ASCII and padded on the right; BadInput when it is empty, not ASCII, or too long."""
-    if not code or not code.isascii() or len(code) > _WORD_BYTES:
-        raise BadInput("malformed_country_code", "country code must be 1 to 32 ASCII characters")
-    return code.encode("ascii").ljust(_WORD_BYTES, b"\0")

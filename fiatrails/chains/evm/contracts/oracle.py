@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.contract import Contract, Read
+from fiatrails.chains.evm.contracts.encoding import load
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.errors import OutsideUnknown
 
-# One batch of JSON-RPC.
-MAX_ADDRESSES_PER_READ = 100
+_IS_SANCTIONED = load("ISanctionsOracle").function("isSanctioned")
+
+
+class SanctionsOracle(Contract):
+    """An oracle with the interface of contracts/src/interfaces/ISanctionsOracle.sol."""
+
+    def is_sanctioned(self, address: str) -> Read[bool]:
+        """Ask whether the address is sanctioned."""
+        return self._value(_IS_SANCTIONED, address)
 
 
 def sanctioned(addresses: Sequence[str], *, oracle: str, pool: RpcPool) -> dict[str, bool]:
-    """What the contract `oracle` says of each address, by lower-case address. OutsideUnknown when it does not answer,
-    or no such contract is there: a missing second opinion clears nobody."""
-    wanted = list(dict.fromkeys(parse_address(address) for address in addresses))
-    found: dict[str, bool] = {}
-    for start in range(0, len(wanted), MAX_ADDRESSES_PER_READ):
-        part = wanted[start : start + MAX_ADDRESSES_PER_READ]
-        answers = pool.batch([_call(oracle, address) for address in part])
-        found |= {address: _answer(answer, oracle) for address, answer in zip(part, answers, strict=True)}
-    return found
-
-
-def _call(oracle: str, address: str) -> Call:
-    return Call("eth_call", ({"to": oracle, "data": "0x" + abi.is_sanctioned(address).hex()}, "latest"))
-
-
-def _answer(answer: object, oracle: str) -> bool:
+    """Return what the contract `oracle` says of each address, by lower-case address. OutsideUnknown when it does not
+    answer, or no such contract is there: a missing second opinion clears nobody."""
+    contract = SanctionsOracle(oracle)
+    reads = {address: contract.is_sanctioned(address) for address in map(parse_address, addresses)}
+    answers = pool.batch([read.call() for read in reads.values()])
     try:
-        if isinstance(answer, RpcError):
-            raise ValueError(answer.message)
-        return abi.decode_bool(str(answer))
+        return {address: read.decode(answer) for (address, read), answer in zip(reads.items(), answers, strict=True)}
     except ValueError:
         raise OutsideUnknown(
             "oracle_unknown", f"the sanctions oracle {oracle} does not answer; check screening.oracle in the profile"

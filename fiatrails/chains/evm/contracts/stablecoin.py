@@ -7,30 +7,41 @@ stablecoin. With six decimals one payment would mint 10^12 times too much, so no
 from __future__ import annotations
 
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.core.rpc import RpcError
+from fiatrails.chains.evm.contracts.contract import Contract, Read
+from fiatrails.chains.evm.contracts.encoding import load
 from fiatrails.chains.evm.contracts.deployment import deployment
+from fiatrails.chains.evm.pool import is_revert
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 
 DECIMALS = 18
+_DECIMALS = load("USDStablecoin").function("decimals")
 # Chain and stablecoin that this process has asked. ERC-20 decimals do not change, so only the good answer is kept.
 _seen: set[tuple[int, str]] = set()
 
 
+class Stablecoin(Contract):
+    """An ERC-20 token with the optional `decimals`."""
+
+    def decimals(self) -> Read[int]:
+        """Ask how many decimals its amounts have."""
+        return self._value(_DECIMALS)
+
+
 def require_fitting_decimals(*, pool: RpcPool) -> None:
-    """Returns when the deployed stablecoin has 18 decimals; Misconfigured when not. Asks the chain once per process."""
+    """Return when the deployed stablecoin has 18 decimals; Misconfigured when not. The chain is asked once per process."""
     settings = config()
     deployed = deployment(settings.deployments_path, settings.profile.chain_id)
     key = deployed.chain_id, deployed.stablecoin
     if key in _seen:
         return
-    refuse_other_decimals(deployed.stablecoin, _ask(deployed.stablecoin, pool))
+    refuse_other_decimals(deployed.stablecoin, decimals_of(deployed.stablecoin, pool=pool))
     _seen.add(key)
 
 
 def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
-    """Misconfigured unless `decimals` is 18; None: the contract does not say."""
+    """Raise Misconfigured unless `decimals` is 18; None: the contract does not say."""
     if decimals != DECIMALS:
         said = "does not answer decimals()" if decimals is None else f"has {decimals} decimals"
         raise Misconfigured(
@@ -41,17 +52,17 @@ def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
 
 
 def forget() -> None:
-    """Asks again with the next call: for tests."""
+    """Ask again with the next call: for tests."""
     _seen.clear()
 
 
-def _ask(stablecoin: str, pool: RpcPool) -> int | None:
-    answer = pool.batch([Call("eth_call", ({"to": stablecoin, "data": "0x" + abi.DECIMALS.hex()}, "latest"))])[0]
-    if isinstance(answer, RpcError):
-        if answer.is_revert:
-            return None
+def decimals_of(stablecoin: str, *, pool: RpcPool) -> int | None:
+    """Return the decimals; None when the contract does not say. OutsideUnknown when the chain does not answer."""
+    read = Stablecoin(stablecoin).decimals()
+    answer = pool.batch([read.call()])[0]
+    if isinstance(answer, RpcError) and not is_revert(answer):
         raise OutsideUnknown("stablecoin_unknown", "no RPC endpoint could read the stablecoin's decimals")
     try:
-        return abi.decode_uint(str(answer))
+        return read.decode(answer)
     except ValueError:
         return None

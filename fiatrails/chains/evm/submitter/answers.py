@@ -1,7 +1,7 @@
 """What a node's answer to eth_sendRawTransaction means. Pure.
 
 Sources of the texts: geth `core/txpool/errors.go`, nethermind `AcceptTxResult`, erigon `txpoolcfg`, anvil 1.7
-(measured). Anything not listed is AMBIGUOUS: unknown is never failed (law 4).
+(measured). Anything not listed is AMBIGUOUS: unknown is never failed (an unknown send is repeated).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # The models import this module by way of the states; every command would load an HTTP client with them.
-    from fiatrails.chains.core.pool import SendReply
+    from fiatrails.chains.evm.pool import SendReply
 
 
 class SendOutcome(StrEnum):
@@ -55,7 +55,7 @@ _TABLE = (
 
 
 def classify_error(message: str) -> SendOutcome:
-    """Text of a JSON-RPC error -> outcome. Codes differ between clients and are not looked at."""
+    """Return what the text of a JSON-RPC error means. Codes differ between clients and are not looked at."""
     text = message.lower()
     for words, outcome in _TABLE:
         if any(word in text for word in words):
@@ -64,7 +64,7 @@ def classify_error(message: str) -> SendOutcome:
 
 
 def classify(reply: SendReply) -> SendOutcome:
-    """One endpoint's reply -> outcome."""
+    """Return what one endpoint's reply means."""
     if reply.error is not None:
         return classify_error(reply.error.message)
     if reply.unknown:
@@ -80,5 +80,5 @@ _WEIGHT = (
 
 
 def combined(outcomes: list[SendOutcome]) -> SendOutcome:
-    """What is known after asking several endpoints; NOT_SENT when none was asked."""
+    """Return what is known after asking several endpoints; NOT_SENT when none was asked."""
     return min(outcomes, key=_WEIGHT.index, default=SendOutcome.NOT_SENT)

@@ -1,4 +1,5 @@
-"""Finality: what is decided for ever, successes and reverts alike (law 7), and nonces that others used up."""
+"""Finality: what is decided for ever, successes and reverts alike (finality for both ends), and nonces that others used
+up."""
 
 from __future__ import annotations
 
@@ -12,23 +13,23 @@ from django.db.backends.utils import CursorWrapper
 
 from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.escrow import Settlement
 from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
+from fiatrails.chains.evm.submitter.read_back import EscrowRecord, read_back
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt, receipt_mark
 from fiatrails.chains.evm.submitter.states import IntentState, SlotResult, SlotState, intent_sources, slot_sources
-from fiatrails.chains.evm.submitter.verdicts import Verdict, verdicts
-from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View
+from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View
 from fiatrails.engine.wakeup import notify
 
 _log = structlog.get_logger()
 _MAX_SLOTS = 32
 
 _INTENTS = """
-SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, code FROM chains_slot_intent
+SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, code FROM evm_slot_intent
 WHERE slot_id = ANY(%s) AND state IN ('live', 'mined') ORDER BY id
 """
 _FINAL = """
-UPDATE chains_nonce_slot s SET state = 'final', result = t.result, final_at = %s, tx_hash = t.tx_hash,
+UPDATE evm_nonce_slot s SET state = 'final', result = t.result, final_at = %s, tx_hash = t.tx_hash,
     block_number = coalesce(t.number, s.block_number), block_hash = t.block_hash
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[])
     AS t (id, result, tx_hash, number, block_hash)
@@ -36,17 +37,17 @@ WHERE s.id = t.id AND s.state = ANY(%s)
 RETURNING s.id
 """
 _SUPERSEDE = """
-UPDATE chains_attempt SET state = CASE WHEN hash = ANY(%s) THEN 'included' ELSE 'superseded' END WHERE slot_id = ANY(%s)
+UPDATE evm_attempt SET state = CASE WHEN hash = ANY(%s) THEN 'included' ELSE 'superseded' END WHERE slot_id = ANY(%s)
 """
 _INTENTS_DONE = """
-UPDATE chains_slot_intent i SET state = t.state, code = t.code, tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_slot_intent i SET state = t.state, code = t.code, tx_hash = t.tx_hash, block_number = t.number,
     report_due = true
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
     AS t (slot_id, intent_id, state, code, tx_hash, number)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = ANY(%s)
 """
 # The one place where a nonce comes from the chain after bootstrap: a finalized count only, and only upwards.
-_ADVANCE = "UPDATE chains_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
+_ADVANCE = "UPDATE evm_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class _Ended:
 
     @property
     def result(self) -> SlotResult:
-        """How the slot ended."""
+        """Return how the slot ended."""
         if self.receipt is None:
             return SlotResult.USURPED
         return SlotResult.SUCCESS if self.receipt.succeeded else SlotResult.REVERTED
@@ -69,7 +70,7 @@ class _Rider:
     """An intent of an ended slot; `code` says why it was left out of the signed batch."""
 
     slot_id: int
-    item: abi.Item
+    item: Settlement
     code: str
 
 
@@ -85,90 +86,90 @@ class _Done:
     block_number: int | None
 
 
-def conclude(desk: Desk, view: View, slots: Sequence[SlotRow], chain: Chain) -> None:
-    """Makes included slots final once their block is, with receipts that two endpoints agree on (three configured)."""
+def conclude(tick: Tick, view: View, slots: Sequence[SlotRow], chain: Chain) -> None:
+    """Make included slots final once their block is, with receipts that two endpoints agree on (three configured)."""
     ready = [slot for slot in slots if slot.state is SlotState.INCLUDED and slot.block_number <= view.final_number]
     ready = [slot for slot in ready if chain.holds(slot.block_number, slot.block_hash)][:_MAX_SLOTS]
     final = chain.headers.get(view.final_number)
     if not ready or final is None:
         return
-    answers = desk.pool.agreed([Call("eth_getTransactionReceipt", (slot.tx_hash,)) for slot in ready], key=receipt_mark)
+    answers = tick.pool.agreed([Call("eth_getTransactionReceipt", (slot.tx_hash,)) for slot in ready], key=receipt_mark)
     ended = []
     for slot, answer in zip(ready, answers, strict=True):
         receipt = parse_receipt(None if answer is NOT_AGREED else answer, tx_hash=slot.tx_hash, escrow=slot.escrow)
         if receipt is not None and receipt.block_hash == slot.block_hash:
             ended.append(_Ended(slot, receipt))
-    _finish(desk, ended, final)
+    _finish(tick, ended, final)
 
 
-def conclude_usurped(desk: Desk, view: View, slots: Sequence[SlotRow]) -> None:
-    """Slots whose nonce the chain has used without any of our attempts having a receipt.
+def conclude_usurped(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+    """Conclude slots whose nonce the chain has used without any of our attempts having a receipt.
 
     Our bytes may still be the ones (a node that lags, a receipt that is not indexed), so nothing is sent again and
     nothing is concluded before the nonce is finalized and two endpoints that know the finalized block have none of our
-    receipts (laws 3 and 5).
+    receipts (a slot is left on proof; absence needs two).
     """
     suspects = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
     if not suspects or view.final_number < 0:
         return
-    answer = desk.pool.agreed(
+    answer = tick.pool.agreed(
         [Call("eth_getBlockByNumber", (hex(view.final_number), False))], key=lambda raw: raw and raw.get("hash")
     )[0]
     final = parse_header(None if answer is NOT_AGREED else answer)
     if final is None:
         return
-    count = _final_count(desk, final)
-    gone = [slot for slot in suspects if slot.nonce < count and _absent(desk, slot, final)][:_MAX_SLOTS]
+    count = _final_count(tick, final)
+    gone = [slot for slot in suspects if slot.nonce < count and _absent(tick, slot, final)][:_MAX_SLOTS]
     if not gone:
         return
     for slot in gone:
-        _log.error("chain.nonce_usurped", lane=desk.lease.lane_id, address=desk.lease.address, nonce=slot.nonce)
-    desk.report.usurped += _finish(desk, [_Ended(slot, None) for slot in gone], final)
-    with desk.lease.write() as cursor:
-        cursor.execute(_ADVANCE, [count, desk.lease.lane_id])
+        _log.error("chain.nonce_usurped", lane=tick.lease.lane_id, address=tick.lease.address, nonce=slot.nonce)
+    tick.report.usurped += _finish(tick, [_Ended(slot, None) for slot in gone], final)
+    with tick.lease.write() as cursor:
+        cursor.execute(_ADVANCE, [count, tick.lease.lane_id])
 
 
-def _final_count(desk: Desk, final: Header) -> int:
+def _final_count(tick: Tick, final: Header) -> int:
     """Transactions of the lane's address up to the finalized block; 0 when that is not agreed."""
     block = {"blockHash": final.hash, "requireCanonical": True}
-    answer = desk.pool.agreed([Call("eth_getTransactionCount", (desk.lease.address, block))])[0]
+    answer = tick.pool.agreed([Call("eth_getTransactionCount", (tick.lease.address, block))])[0]
     return int(answer, 16) if isinstance(answer, str) else 0
 
 
-def _absent(desk: Desk, slot: SlotRow, final: Header) -> bool:
+def _absent(tick: Tick, slot: SlotRow, final: Header) -> bool:
     """Whether no attempt of the slot has a receipt, by endpoints that hold the finalized block."""
     calls = [Call("eth_getBlockByHash", (final.hash, False))]
     calls += [Call("eth_getTransactionReceipt", (attempt.hash,)) for attempt in slot.attempts]
     witnesses = 0
-    for header, *receipts in desk.pool.each(calls):
+    for header, *receipts in tick.pool.each(calls):
         if parse_header(header) != final or any(isinstance(receipt, RpcError) for receipt in receipts):
             continue
         if any(receipt is not None for receipt in receipts):
             return False
         witnesses += 1
-    return witnesses >= (2 if desk.pool.has_quorum else 1)
+    return witnesses >= (2 if tick.pool.has_quorum else 1)
 
 
-def _finish(desk: Desk, ended: Sequence[_Ended], final: Header) -> int:
+def _finish(tick: Tick, ended: Sequence[_Ended], final: Header) -> int:
     """Writes slots and intents together: a slot is final only when each of its intents has its end."""
     riders = _riders([one.slot.id for one in ended])
     decided = [
-        (one, done) for one in ended if (done := _judge(desk, one, riders.get(one.slot.id, []), final)) is not None
+        (one, done) for one in ended if (done := _judge(tick, one, riders.get(one.slot.id, []), final)) is not None
     ]
     if not decided:
         return 0
-    with desk.lease.write() as cursor:
-        finished = _write_slots(cursor, desk, [one for one, _ in decided])
+    with tick.lease.write() as cursor:
+        finished = _write_slots(cursor, tick, [one for one, _ in decided])
         done = [d for one, each in decided if one.slot.id in finished for d in each]
         _write_intents(cursor, done)
         notify()
-    desk.report.final += len(finished)
-    desk.report.executed += sum(d.state is IntentState.EXECUTED for d in done)
-    desk.report.released += sum(d.state is IntentState.RELEASED for d in done)
+    tick.report.final += len(finished)
+    tick.report.executed += sum(d.state is IntentState.EXECUTED for d in done)
+    tick.report.released += sum(d.state is IntentState.RELEASED for d in done)
     for one, each in decided:
         _log.info(
             "chain.final",
-            lane=desk.lease.lane_id,
+            lane=tick.lease.lane_id,
             nonce=one.slot.nonce,
             result=one.result.value,
             tx_hash=one.slot.tx_hash,
@@ -183,33 +184,33 @@ def _riders(slot_ids: Sequence[int]) -> dict[int, list[_Rider]]:
     with connection.cursor() as cursor:
         cursor.execute(_INTENTS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, code in cursor.fetchall():
-            item = abi.Item(intent_id, user, int(amount), tx_ref)
+            item = Settlement(intent_id, user, int(amount), tx_ref)
             found.setdefault(slot_id, []).append(_Rider(slot_id, item, code))
     return found
 
 
-def _judge(desk: Desk, one: _Ended, riders: Sequence[_Rider], final: Header) -> list[_Done] | None:
+def _judge(tick: Tick, one: _Ended, riders: Sequence[_Rider], final: Header) -> list[_Done] | None:
     """What became of each intent; None when the escrow could not be asked: the slot then stays as it is."""
     receipt = one.receipt
     minted = {(m.intent_id, m.user, m.amount) for m in receipt.minted} if receipt and receipt.succeeded else set()
     left = [r for r in riders if (r.item.intent_id, r.item.user, r.item.amount) not in minted]
-    said: dict[str, Verdict] = {}
+    records: dict[str, EscrowRecord] | None = {}
     if left:
-        asked = verdicts(desk.pool, escrow=one.slot.escrow, items=[r.item for r in left], final_hash=final.hash)
-        if asked is None:
-            desk.report.held = desk.report.held or "escrow_unknown"
-            return None
-        said = asked
-    return [_done(one, rider, said.get(rider.item.intent_id)) for rider in riders]
+        settlements = [rider.item for rider in left]
+        records = read_back(tick.pool, escrow=one.slot.escrow, settlements=settlements, final_hash=final.hash)
+    if records is None:
+        tick.report.held = tick.report.held or "escrow_unknown"
+        return None
+    return [_done(one, rider, records.get(rider.item.intent_id)) for rider in riders]
 
 
-def _done(one: _Ended, rider: _Rider, verdict: Verdict | None) -> _Done:
+def _done(one: _Ended, rider: _Rider, record: EscrowRecord | None) -> _Done:
     done = _Done(rider.slot_id, rider.item.intent_id, IntentState.EXECUTED, "", "", None)
-    if verdict is None and one.receipt is not None:
+    if record is None and one.receipt is not None:
         return replace(done, tx_hash=one.receipt.tx_hash, block_number=one.receipt.block_number)
-    if verdict is not None and verdict.executed:
-        return replace(done, code=verdict.code)
-    code = (verdict.code if verdict else "") or _why_not(one, rider)
+    if record is not None and record.executed:
+        return replace(done, code=record.code)
+    code = (record.code if record else "") or _why_not(one, rider)
     return replace(done, state=IntentState.RELEASED, code=code)
 
 
@@ -222,7 +223,7 @@ def _why_not(one: _Ended, rider: _Rider) -> str:
     return rider.code or ("reverted" if not one.receipt.succeeded else "not_executed")
 
 
-def _write_slots(cursor: CursorWrapper, desk: Desk, ended: Sequence[_Ended]) -> set[int]:
+def _write_slots(cursor: CursorWrapper, tick: Tick, ended: Sequence[_Ended]) -> set[int]:
     columns: list[list[Any]] = [
         [one.slot.id for one in ended],
         [one.result.value for one in ended],
@@ -230,7 +231,7 @@ def _write_slots(cursor: CursorWrapper, desk: Desk, ended: Sequence[_Ended]) -> 
         [one.receipt.block_number if one.receipt else None for one in ended],
         [one.receipt.block_hash if one.receipt else "" for one in ended],
     ]
-    cursor.execute(_FINAL, [desk.now(), *columns, slot_sources(SlotState.FINAL)])
+    cursor.execute(_FINAL, [tick.now(), *columns, slot_sources(SlotState.FINAL)])
     finished = {row[0] for row in cursor.fetchall()}
     cursor.execute(_SUPERSEDE, [columns[2], list(finished)])
     return finished

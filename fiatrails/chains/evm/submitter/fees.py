@@ -41,7 +41,7 @@ class FeePolicy:
 
 
 def market(history: Mapping[str, Any]) -> Market:
-    """Answer of eth_feeHistory (one reward percentile) -> Market; ValueError when it has no base fee."""
+    """Return what an answer of eth_feeHistory (one reward percentile) says; ValueError when it has no base fee."""
     base_fees: Sequence[str] = history.get("baseFeePerGas") or ()
     if not base_fees:
         raise ValueError("eth_feeHistory has no baseFeePerGas")
@@ -51,7 +51,8 @@ def market(history: Mapping[str, Any]) -> Market:
 
 
 def first_offer(now: Market, policy: FeePolicy) -> Fees | None:
-    """Fees of a first attempt; None when the next block alone costs more than the cap: hold and alert (law 9)."""
+    """Return the fees of a first attempt; None when the next block alone costs more than the cap: hold and alert (law
+    9)."""
     tip = max(now.tip, policy.min_tip)
     if now.base_fee + min(tip, policy.min_tip) > policy.cap:
         return None
@@ -60,8 +61,8 @@ def first_offer(now: Market, policy: FeePolicy) -> Fees | None:
 
 
 def replacement(previous: Fees, now: Market, policy: FeePolicy) -> Fees | None:
-    """Fees of a replacement of the same nonce: at least 12.5 % more on both, at least the market; None when that
-    would pass the cap: hold and alert (law 9)."""
+    """Return the fees of a replacement of the same nonce: at least 12.5 % more on both, at least the market; None when
+    that would pass the cap: hold and alert (a replacement pays more)."""
     floor_max, floor_tip = _raised(previous.max_fee), _raised(previous.tip)
     wanted = first_offer(now, policy)
     if wanted is None or floor_max > policy.cap:
@@ -72,7 +73,7 @@ def replacement(previous: Fees, now: Market, policy: FeePolicy) -> Fees | None:
 
 
 def is_priced_out(offer: Fees, now: Market) -> bool:
-    """Whether the next block cannot take this offer."""
+    """Return whether the next block cannot take this offer."""
     return offer.max_fee < now.base_fee
 
 

@@ -1,7 +1,7 @@
 """Which blocks are canonical: headers linked by parent hash, from the lowest block that matters up to the head. Pure.
 
 The caller brings `fetch`, which asks one node for headers by number; whatever it answers, nothing is believed that
-does not link (law 7).
+does not link (finality for both ends).
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Chain:
 
     @property
     def tip(self) -> Header | None:
-        """The highest linked header."""
+        """Return the highest linked header."""
         return self.headers[max(self.headers)] if self.headers else None
 
     def holds(self, number: int, block_hash: str) -> bool | None:
-        """Whether this block is canonical; None when its height is outside of what was looked at."""
+        """Return whether this block is canonical; None when its height is outside of what was looked at."""
         header = self.headers.get(number)
         return None if header is None else header.hash == block_hash
 
 
 def parse_header(raw: Any) -> Header | None:
-    """Answer of eth_getBlockByNumber, or None."""
+    """Return the header in an answer of eth_getBlockByNumber, or None."""
     try:
         return Header(int(raw["number"], 16), raw["hash"].lower(), raw["parentHash"].lower())
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -52,9 +52,9 @@ def parse_header(raw: Any) -> Header | None:
 
 
 def follow(known: Chain, *, head: Header, floor: int, fetch: Fetch) -> Chain:
-    """The canonical chain from `floor` to `head` (to `floor` + MAX_NEW_HEADERS when more is new).
+    """Return the canonical chain from `floor` to `head` (to `floor` + MAX_NEW_HEADERS when more is new).
 
-    Returns `known` unchanged when the node is merely behind, or changed its mind while it was asked: the next look
+    `known` comes back unchanged when the node is merely behind, or changed its mind while it was asked: the next look
     decides.
     """
     if known.holds(head.number, head.hash):

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import connection, transaction
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts.stablecoin import require_fitting_decimals
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer, Signers
 from fiatrails.chains.evm.submitter import concluding, lease, sending
 from fiatrails.chains.evm.submitter.repair import (
@@ -32,8 +32,8 @@ from fiatrails.chains.evm.submitter.repair import (
     show,
 )
 from fiatrails.chains.evm.submitter.reservation import EXECUTOR, OFFICER
+from fiatrails.chains.evm.submitter.tick import Tick, TickReport, open_slots, read_chain
 from fiatrails.chains.evm.submitter.tracking import track
-from fiatrails.chains.evm.submitter.work import Desk, TickReport, look, open_slots
 from fiatrails.controls import audit
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config, profile
@@ -49,30 +49,30 @@ _WATCH_FOR_REWIND = timedelta(minutes=10)
 
 _WORK = """
 SELECT l.address,
-    EXISTS (SELECT FROM chains_nonce_slot s
+    EXISTS (SELECT FROM evm_nonce_slot s
         WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')),
-    (SELECT s.final_at FROM chains_nonce_slot s WHERE s.lane_id = l.id ORDER BY s.nonce DESC LIMIT 1)
-FROM chains_lane l WHERE l.id = %s
+    (SELECT s.final_at FROM evm_nonce_slot s WHERE s.lane_id = l.id ORDER BY s.nonce DESC LIMIT 1)
+FROM evm_lane l WHERE l.id = %s
 """
-_LANES = "SELECT id FROM chains_lane WHERE chain_id = %s ORDER BY id"
-_KNOWN = "SELECT address, next_nonce FROM chains_lane WHERE chain_id = %s"
-_LOCK = "SELECT id, next_nonce FROM chains_lane WHERE chain_id = %s AND address = %s FOR UPDATE"
+_LANES = "SELECT id FROM evm_lane WHERE chain_id = %s ORDER BY id"
+_KNOWN = "SELECT address, next_nonce FROM evm_lane WHERE chain_id = %s"
+_LOCK = "SELECT id, next_nonce FROM evm_lane WHERE chain_id = %s AND address = %s FOR UPDATE"
 _CREATE = """
-INSERT INTO chains_lane (chain_id, address, role, next_nonce, created_at, available_until)
+INSERT INTO evm_lane (chain_id, address, role, next_nonce, created_at, available_until)
 VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (chain_id, address) DO NOTHING
 """
 # Written at most once in half of the time, by every worker that holds the keys.
 _AVAILABLE = """
-UPDATE chains_lane SET available_until = %s
+UPDATE evm_lane SET available_until = %s
 WHERE chain_id = %s AND address = ANY(%s) AND (available_until IS NULL OR available_until < %s)
 """
 _AVAILABLE_FOR = timedelta(minutes=2)
 
 
-def tick(lane_id: int, *, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> TickReport:
-    """One pass over the lane. `holder` names the worker (unique per thread). An outside fault, or a signer that cannot
-    sign, ends the pass and stands in `held`. StaleFence when another worker took the lane meanwhile."""
+def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
+    """Make one pass over the lane. `holder` names the worker (unique per thread). An outside fault, or a signer that
+    cannot sign, ends the pass and stands in `held`. StaleFence when another worker took the lane meanwhile."""
     if connection.in_atomic_block:
         raise RuntimeError("tick() talks to the network and must not run inside a transaction")
     report = TickReport(lane_id)
@@ -89,41 +89,41 @@ def tick(lane_id: int, *, clock: Clock, pool: RpcPool, signers: Signers, holder:
         report.status = "busy"
         return report
     try:
-        _pass(Desk(held, pool, signer, profile().evm, report))
+        _pass(Tick(held, pool, signer, profile().evm, report))
         held.hold(report.held)
     finally:
         held.release()
     return report
 
 
-def _pass(desk: Desk) -> None:
+def _pass(tick: Tick) -> None:
     try:
-        view = look(desk.pool, address=desk.lease.address, evm=desk.evm)
-        chain = track(desk, view, open_slots(desk.lease.lane_id))
-        slots = open_slots(desk.lease.lane_id)
-        sending.publish(desk, view, slots)
-        sending.resend(desk, view, slots)
-        sending.resend_rewound(desk, view)
-        concluding.conclude(desk, view, slots, chain)
-        concluding.conclude_usurped(desk, view, slots)
+        view = read_chain(tick.pool, address=tick.lease.address, evm=tick.evm)
+        chain = track(tick, view, open_slots(tick.lease.lane_id))
+        slots = open_slots(tick.lease.lane_id)
+        sending.publish(tick, view, slots)
+        sending.resend(tick, view, slots)
+        sending.resend_rewound(tick, view)
+        concluding.conclude(tick, view, slots, chain)
+        concluding.conclude_usurped(tick, view, slots)
     except StaleFence:
         raise
     except FiatRailsError as fault:
         # What was done so far is committed; the next pass looks again.
-        desk.report.held = fault.code
+        tick.report.held = fault.code
         level = _log.warning if isinstance(fault, OutsideUnknown) else _log.error
-        level("chain.pass_ended", lane=desk.lease.lane_id, code=fault.code, message=fault.message)
+        level("chain.pass_ended", lane=tick.lease.lane_id, code=fault.code, message=fault.message)
 
 
-def run_lanes(*, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> list[TickReport]:
-    """One pass over every lane of the profile's chain."""
+def run_lanes(*, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> list[TickReport]:
+    """Make one pass over every lane of the profile's chain."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
         lane_ids = [row[0] for row in cursor.fetchall()]
     return [_tick_unless_taken(lane_id, clock, pool, signers, holder) for lane_id in lane_ids]
 
 
-def _tick_unless_taken(lane_id: int, clock: Clock, pool: RpcPool, signers: Signers, holder: str) -> TickReport:
+def _tick_unless_taken(lane_id: int, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
     try:
         return tick(lane_id, clock=clock, pool=pool, signers=signers, holder=holder)
     except StaleFence as stale:
@@ -132,10 +132,10 @@ def _tick_unless_taken(lane_id: int, clock: Clock, pool: RpcPool, signers: Signe
         return TickReport(lane_id, status="taken_over")
 
 
-def ensure_lanes(*, signers: Signers, pool: RpcPool, now: datetime) -> None:
-    """Creates the lane of every signer that has none, and keeps those of the others in service: call it before every
+def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
+    """Create the lane of every signer that has none, and keep those of the others in service: call it before every
     pass. A new lane's first nonce is the chain's count of mined transactions, or
-    NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (law 2).
+    NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (one source of nonces).
 
     NONCE_OVERRIDE above an existing lane's next nonce is honoured too: no-ops take the nonces in between. It never
     lowers one. Misconfigured when it is set with several executors, or when the stablecoin counts otherwise than we do;

@@ -1,4 +1,4 @@
-"""Who may write for a lane, and until when (law 10)."""
+"""Who may write for a lane, and until when (the fence on every write)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import StaleFence
 
 _TAKE = """
-UPDATE chains_lane SET fence = fence + 1, holder = %s, lease_until = %s
+UPDATE evm_lane SET fence = fence + 1, holder = %s, lease_until = %s
 WHERE id = %s AND (lease_until IS NULL OR lease_until <= %s OR holder = %s)
 RETURNING fence, chain_id, address, role, next_nonce, held
 """
-_RENEW = "UPDATE chains_lane SET lease_until = %s WHERE id = %s AND fence = %s"
-_RELEASE = "UPDATE chains_lane SET lease_until = NULL, holder = '' WHERE id = %s AND fence = %s"
+_RENEW = "UPDATE evm_lane SET lease_until = %s WHERE id = %s AND fence = %s"
+_RELEASE = "UPDATE evm_lane SET lease_until = NULL, holder = '' WHERE id = %s AND fence = %s"
 _HOLD = """
-UPDATE chains_lane SET held = %s, held_since = CASE WHEN %s = '' THEN NULL ELSE coalesce(held_since, %s) END
+UPDATE evm_lane SET held = %s, held_since = CASE WHEN %s = '' THEN NULL ELSE coalesce(held_since, %s) END
 WHERE id = %s AND fence = %s
 """
 
@@ -42,7 +42,7 @@ class LaneLease:
 
     @contextmanager
     def write(self) -> Iterator[CursorWrapper]:
-        """A transaction that first proves and renews the lease under the lane's row lock; StaleFence when another
+        """Open a transaction that first proves and renews the lease under the lane's row lock; StaleFence when another
         worker took the lane: whatever this one concluded meanwhile is void.
 
         The row lock also keeps `reserve` from taking a nonce while the lane's slots are judged.
@@ -54,26 +54,26 @@ class LaneLease:
             yield cursor
 
     def renew(self) -> None:
-        """Before signing: bytes may only be made inside the lease, so it is proven and made long enough first."""
+        """Prove and extend the lease before signing: bytes may only be made inside it."""
         with self.write():
             pass
 
     def hold(self, reason: str) -> None:
-        """Records why nothing goes out, or "" when all is well."""
+        """Record why nothing goes out, or "" when all is well."""
         if reason == self.held:
             return
         with self.write() as cursor:
             cursor.execute(_HOLD, [reason[:500], reason, self.clock.now(), self.lane_id, self.fence])
 
     def release(self) -> None:
-        """Gives the lane back; harmless when it was taken over."""
+        """Give the lane back; harmless when it was taken over."""
         with connection.cursor() as cursor:
             cursor.execute(_RELEASE, [self.lane_id, self.fence])
 
 
 def take(*, lane_id: int, holder: str, duration: timedelta, clock: Clock) -> LaneLease | None:
-    """The lease with the next fence, or None while somebody else holds it. The same holder may take it again: a worker
-    that came back under its name must not wait for its own lease, and its older ticks are fenced off."""
+    """Return the lease with the next fence, or None while somebody else holds it. The same holder may take it again: a
+    worker that came back under its name must not wait for its own lease, and its older ticks are fenced off."""
     now = clock.now()
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [holder, now + duration, lane_id, now, holder])

@@ -6,25 +6,25 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.orders import Outcome, OutcomeKind
+from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 
 # One step of (state, reported) per row and call: an intent executed before anybody heard that it was mined is first
 # reported as mined and stays due. `reported` afterwards names the step. SKIP LOCKED: two takers never get one row.
 _TAKE = """
 WITH due AS (
-    SELECT id, state, reported FROM chains_slot_intent WHERE report_due ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT id, state, reported FROM evm_slot_intent WHERE report_due ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 ), step AS (
     SELECT id, state, CASE
         WHEN state = 'live' THEN ''
         WHEN state = 'released' AND reported = 'mined' THEN ''
         WHEN state = 'executed' AND reported = '' THEN 'mined'
-        ELSE state END AS told
+        ELSE state END AS news
     FROM due
 )
-UPDATE chains_slot_intent AS i
-SET reported = step.told, report_due = step.state NOT IN ('live', 'mined') AND step.told <> step.state
+UPDATE evm_slot_intent AS i
+SET reported = step.news, report_due = step.state NOT IN ('live', 'mined') AND step.news <> step.state
 FROM step WHERE i.id = step.id
-RETURNING i.id, i.intent_id, step.told, i.tx_hash, i.block_number, i.code
+RETURNING i.id, i.intent_id, step.news, i.tx_hash, i.block_number, i.code
 """
 _KINDS = {
     "": OutcomeKind.UNMINED,
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def take(limit: int, *, now: datetime) -> list[Outcome]:  # noqa: ARG001 - every domain function receives the time
-    """Up to `limit` changes that were not reported yet, oldest slots first, at most one per intent.
+    """Return up to `limit` changes that were not reported yet, oldest slots first, at most one per intent.
 
     Runs inside the caller's transaction: if that rolls back, nothing counts as told. Per intent the order is MINED,
     perhaps UNMINED and MINED again, then EXECUTED; or RELEASED. A MINED that was undone before anyone took it is not
@@ -47,6 +47,6 @@ def take(limit: int, *, now: datetime) -> list[Outcome]:  # noqa: ARG001 - every
         cursor.execute(_TAKE, [limit])
         rows = sorted(cursor.fetchall())
     return [
-        Outcome(intent_id=intent_id, kind=_KINDS[told], tx_hash=tx_hash or None, block_number=block, code=code)
-        for _, intent_id, told, tx_hash, block, code in rows
+        Outcome(intent_id=intent_id, kind=_KINDS[news], tx_hash=tx_hash or None, block_number=block, code=code)
+        for _, intent_id, news, tx_hash, block, code in rows
     ]

@@ -9,6 +9,6 @@ from fiatrails.chains.evm.submitter.states import IntentState
 
 
 def live_intents(intent_ids: Sequence[str]) -> set[str]:
-    """Those of `intent_ids` that own a place in a nonce slot: minted, or not yet known never to be."""
+    """Return those of `intent_ids` that own a place in a nonce slot: minted, or not yet known never to be."""
     rows = SlotIntent.objects.filter(intent_id__in=intent_ids).exclude(state=IntentState.RELEASED.value)
     return set(rows.values_list("intent_id", flat=True))

@@ -19,8 +19,8 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.controls import audit
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Conflict, OutsideUnknown
@@ -32,20 +32,20 @@ SELECT l.id, l.address, l.role, l.next_nonce, l.holder, l.lease_until, l.held, l
     count(s.id) FILTER (WHERE s.state = 'reserved'), count(s.id) FILTER (WHERE s.state = 'published'),
     count(s.id) FILTER (WHERE s.state = 'included'),
     min(s.nonce) FILTER (WHERE s.state <> 'included'), min(s.created_at) FILTER (WHERE s.state <> 'included')
-FROM chains_lane l LEFT JOIN chains_nonce_slot s
+FROM evm_lane l LEFT JOIN evm_nonce_slot s
     ON s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')
 WHERE l.chain_id = %s GROUP BY l.id ORDER BY l.id
 """
 _MISSING = """
 SELECT n FROM generate_series(%s::bigint, %s::bigint) AS n
-WHERE NOT EXISTS (SELECT FROM chains_nonce_slot s WHERE s.lane_id = %s AND s.nonce = n) ORDER BY n LIMIT %s
+WHERE NOT EXISTS (SELECT FROM evm_nonce_slot s WHERE s.lane_id = %s AND s.nonce = n) ORDER BY n LIMIT %s
 """
-_LOCK = "SELECT next_nonce FROM chains_lane WHERE id = %s FOR UPDATE"
+_LOCK = "SELECT next_nonce FROM evm_lane WHERE id = %s FOR UPDATE"
 _FILL = """
-INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, created_at)
+INSERT INTO evm_nonce_slot (lane_id, nonce, kind, to_address, created_at)
 SELECT %s, nonce, 'noop', %s, %s FROM unnest(%s::bigint[]) AS t (nonce) ON CONFLICT DO NOTHING
 """
-_ADVANCE = "UPDATE chains_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
+_ADVANCE = "UPDATE evm_lane SET next_nonce = greatest(next_nonce, %s) WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,9 @@ class RepairPlan:
     hash: str
 
 
-def show(*, pool: RpcPool, now: datetime) -> list[LaneView]:  # noqa: ARG001 - every domain function receives the time
-    """Every lane of the profile's chain beside what the chain counts; OutsideUnknown when the chain does not answer."""
+def show(*, pool: EvmPool, now: datetime) -> list[LaneView]:  # noqa: ARG001 - every domain function receives the time
+    """Return every lane of the profile's chain beside what the chain counts; OutsideUnknown when the chain does not
+    answer."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
         rows = cursor.fetchall()
@@ -101,8 +102,8 @@ def show(*, pool: RpcPool, now: datetime) -> list[LaneView]:  # noqa: ARG001 - e
     return [_view(row, *counts[3 * number : 3 * number + 3]) for number, row in enumerate(rows)]
 
 
-def repair_plan(*, pool: RpcPool, now: datetime) -> RepairPlan:
-    """What is wrong and what would mend it; an empty plan when nothing is."""
+def repair_plan(*, pool: EvmPool, now: datetime) -> RepairPlan:
+    """Return what is wrong and what would mend it; an empty plan when nothing is."""
     steps: list[RepairStep] = []
     for lane in show(pool=pool, now=now):
         if lane.missing:
@@ -112,8 +113,8 @@ def repair_plan(*, pool: RpcPool, now: datetime) -> RepairPlan:
     return RepairPlan(tuple(steps), _hash(steps))
 
 
-def repair_apply(*, plan_hash: str, actor: str, pool: RpcPool, now: datetime) -> RepairPlan:
-    """Applies the plan that `plan_hash` names and returns it; Conflict when the situation has changed since."""
+def repair_apply(*, plan_hash: str, actor: str, pool: EvmPool, now: datetime) -> RepairPlan:
+    """Apply the plan that `plan_hash` names and return it; Conflict when the situation has changed since."""
     plan = repair_plan(pool=pool, now=now)
     if plan.hash != plan_hash:
         raise Conflict("plan_changed", "the lanes have changed since the plan was made; look at the new plan first")
@@ -135,7 +136,7 @@ def _apply(step: RepairStep, now: datetime) -> None:
 
 
 def fill_with_noops(cursor: CursorWrapper, lane_id: int, address: str, nonces: Sequence[int], *, now: datetime) -> None:
-    """Reserves a no-op for each nonce; under the lane's row lock. A nonce that the chain has used already ends as
+    """Reserve a no-op for each nonce; under the lane's row lock. A nonce that the chain has used already ends as
     usurped, which does no harm."""
     cursor.execute(_FILL, [lane_id, address, now, list(nonces)])
     cursor.execute(_ADVANCE, [max(nonces) + 1, lane_id])

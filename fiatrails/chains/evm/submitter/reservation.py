@@ -1,4 +1,5 @@
-"""Taking a nonce for cleared orders, in the transaction in which their owner records that it was taken (law 2)."""
+"""Taking a nonce for cleared orders, in the transaction in which their owner records that it was taken (one source of
+nonces)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from datetime import datetime
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from fiatrails.chains.core.orders import MintOrder
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
+from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Forbidden, Misconfigured
 
@@ -24,28 +25,28 @@ MAX_UNDECIDED_SLOTS = 4096
 # All executor lanes of the chain, always in the same order: two reservations never interleave, so what one finds
 # unreserved cannot be reserved by another before it has committed.
 _LOCK_LANES = """
-SELECT id, next_nonce, available_until FROM chains_lane WHERE chain_id = %s AND role = %s ORDER BY id FOR UPDATE
+SELECT id, next_nonce, available_until FROM evm_lane WHERE chain_id = %s AND role = %s ORDER BY id FOR UPDATE
 """
 _LOAD = """
-SELECT lane_id, count(*) FILTER (WHERE state IN ('reserved', 'published')), count(*) FROM chains_nonce_slot
+SELECT lane_id, count(*) FILTER (WHERE state IN ('reserved', 'published')), count(*) FROM evm_nonce_slot
 WHERE lane_id = ANY(%s) AND state IN ('reserved', 'published', 'included') GROUP BY lane_id
 """
-_ALREADY = "SELECT intent_id, state FROM chains_slot_intent WHERE intent_id = ANY(%s) AND state <> 'released'"
+_ALREADY = "SELECT intent_id, state FROM evm_slot_intent WHERE intent_id = ANY(%s) AND state <> 'released'"
 # Whoever orders what is executed already has lost the news: tell it again.
 _TELL_AGAIN = """
-UPDATE chains_slot_intent SET reported = '', report_due = true WHERE intent_id = ANY(%s) AND state = 'executed'
+UPDATE evm_slot_intent SET reported = '', report_due = true WHERE intent_id = ANY(%s) AND state = 'executed'
 """
 _INSERT_SLOTS = """
-INSERT INTO chains_nonce_slot (lane_id, nonce, kind, to_address, country, created_at)
+INSERT INTO evm_nonce_slot (lane_id, nonce, kind, to_address, country, created_at)
 SELECT %s, nonce, 'settle', to_address, country, %s
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (nonce, to_address, country)
 RETURNING id, nonce
 """
 _INSERT_INTENTS = """
-INSERT INTO chains_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until)
+INSERT INTO evm_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until)
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[], %s::text[], %s::timestamptz[])
 """
-_ADVANCE = "UPDATE chains_lane SET next_nonce = %s WHERE id = %s"
+_ADVANCE = "UPDATE evm_lane SET next_nonce = %s WHERE id = %s"
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class _LaneRoom:
 
 
 def reserve(orders: Sequence[MintOrder], *, now: datetime, clearance_key: bytes) -> list[str]:
-    """Takes nonces for as many orders as fit into free in-flight slots and returns the intent ids accepted, in order;
+    """Take nonces for as many orders as fit into free in-flight slots and return the intent ids accepted, in order;
     the rest stays with the caller.
 
     Runs inside the caller's transaction: nonce, slot, intent links and the caller's own record commit together.

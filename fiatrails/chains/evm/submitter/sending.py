@@ -1,4 +1,5 @@
-"""Signed bytes: made inside the lease, committed, then sent (law 1); sent again as they are; replaced for a price."""
+"""Signed bytes: made inside the lease, committed, then sent (bytes before broadcast); sent again as they are; replaced
+for a price."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ from typing import Any
 import structlog
 from django.db import connection
 
-from fiatrails.chains.core.pool import SendReply
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
+from fiatrails.chains.evm.pool import SendReply
 from fiatrails.chains.evm.signer import SignedTransaction, TransactionFields
 from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, combined
 from fiatrails.chains.evm.submitter.fees import Fees, first_offer, is_priced_out, replacement
 from fiatrails.chains.evm.submitter.simulation import Hold, Plan, batch_items, plan
-from fiatrails.chains.evm.submitter.states import SlotKind, SlotState, attempt_after_send, left_the_house
-from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View, raw_bytes
+from fiatrails.chains.evm.submitter.states import SlotKind, SlotState, attempt_after_send, is_published
+from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View, raw_bytes
 from fiatrails.controls import modes
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import profile
@@ -31,41 +32,41 @@ RESEND_PER_TICK = 32
 _RESEND_AFTER_BLOCKS = 3
 
 _INSERT_ATTEMPTS = """
-INSERT INTO chains_attempt (slot_id, hash, raw, max_fee, tip, gas, signed_at_block, created_at)
+INSERT INTO evm_attempt (slot_id, hash, raw, max_fee, tip, gas, signed_at_block, created_at)
 SELECT t.*, %s, %s FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[]) AS t
 RETURNING slot_id, id
 """
 _PLANNED = """
-UPDATE chains_nonce_slot s SET kind = t.kind, gas = t.gas, error = t.error
+UPDATE evm_nonce_slot s SET kind = t.kind, gas = t.gas, error = t.error
 FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, kind, gas, error) WHERE s.id = t.id
 """
 _LEFT_OUT = """
-UPDATE chains_slot_intent i SET code = t.code
+UPDATE evm_slot_intent i SET code = t.code
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (slot_id, intent_id, code)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = 'live'
 """
 _SENT = """
-INSERT INTO chains_broadcast (attempt_id, endpoint, outcome, detail, at)
+INSERT INTO evm_broadcast (attempt_id, endpoint, outcome, detail, at)
 SELECT t.*, %s FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t
 """
 _ATTEMPT_SENT = """
-UPDATE chains_attempt a SET state = t.state FROM unnest(%s::bigint[], %s::text[]) AS t (id, state)
+UPDATE evm_attempt a SET state = t.state FROM unnest(%s::bigint[], %s::text[]) AS t (id, state)
 WHERE a.id = t.id AND a.state IN ('signed', 'ambiguous') AND t.state <> 'signed'
 """
 _SLOT_SENT = """
-UPDATE chains_nonce_slot SET last_sent_at = %s, published_at = coalesce(published_at, %s), refusal = '',
+UPDATE evm_nonce_slot SET last_sent_at = %s, published_at = coalesce(published_at, %s), refusal = '',
     state = CASE WHEN state = ANY(%s) THEN 'published' ELSE state END
 WHERE id = ANY(%s)
 """
 _SLOT_REFUSED = """
-UPDATE chains_nonce_slot s SET refusal = t.refusal, last_sent_at = %s
+UPDATE evm_nonce_slot s SET refusal = t.refusal, last_sent_at = %s
 FROM unnest(%s::bigint[], %s::text[]) AS t (id, refusal) WHERE s.id = t.id
 """
 _LAST_PROGRESS = """
-SELECT block_number FROM chains_nonce_slot WHERE lane_id = %s AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1
+SELECT block_number FROM evm_nonce_slot WHERE lane_id = %s AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1
 """
 _REWOUND = """
-SELECT s.id, a.id, s.nonce FROM chains_nonce_slot s JOIN chains_attempt a ON a.slot_id = s.id AND a.hash = s.tx_hash
+SELECT s.id, a.id, s.nonce FROM evm_nonce_slot s JOIN evm_attempt a ON a.slot_id = s.id AND a.hash = s.tx_hash
 WHERE s.lane_id = %s AND s.nonce >= %s AND s.state = 'final' AND (s.last_sent_at IS NULL OR s.last_sent_at <= %s)
 ORDER BY s.nonce LIMIT %s
 """
@@ -91,109 +92,110 @@ class _Sending:
     nonce: int
 
 
-def publish(desk: Desk, view: View, slots: Sequence[SlotRow]) -> None:
-    """Signs reserved slots in nonce order and sends them, first what a crash left signed and unsent.
+def publish(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+    """Sign reserved slots in nonce order and send them, first what a crash left signed and unsent.
 
-    Law 8: nothing is signed beyond a nonce that was never sent, so a node never holds N + 1 while N does not exist.
+    No gaps: nothing is signed beyond a nonce that was never sent, so a node never holds N + 1 while N does not exist.
     """
     reserved = [slot for slot in slots if slot.state is SlotState.RESERVED and slot.nonce >= view.nonce]
     leftovers = [slot for slot in reserved if slot.attempts]
     if leftovers:
         # One that was refused before goes alone until it is taken.
         retry = leftovers[:1] if leftovers[0].refusal else leftovers[:SIGN_PER_TICK]
-        _send(desk, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in retry])
+        _send(tick, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in retry])
         return
-    if reserved and _may_sign(desk, view, slots):
-        _publish_fresh(desk, view, reserved[:SIGN_PER_TICK])
+    if reserved and _may_sign(tick, view, slots):
+        _publish_fresh(tick, view, reserved[:SIGN_PER_TICK])
 
 
-def _may_sign(desk: Desk, view: View, slots: Sequence[SlotRow]) -> bool:
+def _may_sign(tick: Tick, view: View, slots: Sequence[SlotRow]) -> bool:
     if is_gapped(view, slots):
-        _hold(desk, f"nonce_gap: the chain waits for nonce {view.nonce}; see `fiatrails nonce repair`")
+        _hold(tick, f"nonce_gap: the chain waits for nonce {view.nonce}; see `fiatrails nonce repair`")
         return False
     try:
-        modes.check(modes.Flow.MINT, now=desk.now(), scopes=(f"evm:{profile().chain_id}",))
+        modes.check(modes.Flow.MINT, now=tick.now(), scopes=(f"evm:{profile().chain_id}",))
     except Unavailable as switched:
         # Bytes that are out already are still followed; nothing new is signed.
-        _hold(desk, f"mode: {switched.code}")
+        _hold(tick, f"mode: {switched.code}")
         return False
     return True
 
 
-def _publish_fresh(desk: Desk, view: View, slots: Sequence[SlotRow]) -> None:
-    fees = first_offer(view.market, desk.policy)
+def _publish_fresh(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+    fees = first_offer(view.market, tick.policy)
     if fees is None:
-        _hold(desk, f"fee_cap: the next block costs {view.market.base_fee} wei per gas")
+        _hold(tick, f"fee_cap: the next block costs {view.market.base_fee} wei per gas")
         return
-    plans = plan(desk, slots)
+    plans = plan(tick, slots)
     for held in (made for made in plans if isinstance(made, Hold)):
-        _hold(desk, held.reason)
+        _hold(tick, held.reason)
     ready = [made for made in plans if isinstance(made, Plan)]
     if ready:
         jobs = [_Job(made.slot, made.to, made.data, made.gas, fees) for made in ready]
-        _send(desk, _commit(desk, view, jobs, ready))
+        _send(tick, _commit(tick, view, jobs, ready))
 
 
-def resend(desk: Desk, view: View, slots: Sequence[SlotRow]) -> None:
-    """Same bytes again for what no block takes, at once after a reorganisation; a better price for the lowest nonce."""
+def resend(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+    """Send the same bytes again for what no block takes, at once after a reorganisation; pay more for the lowest
+    nonce."""
     waiting = [slot for slot in slots if slot.state is SlotState.PUBLISHED and slot.nonce >= view.nonce]
     if not waiting:
         return
     # A price helps only the nonce that the chain waits for: below another one may be a block whose loss is not noticed
     # yet, and every bump in vain makes the next one dearer.
-    if waiting[0].nonce == view.nonce and _is_stuck(desk, view, waiting[0]):
-        _bump(desk, view, waiting)
+    if waiting[0].nonce == view.nonce and _is_stuck(tick, view, waiting[0]):
+        _bump(tick, view, waiting)
         return
-    due = [slot for slot in waiting if _is_due(desk, slot)][:RESEND_PER_TICK]
+    due = [slot for slot in waiting if _is_due(tick, slot)][:RESEND_PER_TICK]
     # As long as the lowest is fresh, the lane moves and the others merely queue.
     if due and due[0] is waiting[0]:
         metrics.retry_attempts.labels("broadcast").inc(len(due))
-        desk.report.rebroadcast += len(due)
-        _send(desk, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in due], everywhere=True)
+        tick.report.rebroadcast += len(due)
+        _send(tick, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in due], everywhere=True)
 
 
-def resend_rewound(desk: Desk, view: View) -> None:
-    """The chain counts fewer transactions than are final here: a reorganisation deeper than finality, or a node that is
-    behind. The same bytes go out again, which heals the one and does nothing to the other; without them every later
-    nonce would wait for ever."""
-    before = desk.now() - _resend_pause(desk)
+def resend_rewound(tick: Tick, view: View) -> None:
+    """Send final bytes again where the chain counts fewer transactions than are final here: a reorganisation deeper
+    than finality, or a node that is behind. The same bytes go out again, which heals the one and does nothing to the
+    other; without them every later nonce would wait for ever."""
+    before = tick.now() - _resend_pause(tick)
     with connection.cursor() as cursor:
-        cursor.execute(_REWOUND, [desk.lease.lane_id, view.nonce, before, RESEND_PER_TICK])
+        cursor.execute(_REWOUND, [tick.lease.lane_id, view.nonce, before, RESEND_PER_TICK])
         rows = [_Sending(*row) for row in cursor.fetchall()]
     if rows:
-        _log.error("chain.nonce_rewound", lane=desk.lease.lane_id, chain_nonce=view.nonce, slots=len(rows))
-        desk.report.notes.append("nonce_rewound")
-        desk.report.rebroadcast += len(rows)
-        _send(desk, rows, everywhere=True)
+        _log.error("chain.nonce_rewound", lane=tick.lease.lane_id, chain_nonce=view.nonce, slots=len(rows))
+        tick.report.notes.append("nonce_rewound")
+        tick.report.rebroadcast += len(rows)
+        _send(tick, rows, everywhere=True)
 
 
 def is_gapped(view: View, slots: Sequence[SlotRow]) -> bool:
-    """Whether the chain waits for a nonce below everything that is open here: nothing above it can be mined, so nothing
-    new is signed (law 8) and no price helps. Passes by itself when the node was merely behind."""
+    """Return whether the chain waits for a nonce below everything that is open here: nothing above it can be mined, so
+    nothing new is signed (no gaps) and no price helps. Passes by itself when the node was merely behind."""
     return bool(slots) and slots[0].nonce > view.nonce
 
 
-def _is_due(desk: Desk, slot: SlotRow) -> bool:
-    return slot.last_sent_at is None or desk.now() - slot.last_sent_at >= _resend_pause(desk)
+def _is_due(tick: Tick, slot: SlotRow) -> bool:
+    return slot.last_sent_at is None or tick.now() - slot.last_sent_at >= _resend_pause(tick)
 
 
-def _resend_pause(desk: Desk) -> timedelta:
-    return timedelta(milliseconds=_RESEND_AFTER_BLOCKS * desk.evm.block_time_ms)
+def _resend_pause(tick: Tick) -> timedelta:
+    return timedelta(milliseconds=_RESEND_AFTER_BLOCKS * tick.evm.block_time_ms)
 
 
-def _is_stuck(desk: Desk, view: View, lowest: SlotRow) -> bool:
+def _is_stuck(tick: Tick, view: View, lowest: SlotRow) -> bool:
     """Whether blocks went by without the lane moving. Measured from the last progress too: a nonce that only now became
     the lowest was merely waiting for its turn."""
     with connection.cursor() as cursor:
-        cursor.execute(_LAST_PROGRESS, [desk.lease.lane_id])
+        cursor.execute(_LAST_PROGRESS, [tick.lease.lane_id])
         row = cursor.fetchone()
     since = max(lowest.newest.signed_at_block, row[0] if row else 0)
-    return view.head.number - since >= desk.evm.bump_after_blocks
+    return view.head.number - since >= tick.evm.bump_after_blocks
 
 
-def _bump(desk: Desk, view: View, waiting: Sequence[SlotRow]) -> None:
-    """Replaces the lowest nonce first, and with it those behind it that no block can afford (laws 8 and 9). A
-    replacement is a new attempt; whichever is mined decides (law 6)."""
+def _bump(tick: Tick, view: View, waiting: Sequence[SlotRow]) -> None:
+    """Replaces the lowest nonce first, and with it those behind it that no block can afford (no gaps; a replacement
+    pays more). A replacement is a new attempt; whichever is mined decides (every attempt is asked about)."""
     chosen = [waiting[0]]
     for slot in waiting[1:SIGN_PER_TICK]:
         if not is_priced_out(slot.newest.fees, view.market):
@@ -201,36 +203,36 @@ def _bump(desk: Desk, view: View, waiting: Sequence[SlotRow]) -> None:
         chosen.append(slot)
     jobs = []
     for slot in chosen:
-        fees = replacement(slot.newest.fees, view.market, desk.policy)
+        fees = replacement(slot.newest.fees, view.market, tick.policy)
         if fees is None:
-            _hold(desk, f"fee_cap: nonce {slot.nonce} would have to pay more than the cap")
+            _hold(tick, f"fee_cap: nonce {slot.nonce} would have to pay more than the cap")
             break
-        jobs.append(_replacement_job(desk, slot, fees))
+        jobs.append(_replacement_job(tick, slot, fees))
     if not jobs:
-        _send(desk, [_Sending(s.id, s.newest.id, s.nonce) for s in chosen if _is_due(desk, s)], everywhere=True)
+        _send(tick, [_Sending(s.id, s.newest.id, s.nonce) for s in chosen if _is_due(tick, s)], everywhere=True)
         return
     metrics.retry_attempts.labels("bump").inc(len(jobs))
-    desk.report.bumped += len(jobs)
+    tick.report.bumped += len(jobs)
     for job in jobs:
-        _log.warning("chain.bumped", lane=desk.lease.lane_id, nonce=job.slot.nonce, max_fee=job.fees.max_fee)
-    _send(desk, _commit(desk, view, jobs, []))
+        _log.warning("chain.bumped", lane=tick.lease.lane_id, nonce=job.slot.nonce, max_fee=job.fees.max_fee)
+    _send(tick, _commit(tick, view, jobs, []))
 
 
-def _replacement_job(desk: Desk, slot: SlotRow, fees: Fees) -> _Job:
+def _replacement_job(tick: Tick, slot: SlotRow, fees: Fees) -> _Job:
     """The same call at another price."""
     if slot.kind is SlotKind.NOOP:
-        return _Job(slot, desk.lease.address, b"", slot.gas, fees)
+        return _Job(slot, tick.lease.address, b"", slot.gas, fees)
     if slot.kind is SlotKind.CALL:
         return _Job(slot, slot.to_address, slot.calldata, slot.gas, fees)
     items = [item for item, _ in batch_items([slot.id])[slot.id]]
-    return _Job(slot, slot.to_address, abi.settle_batch(items), slot.gas, fees)
+    return _Job(slot, slot.to_address, MintEscrow.settle_batch(items), slot.gas, fees)
 
 
-def _commit(desk: Desk, view: View, jobs: Sequence[_Job], plans: Sequence[Plan]) -> list[_Sending]:
+def _commit(tick: Tick, view: View, jobs: Sequence[_Job], plans: Sequence[Plan]) -> list[_Sending]:
     """Signs, then commits bytes, plan and what was left out, all at once. Nothing has left yet: a crash after this
     finds the bytes, a crash before it finds a slot without an attempt and signs again."""
-    desk.lease.renew()
-    signed = [_sign(desk, job) for job in jobs]
+    tick.lease.renew()
+    signed = [_sign(tick, job) for job in jobs]
     columns: list[list[Any]] = [
         [job.slot.id for job in jobs],
         [made.hash for made in signed],
@@ -239,8 +241,8 @@ def _commit(desk: Desk, view: View, jobs: Sequence[_Job], plans: Sequence[Plan])
         [job.fees.tip for job in jobs],
         [job.gas for job in jobs],
     ]
-    with desk.lease.write() as cursor:
-        cursor.execute(_INSERT_ATTEMPTS, [view.head.number, desk.now(), *columns])
+    with tick.lease.write() as cursor:
+        cursor.execute(_INSERT_ATTEMPTS, [view.head.number, tick.now(), *columns])
         attempt_of = dict(cursor.fetchall())
         cursor.execute(
             _PLANNED,
@@ -253,15 +255,15 @@ def _commit(desk: Desk, view: View, jobs: Sequence[_Job], plans: Sequence[Plan])
         )
         out = [(p.slot.id, intent_id, code) for p in plans for intent_id, code in p.left_out.items()]
         cursor.execute(_LEFT_OUT, [[o[0] for o in out], [o[1] for o in out], [o[2] for o in out]])
-    desk.report.signed += len(jobs)
+    tick.report.signed += len(jobs)
     for job, made in zip(jobs, signed, strict=True):
-        _log.info("chain.signed", lane=desk.lease.lane_id, nonce=job.slot.nonce, tx_hash=made.hash, gas=job.gas)
+        _log.info("chain.signed", lane=tick.lease.lane_id, nonce=job.slot.nonce, tx_hash=made.hash, gas=job.gas)
     return [_Sending(job.slot.id, attempt_of[job.slot.id], job.slot.nonce) for job in jobs]
 
 
-def _sign(desk: Desk, job: _Job) -> SignedTransaction:
+def _sign(tick: Tick, job: _Job) -> SignedTransaction:
     fields = TransactionFields(
-        chain_id=desk.lease.chain_id,
+        chain_id=tick.lease.chain_id,
         nonce=job.slot.nonce,
         to=job.to,
         data=job.data,
@@ -269,28 +271,28 @@ def _sign(desk: Desk, job: _Job) -> SignedTransaction:
         max_fee=job.fees.max_fee,
         tip=job.fees.tip,
     )
-    return desk.signer.sign_transaction(fields)
+    return tick.signer.sign_transaction(fields)
 
 
-def _send(desk: Desk, sendings: Sequence[_Sending], *, everywhere: bool = False) -> None:
+def _send(tick: Tick, sendings: Sequence[_Sending], *, everywhere: bool = False) -> None:
     """Sends committed bytes in nonce order and records what each endpoint said."""
     if not sendings:
         return
     raws = raw_bytes(s.attempt_id for s in sendings)
-    replies = desk.pool.broadcast([raws[s.attempt_id] for s in sendings], everywhere=everywhere)
+    replies = tick.pool.broadcast([raws[s.attempt_id] for s in sendings], everywhere=everywhere)
     outcomes = [combined([classify(reply) for reply in each]) for each in replies]
-    _record(desk, sendings, replies, outcomes)
-    desk.report.published += sum(left_the_house(outcome) for outcome in outcomes)
-    _explain(desk, sendings, replies, outcomes)
+    _record(tick, sendings, replies, outcomes)
+    tick.report.published += sum(is_published(outcome) for outcome in outcomes)
+    _explain(tick, sendings, replies, outcomes)
 
 
 def _record(
-    desk: Desk, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
+    tick: Tick, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
 ) -> None:
-    now = desk.now()
+    now = tick.now()
     said = [(s.attempt_id, reply) for s, each in zip(sendings, replies, strict=True) for reply in each]
     pairs = list(zip(sendings, outcomes, strict=True))
-    with desk.lease.write() as cursor:
+    with tick.lease.write() as cursor:
         columns: list[list[Any]] = [
             [attempt_id for attempt_id, _ in said],
             [reply.endpoint for _, reply in said],
@@ -300,9 +302,9 @@ def _record(
         cursor.execute(_SENT, [now, *columns])
         states = [attempt_after_send(outcome).value for outcome in outcomes]
         cursor.execute(_ATTEMPT_SENT, [[s.attempt_id for s in sendings], states])
-        gone = [s.slot_id for s, outcome in pairs if left_the_house(outcome)]
+        gone = [s.slot_id for s, outcome in pairs if is_published(outcome)]
         cursor.execute(_SLOT_SENT, [now, now, [SlotState.RESERVED.value], gone])
-        kept = [(s.slot_id, outcome.value) for s, outcome in pairs if not left_the_house(outcome)]
+        kept = [(s.slot_id, outcome.value) for s, outcome in pairs if not is_published(outcome)]
         cursor.execute(_SLOT_REFUSED, [now, [slot_id for slot_id, _ in kept], [text for _, text in kept]])
 
 
@@ -311,7 +313,7 @@ def _detail(reply: SendReply) -> str:
 
 
 def _explain(
-    desk: Desk, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
+    tick: Tick, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
 ) -> None:
     """Says what an operator must know; what is merely unknown heals by itself."""
     for sending, each, outcome in zip(sendings, replies, outcomes, strict=True):
@@ -319,14 +321,14 @@ def _explain(
             continue
         _log.warning(
             "chain.send_unsure",
-            lane=desk.lease.lane_id,
+            lane=tick.lease.lane_id,
             nonce=sending.nonce,
             outcome=outcome.value,
             said=[_detail(reply) for reply in each],
         )
         if outcome in (SendOutcome.NO_FUNDS, SendOutcome.REFUSED, SendOutcome.NOT_SENT):
-            _hold(desk, f"{outcome.value}: nonce {sending.nonce}")
+            _hold(tick, f"{outcome.value}: nonce {sending.nonce}")
 
 
-def _hold(desk: Desk, reason: str) -> None:
-    desk.report.held = desk.report.held or reason
+def _hold(tick: Tick, reason: str) -> None:
+    tick.report.held = tick.report.held or reason

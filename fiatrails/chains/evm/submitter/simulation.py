@@ -1,11 +1,12 @@
 """What to sign for a nonce: the whole batch, the part of it that works, nothing, or not yet.
 
-The nonce is taken and never recycled (law 2), so something has to use it in the end. The scheme:
+The nonce is taken and never recycled (one source of nonces), so something has to use it in the end. The scheme:
 
 - The batch passes eth_estimateGas: sign it.
 - It reverts: every intent is simulated by itself, in one JSON-RPC batch. Those that pass are tried together, half of
   them at a time until a part passes; that part is signed. The others stay linked to the slot with a code and leave it
-  as RELEASED when the nonce is final and the escrow does not know them (law 3); their owner orders them again, alone.
+  as RELEASED when the nonce is final and the escrow does not know them (a slot is left on proof); their owner orders
+  them again, alone.
 - None passes, and an empty batch reverts as well, or the reason is one of the whole rail (paused, no role, treasury
   short): hold. Nothing is signed, the nonce stays reserved, the lane says why. A pause or an outage burns no nonce.
 - None passes while an empty batch does: sign a no-op (nothing, to ourselves), which uses the nonce up.
@@ -20,11 +21,12 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts import abi
+from fiatrails.chains.evm.contracts.errors import is_systemic, revert_name
+from fiatrails.chains.evm.contracts.escrow import MintEscrow, Settlement
+from fiatrails.chains.evm.pool import EvmPool, is_revert
 from fiatrails.chains.evm.submitter.states import SlotKind
-from fiatrails.chains.evm.submitter.work import Desk, SlotRow
+from fiatrails.chains.evm.submitter.tick import SlotRow, Tick
 from fiatrails.kernel.errors import OutsideUnknown
 
 NOOP_GAS = 21_000
@@ -34,7 +36,7 @@ _HEADROOM_NUMERATOR, _HEADROOM_DENOMINATOR, _HEADROOM_CONSTANT = 13, 10, 50_000
 _TOO_BIG = ("gas required exceeds", "out of gas", "outofgas", "exceeds block gas limit")
 
 _ITEMS = """
-SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until FROM chains_slot_intent
+SELECT slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until FROM evm_slot_intent
 WHERE slot_id = ANY(%s) AND code = '' ORDER BY id
 """
 
@@ -65,40 +67,40 @@ class _Draft:
     """A slot with the intents that may still go into it."""
 
     slot: SlotRow
-    items: tuple[abi.Item, ...]
+    items: tuple[Settlement, ...]
     left_out: dict[str, str]
 
     @property
     def data(self) -> bytes:
-        """Calldata as it stands."""
-        return self.slot.calldata if self.slot.kind is SlotKind.CALL else abi.settle_batch(self.items)
+        """Return the calldata as it stands."""
+        return self.slot.calldata if self.slot.kind is SlotKind.CALL else MintEscrow.settle_batch(self.items)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to send but a no-op."""
+        """Return whether there is nothing to send but a no-op."""
         return self.slot.kind is SlotKind.NOOP or (self.slot.kind is SlotKind.SETTLE and not self.items)
 
 
-def plan(desk: Desk, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
-    """Plans in nonce order, up to and including the first Hold: nothing after it may be published (law 8)."""
-    drafts = _drafts(slots, desk.now())
-    estimates = iter(_estimate(desk, [draft for draft in drafts if not draft.is_empty]))
+def plan(tick: Tick, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
+    """Return plans in nonce order, up to and including the first Hold: nothing after it may be published (no gaps)."""
+    drafts = _drafts(slots, tick.now())
+    estimates = iter(_estimate(tick, [draft for draft in drafts if not draft.is_empty]))
     plans: list[Plan | Hold] = []
     for draft in drafts:
-        made = _noop(desk, draft, "") if draft.is_empty else _decide(desk, draft, next(estimates))
+        made = _noop(tick, draft, "") if draft.is_empty else _decide(tick, draft, next(estimates))
         plans.append(made)
         if isinstance(made, Hold):
             break
     return plans
 
 
-def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[abi.Item, datetime]]]:
-    """Intents that are part of the slots' batches, in order, with the end of their clearance."""
-    found: dict[int, list[tuple[abi.Item, datetime]]] = {}
+def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[Settlement, datetime]]]:
+    """Return the intents that are part of the slots' batches, in order, with the end of their clearance."""
+    found: dict[int, list[tuple[Settlement, datetime]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_ITEMS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, until in cursor.fetchall():
-            found.setdefault(slot_id, []).append((abi.Item(intent_id, user, int(amount), tx_ref), until))
+            found.setdefault(slot_id, []).append((Settlement(intent_id, user, int(amount), tx_ref), until))
     return found
 
 
@@ -113,9 +115,9 @@ def _drafts(slots: Sequence[SlotRow], now: datetime) -> list[_Draft]:
     return drafts
 
 
-def _estimate(desk: Desk, drafts: Sequence[_Draft]) -> list[int | RpcError]:
-    calls = [Call("eth_estimateGas", (_transaction(desk, draft.slot.to_address, draft.data),)) for draft in drafts]
-    return [_gas(answer) for answer in desk.pool.batch(calls)]
+def _estimate(tick: Tick, drafts: Sequence[_Draft]) -> list[int | RpcError]:
+    calls = [Call("eth_estimateGas", (_transaction(tick, draft.slot.to_address, draft.data),)) for draft in drafts]
+    return [_gas(answer) for answer in tick.pool.batch(calls)]
 
 
 def _gas(answer: object) -> int | RpcError:
@@ -127,44 +129,44 @@ def _gas(answer: object) -> int | RpcError:
         return RpcError(0, "eth_estimateGas gave no number")
 
 
-def _transaction(desk: Desk, to: str, data: bytes) -> dict[str, str]:
-    return {"from": desk.lease.address, "to": to, "data": "0x" + data.hex()}
+def _transaction(tick: Tick, to: str, data: bytes) -> dict[str, str]:
+    return {"from": tick.lease.address, "to": to, "data": "0x" + data.hex()}
 
 
-def _decide(desk: Desk, draft: _Draft, estimate: int | RpcError) -> Plan | Hold:
-    if isinstance(estimate, int) and estimate <= desk.evm.block_gas_limit:
-        return _send(desk, draft, estimate)
+def _decide(tick: Tick, draft: _Draft, estimate: int | RpcError) -> Plan | Hold:
+    if isinstance(estimate, int) and estimate <= tick.evm.block_gas_limit:
+        return _send(tick, draft, estimate)
     error = estimate if isinstance(estimate, RpcError) else RpcError(0, "exceeds block gas limit")
-    if not (error.is_revert or _is_too_big(error)):
+    if not (is_revert(error) or _is_too_big(error)):
         return Hold(draft.slot, f"simulation: {error.message[:120]}")
     if draft.slot.kind is SlotKind.CALL:
-        name = abi.revert_name(error)
-        return Hold(draft.slot, name) if abi.is_systemic(name) else _noop(desk, draft, name)
-    return _bisect(desk, draft, error)
+        name = revert_name(error)
+        return Hold(draft.slot, name) if is_systemic(name) else _noop(tick, draft, name)
+    return _bisect(tick, draft, error)
 
 
-def _send(desk: Desk, draft: _Draft, estimate: int) -> Plan:
+def _send(tick: Tick, draft: _Draft, estimate: int) -> Plan:
     """Headroom, because balances and the registry may change before the block does; never above a block."""
     gas = estimate * _HEADROOM_NUMERATOR // _HEADROOM_DENOMINATOR + _HEADROOM_CONSTANT
-    gas = min(gas, desk.evm.block_gas_limit)
+    gas = min(gas, tick.evm.block_gas_limit)
     return Plan(draft.slot, draft.slot.kind, draft.slot.to_address, draft.data, gas, draft.left_out)
 
 
-def _noop(desk: Desk, draft: _Draft, error: str) -> Plan:
-    return Plan(draft.slot, SlotKind.NOOP, desk.lease.address, b"", NOOP_GAS, draft.left_out, error)
+def _noop(tick: Tick, draft: _Draft, error: str) -> Plan:
+    return Plan(draft.slot, SlotKind.NOOP, tick.lease.address, b"", NOOP_GAS, draft.left_out, error)
 
 
-def _bisect(desk: Desk, draft: _Draft, error: RpcError) -> Plan | Hold:
-    failures = _singly(desk, draft, error)
+def _bisect(tick: Tick, draft: _Draft, error: RpcError) -> Plan | Hold:
+    failures = _singly(tick, draft, error)
     good = tuple(item for item in draft.items if item.intent_id not in failures)
     if not good:
-        return _nothing_passes(desk, draft, failures)
+        return _nothing_passes(tick, draft, failures)
     left_out = draft.left_out | failures
     while good:
         trial = _Draft(draft.slot, good, left_out)
-        estimate = _estimate(desk, [trial])[0]
-        if isinstance(estimate, int) and estimate <= desk.evm.block_gas_limit:
-            return _send(desk, trial, estimate)
+        estimate = _estimate(tick, [trial])[0]
+        if isinstance(estimate, int) and estimate <= tick.evm.block_gas_limit:
+            return _send(tick, trial, estimate)
         keep = len(good) // 2
         left_out = left_out | {item.intent_id: "batch_reverted" for item in good[keep:]}
         good = good[:keep]
@@ -172,37 +174,39 @@ def _bisect(desk: Desk, draft: _Draft, error: RpcError) -> Plan | Hold:
     return Hold(draft.slot, "simulation: unstable")
 
 
-def _singly(desk: Desk, draft: _Draft, error: RpcError) -> dict[str, str]:
+def _singly(tick: Tick, draft: _Draft, error: RpcError) -> dict[str, str]:
     """Intents that revert even alone, with the reason."""
     if len(draft.items) == 1:
-        return {draft.items[0].intent_id: abi.revert_name(error)}
+        return {draft.items[0].intent_id: revert_name(error)}
     calls = [
-        Call("eth_call", (_transaction(desk, draft.slot.to_address, abi.settle_batch([item])), "latest"))
+        Call("eth_call", (_transaction(tick, draft.slot.to_address, MintEscrow.settle_batch([item])), "latest"))
         for item in draft.items
     ]
-    answers = desk.pool.batch(calls)
-    if any(isinstance(answer, RpcError) and not answer.is_revert for answer in answers):
+    answers = tick.pool.batch(calls)
+    if any(isinstance(answer, RpcError) and not is_revert(answer) for answer in answers):
         raise OutsideUnknown("simulation_unknown", "the RPC endpoint does not say whether the mints would pass")
     return {
-        item.intent_id: abi.revert_name(answer)
+        item.intent_id: revert_name(answer)
         for item, answer in zip(draft.items, answers, strict=True)
         if isinstance(answer, RpcError)
     }
 
 
-def _nothing_passes(desk: Desk, draft: _Draft, failures: dict[str, str]) -> Plan | Hold:
-    systemic = [name for name in failures.values() if abi.is_systemic(name)]
-    canary = _canary(desk.pool, desk.lease.address, draft.slot.to_address)
+def _nothing_passes(tick: Tick, draft: _Draft, failures: dict[str, str]) -> Plan | Hold:
+    systemic = [name for name in failures.values() if is_systemic(name)]
+    canary = _canary(tick.pool, tick.lease.address, draft.slot.to_address)
     if systemic or canary:
         return Hold(draft.slot, systemic[0] if systemic else canary)
-    return _noop(desk, _Draft(draft.slot, (), draft.left_out | failures), "batch_reverted")
+    return _noop(tick, _Draft(draft.slot, (), draft.left_out | failures), "batch_reverted")
 
 
-def _canary(pool: RpcPool, executor: str, escrow: str) -> str:
+def _canary(pool: EvmPool, executor: str, escrow: str) -> str:
     """Why even an empty batch reverts, or ""."""
-    call = Call("eth_call", ({"from": executor, "to": escrow, "data": "0x" + abi.settle_batch([]).hex()}, "latest"))
+    call = Call(
+        "eth_call", ({"from": executor, "to": escrow, "data": "0x" + MintEscrow.settle_batch([]).hex()}, "latest")
+    )
     answer = pool.batch([call])[0]
-    return abi.revert_name(answer) if isinstance(answer, RpcError) else ""
+    return revert_name(answer) if isinstance(answer, RpcError) else ""
 
 
 def _is_too_big(error: RpcError) -> bool:

@@ -73,17 +73,17 @@ _INTENT_MOVES: dict[IntentState, frozenset[IntentState]] = {
 
 
 def slot_sources(target: SlotState) -> list[str]:
-    """States from which a slot may move to `target`: the WHERE of every write."""
+    """Return the states from which a slot may move to `target`: the WHERE of every write."""
     return [state.value for state, targets in _SLOT_MOVES.items() if target in targets]
 
 
 def intent_sources(target: IntentState) -> list[str]:
-    """States from which an intent may move to `target`: the WHERE of every write."""
+    """Return the states from which an intent may move to `target`: the WHERE of every write."""
     return [state.value for state, targets in _INTENT_MOVES.items() if target in targets]
 
 
 def attempt_after_send(outcome: SendOutcome) -> AttemptState:
-    """What an attempt is after a broadcast. Only what certainly nobody holds stays SIGNED."""
+    """Return what an attempt is after a broadcast. Only what certainly nobody holds stays SIGNED."""
     if outcome in (SendOutcome.ACCEPTED, SendOutcome.KNOWN):
         return AttemptState.ACKED
     if outcome in (SendOutcome.NOT_SENT, SendOutcome.NO_FUNDS, SendOutcome.REFUSED):
@@ -91,6 +91,6 @@ def attempt_after_send(outcome: SendOutcome) -> AttemptState:
     return AttemptState.AMBIGUOUS
 
 
-def left_the_house(outcome: SendOutcome) -> bool:
-    """Whether the slot counts as published: law 8 lets N + 1 go out only then."""
+def is_published(outcome: SendOutcome) -> bool:
+    """Return whether the slot counts as published: N + 1 goes out only then (no gaps)."""
     return attempt_after_send(outcome) is not AttemptState.SIGNED

@@ -14,38 +14,38 @@ from fiatrails.chains.evm.submitter import window
 from fiatrails.chains.evm.submitter.headers import Chain, follow
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt
 from fiatrails.chains.evm.submitter.states import IntentState, SlotState, intent_sources, slot_sources
-from fiatrails.chains.evm.submitter.work import Desk, SlotRow, View
+from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View
 from fiatrails.engine.wakeup import notify
 
 _log = structlog.get_logger()
 
 _SLOT_BACK = """
-UPDATE chains_nonce_slot SET state = 'published', last_sent_at = NULL, tx_hash = '', block_number = NULL,
+UPDATE evm_nonce_slot SET state = 'published', last_sent_at = NULL, tx_hash = '', block_number = NULL,
     block_hash = ''
 WHERE id = ANY(%s) AND state = ANY(%s)
 """
-_ATTEMPT_BACK = "UPDATE chains_attempt SET state = 'ambiguous' WHERE slot_id = ANY(%s) AND state = 'included'"
+_ATTEMPT_BACK = "UPDATE evm_attempt SET state = 'ambiguous' WHERE slot_id = ANY(%s) AND state = 'included'"
 _INTENTS_BACK = """
-UPDATE chains_slot_intent SET state = 'live', tx_hash = '', block_number = NULL, report_due = (reported = 'mined')
+UPDATE evm_slot_intent SET state = 'live', tx_hash = '', block_number = NULL, report_due = (reported = 'mined')
 WHERE slot_id = ANY(%s) AND state = 'mined'
 """
 _SLOT_INCLUDED = """
-UPDATE chains_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
     block_hash = t.block_hash, published_at = coalesce(s.published_at, %s), refusal = ''
 FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, tx_hash, number, block_hash)
 WHERE s.id = t.id AND s.state = ANY(%s)
 """
-_ATTEMPT_INCLUDED = "UPDATE chains_attempt SET state = 'included' WHERE hash = ANY(%s)"
+_ATTEMPT_INCLUDED = "UPDATE evm_attempt SET state = 'included' WHERE hash = ANY(%s)"
 _INCLUSIONS = """
-INSERT INTO chains_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
+INSERT INTO evm_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
 SELECT a.id, t.block_hash, t.number, t.succeeded, t.gas_used, %s
 FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[], %s::bigint[])
     AS t (tx_hash, block_hash, number, succeeded, gas_used)
-JOIN chains_attempt a ON a.hash = t.tx_hash
+JOIN evm_attempt a ON a.hash = t.tx_hash
 ON CONFLICT DO NOTHING
 """
 _INTENTS_MINED = """
-UPDATE chains_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
+UPDATE evm_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
     report_due = (reported <> 'mined')
 FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::bigint[])
     AS t (intent_id, user_address, amount, tx_hash, number)
@@ -62,35 +62,34 @@ class Sighting:
     receipt: Receipt
 
 
-def track(desk: Desk, view: View, slots: Sequence[SlotRow]) -> Chain:
-    """Records inclusions and takes back those whose block is no longer canonical; returns the linked chain.
+def track(tick: Tick, view: View, slots: Sequence[SlotRow]) -> Chain:
+    """Record inclusions and take back those whose block is no longer canonical; return the linked chain.
 
-    Canonical means linked by parent hash to the head (law 7), so a changed block hash is noticed even where heights and
-    receipts look the same.
-    """
-    sightings = _receipts(desk, view, slots)
+    Canonical means linked by parent hash to the head (finality for both ends), so a changed block hash is noticed even
+    where heights and receipts look the same."""
+    sightings = _receipts(tick, view, slots)
     included = [slot for slot in slots if slot.state is SlotState.INCLUDED]
     heights = [sighting.receipt.block_number for sighting in sightings]
-    stored_floor = window.lowest_undecided(desk.lease.chain_id)
+    stored_floor = window.lowest_undecided(tick.lease.chain_id)
     floor = min((*heights, *(() if stored_floor is None else (stored_floor,))), default=None)
     if floor is None:
         return Chain({})
-    known = window.load(desk.lease.chain_id, floor)
-    chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetcher(desk.pool, numbers))
+    known = window.load(tick.lease.chain_id, floor)
+    chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetcher(tick.pool, numbers))
     if chain is known and view.head.number >= floor and not known.holds(view.head.number, view.head.hash):
         # Once is a node that changed its mind while it was asked. Pass after pass it is a node whose blocks contradict
         # each other: nothing is believed, so nothing becomes final, and whoever looks at the lane must see why.
-        desk.report.held = f"unlinked: block {view.head.number} does not link to the blocks below it"
+        tick.report.held = f"unlinked: block {view.head.number} does not link to the blocks below it"
     orphans = [slot for slot in included if _is_orphan(slot, known, chain)]
     seen = [s for s in sightings if chain.holds(s.receipt.block_number, s.receipt.block_hash)]
     if orphans or seen or chain is not known:
-        with desk.lease.write() as cursor:
-            window.save(cursor, desk.lease.chain_id, known, chain, floor)
+        with tick.lease.write() as cursor:
+            window.save(cursor, tick.lease.chain_id, known, chain, floor)
             _take_back(cursor, orphans)
-            _record(cursor, desk, seen)
+            _record(cursor, tick, seen)
             if orphans or seen:
                 notify()
-    _report(desk, orphans, seen)
+    _report(tick, orphans, seen)
     return chain
 
 
@@ -103,11 +102,12 @@ def _is_orphan(slot: SlotRow, known: Chain, chain: Chain) -> bool:
     return chain is not known and chain.tip is not None and slot.block_number > chain.tip.number
 
 
-def _receipts(desk: Desk, view: View, slots: Sequence[SlotRow]) -> list[Sighting]:
-    """Receipts of every attempt (law 6) of slots whose nonce the chain has used. A null proves nothing (law 5)."""
+def _receipts(tick: Tick, view: View, slots: Sequence[SlotRow]) -> list[Sighting]:
+    """Receipts of every attempt (every attempt is asked about) of slots whose nonce the chain has used. A null proves
+    nothing (absence needs two)."""
     waiting = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
     asked = [(slot, attempt) for slot in waiting for attempt in slot.attempts]
-    answers = desk.pool.batch([Call("eth_getTransactionReceipt", (attempt.hash,)) for _, attempt in asked])
+    answers = tick.pool.batch([Call("eth_getTransactionReceipt", (attempt.hash,)) for _, attempt in asked])
     found = []
     for (slot, attempt), answer in zip(asked, answers, strict=True):
         receipt = parse_receipt(answer, tx_hash=attempt.hash, escrow=slot.escrow)
@@ -126,10 +126,10 @@ def _take_back(cursor: CursorWrapper, orphans: Iterable[SlotRow]) -> None:
         cursor.execute(_INTENTS_BACK, [ids])
 
 
-def _record(cursor: CursorWrapper, desk: Desk, seen: Sequence[Sighting]) -> None:
+def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[Sighting]) -> None:
     if not seen:
         return
-    now = desk.now()
+    now = tick.now()
     ids = [s.slot.id for s in seen]
     receipts = [s.receipt for s in seen]
     hashes, blocks = [r.tx_hash for r in receipts], [r.block_hash for r in receipts]
@@ -149,15 +149,15 @@ def _record(cursor: CursorWrapper, desk: Desk, seen: Sequence[Sighting]) -> None
     cursor.execute(_INTENTS_MINED, [*columns, ids, intent_sources(IntentState.MINED)])
 
 
-def _report(desk: Desk, orphans: Sequence[SlotRow], seen: Sequence[Sighting]) -> None:
-    desk.report.included += len(seen)
-    desk.report.reorganised += len(orphans)
+def _report(tick: Tick, orphans: Sequence[SlotRow], seen: Sequence[Sighting]) -> None:
+    tick.report.included += len(seen)
+    tick.report.reorganised += len(orphans)
     for slot in orphans:
-        _log.warning("chain.reorganised", lane=desk.lease.lane_id, nonce=slot.nonce, tx_hash=slot.tx_hash)
+        _log.warning("chain.reorganised", lane=tick.lease.lane_id, nonce=slot.nonce, tx_hash=slot.tx_hash)
     for sighting in seen:
         _log.info(
             "chain.included",
-            lane=desk.lease.lane_id,
+            lane=tick.lease.lane_id,
             nonce=sighting.slot.nonce,
             tx_hash=sighting.receipt.tx_hash,
             block=sighting.receipt.block_number,

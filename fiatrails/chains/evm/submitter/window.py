@@ -8,33 +8,33 @@ from typing import Any
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
 
 _FLOOR = """
-SELECT min(s.block_number) FROM chains_nonce_slot s JOIN chains_lane l ON l.id = s.lane_id
+SELECT min(s.block_number) FROM evm_nonce_slot s JOIN evm_lane l ON l.id = s.lane_id
 WHERE l.chain_id = %s AND s.state = 'included'
 """
 _LOAD = """
-SELECT number, hash, parent_hash FROM chains_block
+SELECT number, hash, parent_hash FROM evm_block
 WHERE chain_id = %s AND canonical AND number >= %s ORDER BY number DESC
 """
 # Two lanes may see the chain through different nodes; one writes at a time, and the next look repairs what differs.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('fiatrails.chains_block'), %s)"
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('fiatrails.evm_block'), %s)"
 _ORPHAN = (
-    "UPDATE chains_block SET canonical = false WHERE chain_id = %s AND canonical AND number >= %s AND hash <> ALL(%s)"
+    "UPDATE evm_block SET canonical = false WHERE chain_id = %s AND canonical AND number >= %s AND hash <> ALL(%s)"
 )
 _INSERT = """
-INSERT INTO chains_block (chain_id, number, hash, parent_hash)
+INSERT INTO evm_block (chain_id, number, hash, parent_hash)
 SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[])
 ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true
 """
-_FORGET = "DELETE FROM chains_block WHERE chain_id = %s AND number < %s"
+_FORGET = "DELETE FROM evm_block WHERE chain_id = %s AND number < %s"
 
 
 def lowest_undecided(chain_id: int) -> int | None:
-    """Lowest block with an inclusion that is not final, of any lane."""
+    """Return the lowest block with an inclusion that is not final, of any lane."""
     with connection.cursor() as cursor:
         cursor.execute(_FLOOR, [chain_id])
         row = cursor.fetchone()
@@ -42,7 +42,7 @@ def lowest_undecided(chain_id: int) -> int | None:
 
 
 def load(chain_id: int, floor: int) -> Chain:
-    """What was linked when last looked at, from the top down as far as it links."""
+    """Return what was linked when last looked at, from the top down as far as it links."""
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [chain_id, floor])
         rows = cursor.fetchall()
@@ -57,7 +57,7 @@ def load(chain_id: int, floor: int) -> Chain:
 
 
 def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, floor: int) -> None:
-    """Writes the difference. `current` is linked, so only what differs from `known` is new."""
+    """Write the difference. `current` is linked, so only what differs from `known` is new."""
     changed = [header for number, header in current.headers.items() if known.headers.get(number) != header]
     if not changed:
         return
@@ -74,7 +74,7 @@ def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, flo
     cursor.execute(_FORGET, [chain_id, floor])
 
 
-def fetcher(pool: RpcPool, numbers: Sequence[int]) -> list[Header | None]:
-    """Headers by number from one endpoint after the other."""
+def fetcher(pool: EvmPool, numbers: Sequence[int]) -> list[Header | None]:
+    """Return headers by number from one endpoint after the other."""
     calls = [Call("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
     return [parse_header(answer) for answer in pool.batch(calls)]

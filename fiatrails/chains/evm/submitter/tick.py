@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import Call, RpcError
+from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer
 from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, market
 from fiatrails.chains.evm.submitter.headers import Header, parse_header
@@ -21,13 +21,13 @@ from fiatrails.kernel.profile import Evm
 _SLOTS = """
 SELECT id, nonce, kind, state, to_address, country, calldata, gas, refusal, last_sent_at, tx_hash, block_number,
     block_hash
-FROM chains_nonce_slot WHERE lane_id = %s AND state IN ('reserved', 'published', 'included') ORDER BY nonce
+FROM evm_nonce_slot WHERE lane_id = %s AND state IN ('reserved', 'published', 'included') ORDER BY nonce
 """
 _ATTEMPTS = """
-SELECT id, slot_id, hash, max_fee, tip, gas, signed_at_block, state FROM chains_attempt
+SELECT id, slot_id, hash, max_fee, tip, gas, signed_at_block, state FROM evm_attempt
 WHERE slot_id = ANY(%s) ORDER BY id
 """
-_RAW = "SELECT id, raw FROM chains_attempt WHERE id = ANY(%s)"
+_RAW = "SELECT id, raw FROM evm_attempt WHERE id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ class SlotRow:
 
     @property
     def newest(self) -> AttemptRow:
-        """The attempt with the highest fees."""
+        """Return the attempt with the highest fees."""
         return self.attempts[-1]
 
     @property
     def escrow(self) -> str:
-        """The contract whose mint events count, empty when this slot mints nothing."""
+        """Return the contract whose mint events count, empty when this slot mints nothing."""
         return self.to_address if self.country else ""
 
 
@@ -95,27 +95,27 @@ class TickReport:
 
     @property
     def progressed(self) -> bool:
-        """Whether anything moved."""
+        """Return whether anything moved."""
         return bool(self.signed + self.published + self.included + self.reorganised + self.final + self.bumped)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The tools of one tick."""
+class Tick:
+    """One pass over a lane: the lease that it holds and what it works with."""
 
     lease: LaneLease
-    pool: RpcPool
+    pool: EvmPool
     signer: Signer
     evm: Evm
     report: TickReport
 
     @property
     def policy(self) -> FeePolicy:
-        """Fee bounds of the profile."""
+        """Return the fee bounds of the profile."""
         return FeePolicy(cap=self.evm.fee_cap_wei, min_tip=self.evm.min_tip_wei)
 
     def now(self) -> datetime:
-        """The present moment."""
+        """Return the present moment."""
         return self.lease.clock.now()
 
 
@@ -131,7 +131,7 @@ class View:
 
 
 def open_slots(lane_id: int) -> list[SlotRow]:
-    """Every slot of the lane that is not final, lowest nonce first."""
+    """Return every slot of the lane that is not final, lowest nonce first."""
     with connection.cursor() as cursor:
         cursor.execute(_SLOTS, [lane_id])
         rows = cursor.fetchall()
@@ -152,14 +152,14 @@ def _slot(row: Sequence[object], attempts: Sequence[AttemptRow]) -> SlotRow:
 
 
 def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
-    """The signed bytes of attempts."""
+    """Return the signed bytes of attempts."""
     with connection.cursor() as cursor:
         cursor.execute(_RAW, [list(attempt_ids)])
         return {number: bytes(raw) for number, raw in cursor.fetchall()}
 
 
-def look(pool: RpcPool, *, address: str, evm: Evm) -> View:
-    """One JSON-RPC batch; OutsideUnknown when the answers are of no use."""
+def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> View:
+    """Return the chain as it is now, asked in one JSON-RPC batch; OutsideUnknown when the answers are of no use."""
     tag = "finalized" if evm.finality == "finalized" else "latest"
     calls = [
         Call("eth_getBlockByNumber", ("latest", False)),
@@ -186,8 +186,8 @@ def look(pool: RpcPool, *, address: str, evm: Evm) -> View:
     return View(head=head, final_number=final_number, nonce=nonce, market=fees)
 
 
-def _second_highest_final(pool: RpcPool, evm: Evm) -> int:
-    """The height that two endpoints call final (law 5); -1 when no two answer."""
+def _second_highest_final(pool: EvmPool, evm: Evm) -> int:
+    """The height that two endpoints call final (absence needs two); -1 when no two answer."""
     depth = evm.finality == "depth"
     answers = pool.each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
     headers = [header for answer in answers if (header := parse_header(answer[0])) is not None]

@@ -1,0 +1,112 @@
+"""The escrow of one country. Source: contracts/src/MintEscrow.sol and interfaces/IMintEscrowRail.sol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fiatrails.chains.core.rpc import Call
+from fiatrails.chains.evm.contracts.contract import Pausable, Read
+from fiatrails.chains.evm.contracts.encoding import as_bytes, load
+
+# contracts/src/libraries/SkipCodes.sol: a public contract, appended and never renumbered.
+SKIP_CODES = {
+    1: "already_exists",
+    2: "not_compliant",
+    3: "invalid_amount",
+    4: "over_per_mint_limit",
+    5: "over_daily_limit",
+    6: "rate_limited",
+    7: "minter_allowance",
+    8: "token_refused",
+    9: "not_pending",
+    10: "invalid_user",
+    11: "payer_denied",
+}
+
+_ABI = load("MintEscrow")
+_SETTLE_BATCH = _ABI.function("settleBatch")
+_INTENT_STATES = _ABI.function("intentStates")
+_GET_INTENT = _ABI.function("getIntent")
+_MINT_EXECUTED = _ABI.event("MintExecuted")
+_MINT_SKIPPED = _ABI.event("MintSkipped")
+_read_executed = _MINT_EXECUTED.reader("intentId", "user", "amount")
+_read_skipped = _MINT_SKIPPED.reader("intentId", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One mint of a batch: `amount` base units to `user`; `tx_ref_word` is the bytes32 reference."""
+
+    intent_id: str
+    user: str
+    amount: int
+    tx_ref_word: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnChainIntent:
+    """What the escrow has recorded for an intent."""
+
+    user: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """One MintExecuted: `amount` base units to `user` for the intent."""
+
+    intent_id: str
+    user: str
+    amount: int
+
+
+class MintEscrow(Pausable):
+    """The contract that mints a confirmed payment once."""
+
+    @staticmethod
+    def settle_batch(settlements: Iterable[Settlement]) -> bytes:
+        """Return the calldata that mints them."""
+        return _SETTLE_BATCH.encode([(one.user, one.amount, as_bytes(one.tx_ref_word)) for one in settlements])
+
+    def intent_states(self, intent_ids: Sequence[str]) -> Read[list[int]]:
+        """Ask for the states: 0 unknown, 1 pending, 2 executed, 3 refunded, 4 failed."""
+        data = _INTENT_STATES.encode([as_bytes(intent_id) for intent_id in intent_ids])
+        return self._view(data, lambda result: list(_INTENT_STATES.answer(result)[0]))
+
+    def get_intent(self, intent_id: str) -> Read[OnChainIntent]:
+        """Ask what is recorded for the intent."""
+        return self._view(_GET_INTENT.encode(as_bytes(intent_id)), _intent)
+
+    def mints_between(self, first: int, last: int) -> Call:
+        """Ask for the logs of the mints in these blocks, both ends included; `read_minted` reads each."""
+        query = {"address": self.address, "topics": [_MINT_EXECUTED.topic], "fromBlock": hex(first), "toBlock": hex(last)}
+        return Call("eth_getLogs", (query,))
+
+    def events(self, logs: Iterable[Mapping[str, Any]]) -> tuple[list[Minted], dict[str, str]]:
+        """Return what a transaction's logs say was minted, and which intents were skipped with the name of the reason.
+        Logs of other contracts do not count. ValueError, KeyError or IndexError for what is no log."""
+        minted: list[Minted] = []
+        skipped: dict[str, str] = {}
+        address, executed, left_out = self.address, _MINT_EXECUTED.topic, _MINT_SKIPPED.topic
+        for log in logs:
+            topics = log["topics"]
+            if not address or not topics or log["address"].lower() != address:
+                continue
+            if topics[0] == executed:
+                minted.append(Minted(*_read_executed(log)))
+            elif topics[0] == left_out:
+                intent_id, code = _read_skipped(log)
+                skipped[intent_id] = SKIP_CODES.get(code, f"skip_code_{code}")
+        return minted, skipped
+
+
+def read_minted(log: Mapping[str, Any]) -> Minted:
+    """Return the mint that a log of MintExecuted tells of."""
+    return Minted(*_read_executed(log))
+
+
+def _intent(result: object) -> OnChainIntent:
+    row = _GET_INTENT.answer(result)[0]
+    return OnChainIntent(user=str(row[0]).lower(), amount=int(row[1]))
