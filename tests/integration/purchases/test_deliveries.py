@@ -132,6 +132,7 @@ def test_a_refund_waits_for_a_delivery_that_is_under_way(bought: Intent, tell: T
     with pytest.raises(Conflict, match="may mint"):
         refunds.refund(intent_id=bought.intent_id, actor="ops", reason="asked", now=stage.clock.now())
     tell(news(going, OutcomeKind.RELEASED, code="token_refused"))
+    assert (fresh(bought).state, fresh(bought).due_at) == ("held", None)
     refund = refunds.refund(
         intent_id=bought.intent_id, actor="ops", reason="asked", now=stage.clock.now(), external_reference="bank-17"
     )
