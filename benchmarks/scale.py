@@ -22,13 +22,16 @@ GOAL = 1.5
 
 # A history as the product would have left it: intents, their events, timelines, ledger entries and chain links.
 _HISTORY = (
-    """INSERT INTO purchases_intent (intent_id, tx_ref, tx_ref_hash, client, chain_id, "user", amount, country_code,
-        fiat_currency, fiat_expected, fiat_paid, state, hold, reason, alone, releases, created_at, expires_at, paid_at,
-        executed_at, fence, attempts, last_error, tx_hash, block_number)
-       SELECT '0x' || lpad(to_hex(n), 64, '0'), 'old-' || n, '0x' || lpad(to_hex(n), 64, '0'), 'default', 31337,
-        '0x' || lpad(to_hex(n %% 5000), 40, '0'), 10000000000000000000, 'KES', 'KES', 1000, 1000, 'executed', '', '', false,
-        0, now(), now(), now(), now(), 4, 0, '', '0x' || lpad(to_hex(n / 100), 64, '0'), n / 400
-       FROM generate_series(1, %(n)s) n""",
+    """WITH made AS (
+         INSERT INTO purchases_intent (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid, state, hold,
+          reason, created_at, expires_at, paid_at, executed_at, fence, attempts, last_error)
+         SELECT '0x' || lpad(to_hex(n), 64, '0'), 'old-' || n, 'default', 'KES', 1000, 1000, 'executed', '', '', now(),
+          now(), now(), now(), 4, 0, '' FROM generate_series(1, %(n)s) n
+         RETURNING id, intent_id, substring(tx_ref FROM 5)::bigint AS n)
+       INSERT INTO purchases_delivery (purchase_id, position, chain, recipient, asset, amount, reference, state,
+        transaction, place, alone, releases, fence, attempts, last_error)
+       SELECT id, 0, 'evm:31337', '0x' || lpad(to_hex(n %% 5000), 40, '0'), 'KES', 10000000000000000000, intent_id,
+        'executed', '0x' || lpad(to_hex(n / 100), 64, '0'), n / 400, false, 0, 0, 0, '' FROM made""",
     """WITH event AS (
          INSERT INTO rb_core_inbox_event (provider, kind, channel, event_key, digest, raw, received_at, state)
          SELECT 'mpesa', 'payment', 'gateway', 'gateway:old-' || n, decode(md5(n::text) || md5(n::text), 'hex'),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
+from fiatrails.chains.evm.contracts.identifiers import intent_id
 from fiatrails.local.anvil import Anvil
 from fiatrails.local.ports import free_port
 from fiatrails.local.postgres import EmbeddedPostgres
@@ -65,22 +65,23 @@ def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> Non
         "\t".join(
             (
                 intent_id(chain_id=31337, escrow=escrow, payer=escrow, tx_ref=ref),
-                ref, tx_ref_hash(ref), users[number % len(users)], str(10 * TOKEN),
+                ref, users[number % len(users)], str(10 * TOKEN),
             )
         )
         for number, ref in enumerate(refs)
     )  # fmt: skip
     with psycopg.connect(rail.database_url) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            'CREATE TEMP TABLE fresh (intent_id text, tx_ref text, tx_ref_hash text, "user" text, amount numeric)'
-        )
+        cursor.execute("CREATE TEMP TABLE fresh (intent_id text, tx_ref text, recipient text, amount numeric)")
         with cursor.copy("COPY fresh FROM STDIN") as copy:
             copy.write(rows)
         cursor.execute(
-            'INSERT INTO purchases_intent (intent_id, tx_ref, tx_ref_hash, client, chain_id, "user", amount, country_code,'
-            " fiat_currency, fiat_expected, fiat_paid, state, hold, reason, alone, releases, created_at, expires_at,"
-            " fence, attempts, last_error) SELECT intent_id, tx_ref, tx_ref_hash, 'default', 31337, \"user\", amount, 'KES',"
-            " 'KES', 1000, 0, 'awaiting_payment', '', '', false, 0, now(), now() + interval '1 day', 0, 0, '' FROM fresh"
+            "WITH made AS (INSERT INTO purchases_intent (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid,"
+            " state, hold, reason, created_at, expires_at, fence, attempts, last_error) SELECT intent_id, tx_ref, 'default',"
+            " 'KES', 1000, 0, 'awaiting_payment', '', '', now(), now() + interval '1 day', 0, 0, '' FROM fresh"
+            " RETURNING id, intent_id)"
+            " INSERT INTO purchases_delivery (purchase_id, position, chain, recipient, asset, amount, reference, state,"
+            " alone, releases, fence, attempts, last_error) SELECT made.id, 0, 'evm:31337', recipient, 'KES', amount,"
+            " intent_id, 'waiting', false, 0, 0, 0, '' FROM made JOIN fresh USING (intent_id)"
         )
 
 

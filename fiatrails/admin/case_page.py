@@ -38,7 +38,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
         "parties": [_party(party) for party in case.evidence.get("parties", [])],
         "found_with": {name: case.evidence.get(name, "") for name in ("algorithm", "digest")},
         "lists": case.evidence.get("lists", []),
-        "intent": Intent.objects.filter(intent_id=case.intent_id).first() if case.intent_id else None,
+        "intent": Intent.objects.filter(deliveries__reference=case.intent_id).first() if case.intent_id else None,
         "on_chain": suspensions.state_of(case.user),
         "waiting": waiting,
         "history": _history(case),

@@ -22,7 +22,9 @@ from fiatrails.purchases.replay import Rearmed, rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
-REPLAYABLE = frozenset({"checkCompliance", "executeMint", "expireIntent", "refundPayment", CONFIRM_PAYMENT})
+REPLAYABLE = frozenset(
+    {"checkCompliance", "executeMint", "applyOutcome", "expireIntent", "refundPayment", CONFIRM_PAYMENT}
+)
 AUTOMATIC = "dlq-auto-retry"
 _ADVICE = {
     "callbackConflict": "compare the stored bytes, then discard it with a reason",

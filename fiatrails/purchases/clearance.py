@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -18,7 +18,8 @@ from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Unprocessable
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.inbox import phones_of
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases import deliveries
+from fiatrails.purchases.models import Delivery, Intent
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import Hold, State
 from fiatrails.purchases.store import Step, hold, look_again, move, persist
@@ -30,15 +31,16 @@ HELD_RECHECK = timedelta(seconds=30)
 def clear(rows: Sequence[Intent], tools: Tools) -> None:
     """Move paid -> cleared or held. The registry is asked once for the whole batch."""
     subjects = _subjects(rows)
-    entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
-    screened = clearing.screen_payers(list(subjects.values()), pool=tools.pool, now=tools.clock.now())
+    asked = _all(subjects.values())
+    entries = clearing.look_up(asked, pool=tools.pool)
+    screened = clearing.screen_payers(asked, pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
-        verdicts = clearing.decide([subjects[i.intent_id] for i in mine], entries, now=now, screened=screened)
+        verdicts = clearing.decide(_all(subjects[i.pk] for i in mine), entries, now=now, screened=screened)
         steps = []
         for intent in mine:
-            verdict = verdicts[intent.intent_id]
+            verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[intent.pk]])
             if verdict.cleared:
                 move(intent, State.CLEARED, now=now, due_at=now)
             else:
@@ -53,14 +55,18 @@ def clear(rows: Sequence[Intent], tools: Tools) -> None:
 def review(rows: Sequence[Intent], tools: Tools) -> None:
     """Look up again the payers held for compliance: KYC may have been completed. After the policy's time, refund."""
     subjects = _subjects(rows)
-    entries = clearing.look_up(list(subjects.values()), pool=tools.pool)
-    screened = clearing.screen_payers(list(subjects.values()), pool=tools.pool, now=tools.clock.now())
+    asked = _all(subjects.values())
+    entries = clearing.look_up(asked, pool=tools.pool)
+    screened = clearing.screen_payers(asked, pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
         steps: list[Step] = []
         for intent in mine:
-            if clearing.would_clear(subjects[intent.intent_id], entries[intent.user], now=now, screened=screened):
+            if all(
+                clearing.would_clear(subject, entries[subject.user], now=now, screened=screened)
+                for subject in subjects[intent.pk]
+            ):
                 move(intent, State.PAID, now=now, due_at=now)
                 steps.append(Step(intent.intent_id, intent.state, "compliance", "now compliant"))
             elif _refund_due(intent, now):
@@ -77,24 +83,42 @@ def _hold_for(verdict: Verdict) -> Hold:
     return Hold.VELOCITY if clearing.is_velocity(verdict) else Hold.NOT_COMPLIANT
 
 
-def _subjects(rows: Sequence[Intent]) -> dict[str, Subject]:
-    """By intent id. Phones are only looked up where a velocity rule may count them."""
+def _subjects(rows: Sequence[Intent]) -> dict[int, list[Subject]]:
+    """By the purchase's key: one subject for each delivery that waits, under its reference.
+
+    Phones are only looked up where a velocity rule may count them.
+    """
+    deliveries.load(rows)
     limited = bool(profile().velocity)
     phones = phones_of([row.intent_id for row in rows]) if limited else {}
     return {
-        row.intent_id: Subject(
-            row.intent_id, row.user, int(row.amount), _usage(row, phones.get(row.intent_id)) if limited else None
-        )
+        row.pk: [
+            Subject(each.reference, each.recipient, int(each.amount), _usage(each, phones) if limited else None)
+            for each in deliveries.waiting(row)
+        ]
         for row in rows
     }
 
 
-def _usage(intent: Intent, phone: str | None) -> Usage:
-    """A payer is known by the wallet; cards come with card payments."""
-    money = Money(intent.fiat_currency, intent.fiat_paid)
+def _all(subjects: Iterable[Sequence[Subject]]) -> list[Subject]:
+    return [subject for of_one in subjects for subject in of_one]
+
+
+def _verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """What holds for the purchase: the first refusal of a delivery, if any."""
+    return next((verdict for verdict in verdicts if not verdict.cleared), verdicts[0])
+
+
+def _usage(delivery: Delivery, phones: Mapping[str, str]) -> Usage | None:
+    """The purchase's money counts once, with its first delivery. A payer is known by the wallet; cards come with card
+    payments."""
+    if delivery.position != 0:
+        return None
+    intent, wallet = delivery.purchase, delivery.recipient
     return Usage(
-        intent.intent_id, money, payer=intent.user, wallet=intent.user, phone=phone, country=intent.country_code
-    )
+        intent.intent_id, Money(intent.fiat_currency, intent.fiat_paid), payer=wallet, wallet=wallet,
+        phone=phones.get(intent.intent_id), country=delivery.asset,
+    )  # fmt: skip
 
 
 def _refund_by_policy(intent: Intent, now: datetime, *, reason: str = "not compliant in time") -> list[Step]:

@@ -9,9 +9,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import F
 
-from fiatrails.chains.evm.contracts.deployment import deployment
-from fiatrails.chains.evm.contracts.identifiers import intent_id as derive_intent_id
-from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
+from fiatrails.chains.registry import default_chain
 from fiatrails.compliance.sanctions import payers
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.controls.modes import Flow, check
@@ -19,16 +17,27 @@ from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, NotFound, Unprocessable
 from fiatrails.kernel.money import Money, token_price
 from fiatrails.kernel.profile import Profile
-from fiatrails.purchases.models import DailyUsage, Intent
+from fiatrails.purchases.deliveries import load, reference_text
+from fiatrails.purchases.models import DailyUsage, Delivery, Intent
 from fiatrails.purchases.payments import matching
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, record_steps
 
 
 @dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """One more recipient of a purchase: `amount` base units of `asset`."""
+
+    recipient: str
+    amount: int
+    asset: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewIntent:
     """What a client asks for. `price` None: one token costs one unit of the country's currency. `payer`: who stands
-    behind the wallet, as far as the client says."""
+    behind the wallet, as far as the client says. `further`: what the same price pays for besides; `price` is given
+    then."""
 
     user: str
     amount: int
@@ -36,6 +45,7 @@ class NewIntent:
     tx_ref: str
     price: Money | None = None
     payer: Identity | None = None
+    further: tuple[NewDelivery, ...] = ()
 
 
 def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
@@ -51,10 +61,12 @@ def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
         existing = Intent.objects.filter(tx_ref=request.tx_ref).first()
         if existing is not None:
             raise _tx_ref_used(existing, client)
-        _use_daily_limit(intent, now)
+        for delivery in intent.parts:
+            _use_daily_limit(delivery, now)
         intent.save(force_insert=True)
+        Delivery.objects.bulk_create(intent.parts)
         if request.payer is not None:
-            payers.record(request.payer, user=intent.user, actor=client, now=now)
+            payers.record(request.payer, user=intent.delivery.recipient, actor=client, now=now)
         record_steps([Step(intent.intent_id, intent.state, client)], now=now)
         matching.apply_waiting(intent, now=now)
     return Intent.objects.get(pk=intent.pk)
@@ -70,18 +82,11 @@ def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> 
         raise BadInput("wrong_currency", f"fiatAmount must be in {country.currency} for {country.country_code}")
     if price.minor == 0:
         raise BadInput("zero_amount", "fiatAmount must be positive")
-    _check_limits(request.amount, profile)
-    contracts = deployment(config().deployments_path, profile.chain_id)
-    escrow = contracts.country(request.country_code).escrow
-    return Intent(
-        intent_id=derive_intent_id(chain_id=profile.chain_id, escrow=escrow, payer=escrow, tx_ref=request.tx_ref),
+    parts = _deliveries(request, profile)
+    intent = Intent(
+        intent_id=parts[0].reference,
         tx_ref=request.tx_ref,
-        tx_ref_hash=tx_ref_hash(request.tx_ref),
         client=client,
-        chain_id=profile.chain_id,
-        user=request.user,
-        amount=Decimal(request.amount),
-        country_code=request.country_code,
         fiat_currency=price.currency,
         fiat_expected=price.minor,
         state=State.AWAITING_PAYMENT.value,
@@ -89,6 +94,30 @@ def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> 
         expires_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
         due_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
     )
+    intent.parts = parts
+    for delivery in parts:
+        delivery.purchase = intent
+    return intent
+
+
+def _deliveries(request: NewIntent, profile: Profile) -> list[Delivery]:
+    """Not saved, and without their purchase yet."""
+    if request.further and request.price is None:
+        raise BadInput("price_required", "a purchase of several deliveries names its price")
+    found = []
+    first = NewDelivery(request.user, request.amount, request.country_code)
+    for position, wanted in enumerate((first, *request.further)):
+        _check_limits(wanted.amount, profile)
+        made = default_chain().prepare(
+            recipient=wanted.recipient, asset=wanted.asset, tx_ref=reference_text(request.tx_ref, position)
+        )
+        found.append(
+            Delivery(
+                position=position, chain=made.chain, recipient=made.recipient, asset=made.asset,
+                amount=Decimal(wanted.amount), reference=made.reference,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _check_limits(amount: int, profile: Profile) -> None:
@@ -103,7 +132,7 @@ def _tx_ref_used(existing: Intent, client: str) -> Conflict:
     return Conflict("tx_ref_used", "txRef belongs to an existing intent; use a new txRef", existing=mine)
 
 
-def _use_daily_limit(intent: Intent, now: datetime) -> None:
+def _use_daily_limit(delivery: Delivery, now: datetime) -> None:
     """One conditional upsert: two requests at once cannot both take the last of the allowance."""
     limit = config().profile.limits.daily_mint
     with connection.cursor() as cursor:
@@ -111,17 +140,19 @@ def _use_daily_limit(intent: Intent, now: datetime) -> None:
             'INSERT INTO purchases_daily_usage AS u ("user", day, total) VALUES (%s, %s, %s)'
             ' ON CONFLICT ("user", day) DO UPDATE SET total = u.total + EXCLUDED.total'
             " WHERE u.total + EXCLUDED.total <= %s RETURNING total",
-            [intent.user, now.astimezone(UTC).date(), intent.amount, Decimal(limit)],
+            [delivery.recipient, now.astimezone(UTC).date(), delivery.amount, Decimal(limit)],
         )
         if cursor.fetchone() is None:
             raise Unprocessable("daily_limit", f"amount exceeds the user's daily limit of {limit} base units")
 
 
 def release_daily_limit(intents: list[Intent]) -> None:
-    """Gives back what intents took from the day they were created on (they ended without a mint)."""
+    """Give back what intents took from the day they were created on (they ended without a mint)."""
+    load(intents)
     for intent in intents:
         day = intent.created_at.astimezone(UTC).date()
-        DailyUsage.objects.filter(user=intent.user, day=day).update(total=F("total") - intent.amount)
+        for delivery in intent.parts:
+            DailyUsage.objects.filter(user=delivery.recipient, day=day).update(total=F("total") - delivery.amount)
 
 
 def get_intent(*, intent_id: str, client: str | None = None) -> Intent:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
 
 from fiatrails.engine.models import WorkRow
-from fiatrails.purchases.states import Hold, State
+from fiatrails.purchases.states import DeliveryState, Hold, State
 
 
 class Intent(WorkRow):
-    """One purchase: `amount` base units of the country token for `user`, once `fiat_expected` minor units are paid."""
+    """One purchase: its deliveries are made once `fiat_expected` minor units are paid. `intent_id` is the reference of
+    its first delivery."""
 
-    intent_id = models.CharField(max_length=66, unique=True)
+    intent_id = models.CharField(max_length=128, unique=True)
     tx_ref = models.CharField(max_length=128, unique=True)
-    tx_ref_hash = models.CharField(max_length=66)
     client = models.CharField(max_length=64)
-    chain_id = models.BigIntegerField()
-    user = models.CharField(max_length=42)
-    amount = models.DecimalField(max_digits=78, decimal_places=0)
-    country_code = models.CharField(max_length=3)
     fiat_currency = models.CharField(max_length=3)
     fiat_expected = models.BigIntegerField()
     fiat_paid = models.BigIntegerField(default=0)
     state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in State])
     hold = models.CharField(max_length=20, default="", blank=True, choices=[(h.value, h.value) for h in Hold])
     reason = models.TextField(default="", blank=True)
-    # A batch that reverted is retried one by one, so that one bad order cannot keep failing its neighbours.
-    alone = models.BooleanField(default=False)
-    # How often the chain gave the order back unused; bounds the retries of an order that it keeps skipping.
-    releases = models.IntegerField(default=0)
-    tx_hash = models.CharField(max_length=66, null=True)
-    block_number = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True)
@@ -44,7 +35,6 @@ class Intent(WorkRow):
     class Meta:
         db_table = "purchases_intent"
         constraints = [
-            models.CheckConstraint(condition=Q(amount__gt=0), name="intent_amount_positive"),
             models.CheckConstraint(condition=Q(fiat_expected__gt=0), name="intent_price_positive"),
             models.CheckConstraint(
                 condition=~Q(state__in=["expired", "cancelled", "failed"]) | Q(fiat_paid=0),
@@ -54,7 +44,6 @@ class Intent(WorkRow):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="intent_due"),
             models.Index(fields=["client", "-id"], name="intent_client"),
-            models.Index(fields=["user", "-id"], name="intent_user"),
             models.Index(
                 fields=["state", "-id"],
                 condition=~Q(state__in=["executed", "refunded", "expired", "cancelled", "failed"]),
@@ -68,11 +57,69 @@ class Intent(WorkRow):
     def __str__(self) -> str:
         return f"{self.intent_id} {self.state}"
 
+    @cached_property
+    def parts(self) -> list[Delivery]:
+        """Return the deliveries in their order, read once: what is changed in memory is what is written."""
+        found = list(Delivery.objects.filter(purchase=self).order_by("position"))
+        for delivery in found:
+            delivery.purchase = self
+        return found
+
+    @property
+    def delivery(self) -> Delivery:
+        """Return the first delivery: the only one of a mint intent."""
+        return self.parts[0]
+
+
+class Delivery(WorkRow):
+    """What a purchase brings to one recipient: `amount` base units of `asset` on `chain`.
+
+    Its chain columns are written in the transaction that holds the lock of its purchase, together with the purchase's
+    fence. It is due only while `news` holds an outcome that could not be applied.
+    """
+
+    purchase = models.ForeignKey(Intent, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
+    position = models.SmallIntegerField()
+    chain = models.CharField(max_length=64)
+    recipient = models.CharField(max_length=64)
+    asset = models.CharField(max_length=64)
+    amount = models.DecimalField(max_digits=78, decimal_places=0)
+    reference = models.CharField(max_length=128, unique=True)
+    state = models.CharField(
+        max_length=12, default=DeliveryState.WAITING.value, choices=[(s.value, s.value) for s in DeliveryState]
+    )
+    transaction = models.CharField(max_length=128, null=True)
+    # The number of the block or slot that holds the transaction.
+    place = models.BigIntegerField(null=True)
+    # A batch that reverted is retried one by one, so that one bad order cannot keep failing its neighbours.
+    alone = models.BooleanField(default=False)
+    # How often the chain gave the order back unused; bounds the retries of an order that it keeps skipping.
+    releases = models.IntegerField(default=0)
+    news: models.JSONField[Any, Any] = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "purchases_delivery"
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="delivery_amount_positive"),
+            models.UniqueConstraint(fields=["purchase", "position"], name="delivery_position_once"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="delivery_due"),
+            models.Index(fields=["recipient", "-purchase"], name="delivery_recipient"),
+        ]
+
+    if TYPE_CHECKING:
+        id: int
+        purchase_id: int
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.state}"
+
 
 class Transition(models.Model):
     """The timeline of an intent: append-only."""
 
-    intent_id = models.CharField(max_length=66)
+    intent_id = models.CharField(max_length=128)
     state = models.CharField(max_length=20)
     at = models.DateTimeField()
     actor = models.CharField(max_length=64)
@@ -86,7 +133,7 @@ class Transition(models.Model):
 class DailyUsage(models.Model):
     """Token base units asked for by a user on a UTC day; one row, one conditional update, hence no race."""
 
-    user = models.CharField(max_length=42)
+    user = models.CharField(max_length=64)
     day = models.DateField()
     total = models.DecimalField(max_digits=78, decimal_places=0)
 

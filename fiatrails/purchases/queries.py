@@ -10,8 +10,9 @@ from django.db.models import Sum
 
 from fiatrails.kernel.addresses import parse_word
 from fiatrails.kernel.errors import NotFound
+from fiatrails.purchases.deliveries import load
 from fiatrails.purchases.intents import get_intent
-from fiatrails.purchases.models import Intent, Transition
+from fiatrails.purchases.models import Delivery, Intent, Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class IntentFilter:
         wanted = {
             "state__in": self.states or None,
             "client": self.client,
-            "user": self.user,
+            "pk__in": self.user and Delivery.objects.filter(recipient=self.user).values("purchase_id"),
             "tx_ref": self.tx_ref,
             "created_at__gte": self.since,
             "created_at__gt": self.after,
@@ -44,7 +45,9 @@ class IntentFilter:
 
 def list_intents(wanted: IntentFilter, *, limit: int) -> list[Intent]:
     """Return the intents that match, newest first, at most `limit`."""
-    return list(Intent.objects.filter(**wanted.conditions()).order_by("-id")[:limit])
+    found = list(Intent.objects.filter(**wanted.conditions()).order_by("-id")[:limit])
+    load(found)
+    return found
 
 
 def find_intent(reference: str) -> Intent:

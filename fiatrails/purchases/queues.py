@@ -10,16 +10,17 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from fiatrails.chains.registry import default_chain
 from fiatrails.controls.modes import Flow
 from fiatrails.engine import queue
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
-from fiatrails.kernel.conf import profile
 from fiatrails.kernel.metrics import mint_intents
 from fiatrails.purchases import clearance, submission
 from fiatrails.purchases.intents import release_daily_limit
 from fiatrails.purchases.models import Intent
+from fiatrails.purchases.outcomes import OUTCOMES
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, move, persist
@@ -29,8 +30,9 @@ __all__ = ["QUEUES", "Tools", "advance_due"]
 
 
 def advance_due(*, tools: Tools, limit: int = 100) -> int:
-    """Make one pass over every queue and return how many intents were claimed. Safe in any number of processes."""
-    return sum(queue.run(each, tools, clock=tools.clock, limit=limit) for each in QUEUES.values())
+    """Make one pass over every queue and return how many rows were claimed. Safe in any number of processes."""
+    moved = sum(queue.run(each, tools, clock=tools.clock, limit=limit) for each in QUEUES.values())
+    return moved + queue.run(OUTCOMES, tools, clock=tools.clock, limit=limit)
 
 
 def _expire(rows: Sequence[Intent], tools: Tools) -> None:
@@ -55,7 +57,7 @@ def _refund(rows: Sequence[Intent], tools: Tools) -> None:
 
 
 def _chain() -> str:
-    return f"evm:{profile().chain_id}"
+    return default_chain().name
 
 
 def _queue(

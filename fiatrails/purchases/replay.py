@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 
 from fiatrails.engine.wakeup import notify
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Delivery, Intent
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import TERMINAL, Hold, State
 from fiatrails.purchases.store import Step, persist
@@ -32,7 +32,12 @@ def rearm(*, intent_id: str, actor: str, now: datetime) -> Rearmed:
     intent = Intent.objects.select_for_update().filter(intent_id=intent_id).first()
     if intent is None:
         return Rearmed(False, "there is no such intent any more")
+    aside = Delivery.objects.filter(purchase=intent, news__isnull=False)
+    applied_again = aside.update(due_at=now, attempts=0, lease_until=None, fence=F("fence") + 1)
     state = State(intent.state)
+    if applied_again and state not in DRIVEN:
+        notify()
+        return Rearmed(True, "what the chain reported is applied again; the ledger knows a mint by its key")
     if state in TERMINAL:
         return Rearmed(False, f"nothing to do: the intent is {state.value} already")
     if state in (State.SUBMITTING, State.MINED):

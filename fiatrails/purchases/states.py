@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from fiatrails.kernel.errors import Conflict
@@ -35,6 +36,15 @@ class Hold(StrEnum):
     CHAIN_REFUSED = "chain_refused"
     REFUND_FAILED = "refund_failed"
     OPERATOR = "operator"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands with its chain. An order that the chain released unused is waiting again."""
+
+    WAITING = "waiting"
+    SUBMITTING = "submitting"
+    MINED = "mined"
+    EXECUTED = "executed"
 
 
 S = State
@@ -77,6 +87,34 @@ def require_move(current: State | str, target: State) -> None:
     """Conflict when the move is not in the table."""
     if target not in ALLOWED[State(current)]:
         raise Conflict("wrong_state", f"an intent that is {State(current).value} cannot become {target.value}")
+
+
+def after_deliveries(states: Collection[DeliveryState | str]) -> State | None:
+    """Return what the deliveries make of their purchase: as far as the one that is furthest behind.
+
+    None while one of them waits for an order: then the purchase itself says what is to be done about it.
+    """
+    known = {DeliveryState(state) for state in states}
+    if DeliveryState.WAITING in known:
+        return None
+    if DeliveryState.SUBMITTING in known:
+        return S.SUBMITTING
+    return S.MINED if DeliveryState.MINED in known else S.EXECUTED
+
+
+def awaits_execution(
+    current: State | str, delivery: DeliveryState | str, deliveries: Collection[DeliveryState | str]
+) -> bool:
+    """Return whether a delivery's execution is expected. Anything else means that the database was restored or edited.
+
+    A purchase that was sent back for one of its `deliveries` still expects those under way.
+    """
+    if DeliveryState(delivery) is DeliveryState.WAITING:
+        return False
+    state = State(current)
+    if state in (S.PAID, S.CLEARED, S.HELD):
+        return DeliveryState.WAITING in {DeliveryState(other) for other in deliveries}
+    return state in (S.SUBMITTING, S.MINED, S.EXECUTED)
 
 
 def after_payment(

@@ -10,13 +10,12 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from fiatrails.kernel.errors import StaleFence
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Delivery, Intent
 from fiatrails.purchases.states import Hold, State, require_move
 
 # Column -> PostgreSQL type; everything that a move may change.
 _COLUMNS = {
-    "state": "text", "hold": "text", "reason": "text", "alone": "bool", "releases": "int",
-    "fiat_paid": "bigint", "tx_hash": "text", "block_number": "bigint", "due_at": "timestamptz",
+    "state": "text", "hold": "text", "reason": "text", "fiat_paid": "bigint", "due_at": "timestamptz",
     "attempts": "int", "last_error": "text", "paid_at": "timestamptz", "held_at": "timestamptz",
     "executed_at": "timestamptz", "refunded_at": "timestamptz",
 }  # fmt: skip
@@ -27,8 +26,21 @@ _STEPS = """
     SELECT intent_id, state, %(now)s, actor, detail
       FROM json_to_recordset(%(steps)s::json) AS t(intent_id text, state text, actor text, detail text)
 """
-# Both in one statement: a callback waits for every round trip.
-_UPDATE = f"""
+_DELIVERY_COLUMNS = {
+    "state": "text", "alone": "bool", "releases": "int", "transaction": "text", "place": "bigint",
+}  # fmt: skip
+_DELIVERED = f"""
+    , delivered AS (
+        UPDATE purchases_delivery d SET {", ".join(f"{name} = t.{name}" for name in _DELIVERY_COLUMNS)}
+          FROM json_to_recordset(%(deliveries)s::json)
+            AS t(id bigint, {", ".join(f"{name} {kind}" for name, kind in _DELIVERY_COLUMNS.items())})
+         WHERE d.id = t.id)
+"""  # noqa: S608 - the names above are constants
+
+
+def _update(deliveries: str) -> str:
+    # All in one statement: a callback waits for every round trip.
+    return f"""
     WITH told AS ({_STEPS}), moved AS (
         UPDATE purchases_intent i
            SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
@@ -37,9 +49,12 @@ _UPDATE = f"""
             AS t(id bigint, fence bigint, {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
          WHERE i.id = t.id AND i.fence = t.fence
         RETURNING i.id
-    )
+    ) {deliveries}
     SELECT count(*) FROM moved
 """  # noqa: S608 - the names above are constants
+
+
+_UPDATE, _UPDATE_WITH_DELIVERIES = _update(""), _update(_DELIVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +95,25 @@ def look_again(intent: Intent, at: datetime) -> None:
     intent.due_at, intent.attempts, intent.last_error = at, 0, ""
 
 
-def persist(intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime) -> None:
-    """Writes intents changed in memory, and their timeline, in the caller's transaction.
+def persist(
+    intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime, deliveries: Sequence[Delivery] = ()
+) -> None:
+    """Write intents changed in memory, their timeline and their changed `deliveries`, in the caller's transaction.
 
     `WHERE fence = mine`: StaleFence when any row was taken over since it was read. The fence rises with every write,
-    so a worker that still holds an older copy can write nothing.
+    so a worker that still holds an older copy can write nothing. Deliveries are under the fence of their purchase,
+    which has to be among `intents`.
     """
     assert transaction.get_connection().in_atomic_block, "persist belongs into the transaction that decided"
     if not intents:
         return
     rows = [{name: getattr(intent, name) for name in ("id", "fence", *_COLUMNS)} for intent in intents]
+    values: dict[str, str | datetime] = {"rows": _json(rows), "steps": _told(steps), "now": now}
+    if deliveries:
+        chosen = [{name: getattr(each, name) for name in ("id", *_DELIVERY_COLUMNS)} for each in deliveries]
+        values["deliveries"] = _json(chosen)
     with connection.cursor() as cursor:
-        cursor.execute(_UPDATE, {"rows": _json(rows), "steps": _told(steps), "now": now})
+        cursor.execute(_UPDATE_WITH_DELIVERIES if deliveries else _UPDATE, values)
         (moved,) = cursor.fetchone()
     if moved != len(intents):
         raise StaleFence(f"{len(intents) - moved} of {len(intents)} intents")

@@ -1,4 +1,4 @@
-"""Handing cleared intents to the chain, in the transaction that takes their nonce."""
+"""Handing the deliveries of cleared purchases to their chains, in the transaction in which the chain takes them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.evm.orders import MintOrder
-from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.compliance import clearing
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.wakeup import notify
+from fiatrails.purchases import deliveries
 from fiatrails.purchases.models import Intent
-from fiatrails.purchases.states import State
+from fiatrails.purchases.states import DeliveryState, State
 from fiatrails.purchases.store import Step, look_again, move, persist
 from fiatrails.purchases.tools import WORKER, Tools
 
@@ -23,34 +21,32 @@ SLOT_WAIT = timedelta(milliseconds=200)
 
 
 def submit(rows: Sequence[Intent], tools: Tools) -> None:
-    """Move cleared -> submitting. What found no slot waits for one; whose clearance ran out is cleared again."""
+    """Move cleared -> submitting. What found no slot waits for one; whose clearance ran out is cleared again.
+
+    A purchase of several deliveries stays cleared until the chains have all of them.
+    """
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Intent, rows)
-        valid = clearing.clearances([i.intent_id for i in mine], now=now)
-        orders = [_order(i, valid) for i in mine if i.intent_id in valid]
-        taken = set(reserve(orders, now=now, clearance_key=clearing.clearance_key())) if orders else set()
+        deliveries.load(mine)
+        open_ones = [delivery for intent in mine for delivery in deliveries.waiting(intent)]
+        valid = clearing.clearances([delivery.reference for delivery in open_ones], now=now)
+        # All or none: a purchase is not begun while one of its recipients is not cleared.
+        ready = {i.pk for i in mine if all(d.reference in valid for d in deliveries.waiting(i))}
+        wanted = [delivery for delivery in open_ones if delivery.purchase_id in ready]
+        accepted = deliveries.reserve(wanted, valid, now=now, clearance_key=clearing.clearance_key())
+        taken = [delivery for delivery in wanted if delivery.reference in accepted]
+        for delivery in taken:
+            delivery.state = DeliveryState.SUBMITTING.value
         steps = []
         for intent in mine:
-            if intent.intent_id in taken:
-                move(intent, State.SUBMITTING, now=now, due_at=None)
-                steps.append(Step(intent.intent_id, intent.state, WORKER))
-            elif intent.intent_id not in valid:
+            if intent.pk not in ready:
                 move(intent, State.PAID, now=now, due_at=now)
                 steps.append(Step(intent.intent_id, intent.state, WORKER, "clearance expired"))
-            else:
+            elif deliveries.waiting(intent):
                 look_again(intent, now + SLOT_WAIT)
-        persist(mine, steps, now=now)
+            else:
+                move(intent, State.SUBMITTING, now=now, due_at=None)
+                steps.append(Step(intent.intent_id, intent.state, WORKER))
+        persist(mine, steps, now=now, deliveries=taken)
         notify()
-
-
-def _order(intent: Intent, valid: dict[str, Clearance]) -> MintOrder:
-    return MintOrder(
-        intent_id=intent.intent_id,
-        user=intent.user,
-        amount=int(intent.amount),
-        country_code=intent.country_code,
-        tx_ref_hash=intent.tx_ref_hash,
-        clearance=valid[intent.intent_id],
-        alone=intent.alone,
-    )

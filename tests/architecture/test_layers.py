@@ -31,6 +31,7 @@ def test_the_layers_hold() -> None:
         ("chains/core/clearance.py", "import fiatrails.compliance"),
         ("kernel/times.py", "import fiatrails.engine"),
         ("purchases/states.py", "import django"),
+        ("purchases/submission.py", "from fiatrails.chains.evm.submitter.reservation import reserve"),
         ("purchases/store.py", "import eth_account"),
         ("../sandbox/kit/courier.py", "import sandbox.mpesa.book"),
         ("cli/books/audit.py", "from fiatrails.cli.purchases import documents"),

@@ -89,7 +89,7 @@ def _require_single(caller: Caller) -> None:
     assert IdempotencyKey.objects.filter(key=caller.idempotency_key).count() == 1
     assert Payment.objects.filter(tx_ref=caller.tx_ref).count() == 1
     used = DailyUsage.objects.filter(user=caller.user).aggregate(total=Sum("total"))["total"]
-    assert used == 10 * TOKEN * Intent.objects.filter(user=caller.user).count(), used
+    assert used == 10 * TOKEN * Intent.objects.filter(deliveries__recipient=caller.user).count(), used
 
 
 def prepare(clock: WalkClock) -> None:

@@ -106,8 +106,9 @@ BUGS = (
         (
             Edit(
                 "fiatrails/purchases/outcomes.py",
-                "        outcomes = take(limit, now=now)\n",
-                "        outcomes = take(limit, now=now)\n    with transaction.atomic():\n",
+                "            outcomes = chain.collect(limit, now=now)\n            _apply_all(outcomes, now)\n",
+                "            outcomes = chain.collect(limit, now=now)\n        with transaction.atomic():\n"
+                "            _apply_all(outcomes, now)\n",
             ),
         ),
         ("crash:COMMIT",),
@@ -181,8 +182,8 @@ BUGS = (
         (
             Edit(
                 "fiatrails/purchases/outcomes.py",
-                "outcome.kind is OutcomeKind.EXECUTED and before != State.EXECUTED",
-                "outcome.kind is OutcomeKind.EXECUTED",
+                "intent.state == State.EXECUTED and before != State.EXECUTED",
+                "intent.state == State.EXECUTED",
             ),
             Edit("fiatrails/ledger/entries.py", 'key=f"mint:{intent_id}",',
                  'key=f"mint:{intent_id}:{__import__(\'uuid\').uuid4()}",'),
@@ -201,7 +202,7 @@ BUGS = (
     ),
     PlantedBug(
         "a payment is refunded while a transaction may still mint it",
-        (Edit("fiatrails/purchases/payments/refunds.py", "if live_intents([intent.intent_id]):", "if False:"),),
+        (Edit("fiatrails/purchases/payments/refunds.py", "if is_live(intent):", "if False:"),),
         (f"{REFUNDS}::test_nothing_is_refunded_while_a_slot_may_mint_it",),
     ),
     PlantedBug(
@@ -252,7 +253,7 @@ BUGS = (
         "a mint of what was refunded agrees with the books",
         (
             Edit("fiatrails/operations/invariants/checks.py",
-                 "elif intent.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
+                 "elif delivery.purchase.state in (State.REFUNDING, State.REFUNDED):", "elif False:"),
         ),
         ("tests/integration/operations/test_invariants.py::test_a_mint_of_what_was_refunded",),
     ),

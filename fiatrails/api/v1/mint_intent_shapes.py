@@ -82,7 +82,7 @@ class CreatedMintIntent(Shape):
     def of(cls, intent: Intent) -> CreatedMintIntent:
         """Return the intent as its maker is told of it."""
         return cls(
-            intent_id=intent.intent_id, status=public_status(intent.state), tx_hash=intent.tx_hash,
+            intent_id=intent.intent_id, status=public_status(intent.state), tx_hash=intent.delivery.transaction,
             created_at=intent.created_at,
         )  # fmt: skip
 
@@ -104,8 +104,9 @@ class MintIntent(Shape):
     def of(cls, intent: Intent) -> MintIntent:
         """Return the intent as it is read."""
         return cls(
-            intent_id=intent.intent_id, user=intent.user, amount=str(intent.amount), country_code=intent.country_code,
-            tx_ref=intent.tx_ref, status=public_status(intent.state), tx_hash=intent.tx_hash,
+            intent_id=intent.intent_id, user=intent.delivery.recipient, amount=str(intent.delivery.amount),
+            country_code=intent.delivery.asset,
+            tx_ref=intent.tx_ref, status=public_status(intent.state), tx_hash=intent.delivery.transaction,
             created_at=intent.created_at, executed_at=intent.executed_at,
         )  # fmt: skip
 

@@ -35,14 +35,14 @@ def intent_document(intent: Intent) -> dict[str, object]:
         "hold": intent.hold or None,
         "reason": intent.reason or None,
         "client": intent.client,
-        "user": intent.user,
-        "amount": str(int(intent.amount)),
-        "tokens": amounts.tokens(intent.amount),
-        "countryCode": intent.country_code,
+        "user": intent.delivery.recipient,
+        "amount": str(int(intent.delivery.amount)),
+        "tokens": amounts.tokens(intent.delivery.amount),
+        "countryCode": intent.delivery.asset,
         "expected": amounts.money(intent.fiat_expected, intent.fiat_currency),
         "paid": amounts.money(intent.fiat_paid, intent.fiat_currency),
-        "txHash": intent.tx_hash,
-        "blockNumber": intent.block_number,
+        "txHash": intent.delivery.transaction,
+        "blockNumber": intent.delivery.place,
         "attempts": intent.attempts,
         "lastError": intent.last_error or None,
         **{to: amounts.when(getattr(intent, name)) for name, to in _INTENT_TIMES.items()},
@@ -57,7 +57,7 @@ def intent_fields(intent: Intent) -> RenderableType:
 def intent_sentence(intent: Intent) -> str:
     """Return what a question about an intent names."""
     paid = amounts.money(intent.fiat_paid, intent.fiat_currency)
-    return f"{intent.tx_ref} ({intent.state}, {amounts.tokens(intent.amount)} tokens, {paid} paid)"
+    return f"{intent.tx_ref} ({intent.state}, {amounts.tokens(intent.delivery.amount)} tokens, {paid} paid)"
 
 
 def payment_document(event: Payment) -> dict[str, object]:

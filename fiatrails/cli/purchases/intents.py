@@ -123,7 +123,15 @@ def list_(
     )
     found = queries.list_intents(wanted, limit=limit)
     rows = [
-        (i.intent_id, i.tx_ref, i.state, i.hold, amounts.tokens(i.amount), i.country_code, amounts.when(i.created_at))
+        (
+            i.intent_id,
+            i.tx_ref,
+            i.state,
+            i.hold,
+            amounts.tokens(i.delivery.amount),
+            i.delivery.asset,
+            amounts.when(i.created_at),
+        )
         for i in found
     ]
     columns = ("intent", "txRef", "state", "hold", "tokens", "country", "created")

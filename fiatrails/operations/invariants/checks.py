@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from fiatrails.chains.core.chain import History, Settlement
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.contracts import history
-from fiatrails.chains.evm.contracts.deployment import deployment
+from fiatrails.chains.registry import chains
 from fiatrails.controls import audit
-from fiatrails.kernel.conf import config
 from fiatrails.ledger.balances import currencies, equation, overdrawn, trial_balance
 from fiatrails.ledger.verify import verify
-from fiatrails.purchases.models import Intent
-from fiatrails.purchases.states import PENDING_MONEY, State
+from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.states import PENDING_MONEY, DeliveryState, State
 
 SHOWN = 20
 
@@ -53,6 +52,11 @@ _BOOK_QUERIES = {
     "nothing is submitted without a clearance": """
         SELECT s.intent_id FROM evm_slot_intent s
         WHERE NOT EXISTS (SELECT FROM compliance_decision d WHERE d.intent_id = s.intent_id AND d.cleared)""",
+    "a purchase is executed when all its deliveries are": """
+        SELECT i.intent_id FROM purchases_intent i
+        LEFT JOIN LATERAL (SELECT bool_and(d.state = 'executed') AS done FROM purchases_delivery d
+                            WHERE d.purchase_id = i.id) d ON true
+        WHERE (i.state = 'executed') IS DISTINCT FROM d.done""",
     "an executed intent has its mint in the ledger, and no other has": """
         SELECT coalesce(i.intent_id, e.reference) FROM purchases_intent i
         FULL JOIN (SELECT reference FROM ledger_entry WHERE kind = 'mint') e ON e.reference = i.intent_id
@@ -105,56 +109,55 @@ def _pending_findings() -> Iterator[Finding]:
 
 
 def check_chain(*, pool: RpcPool) -> list[Finding]:
-    """Compares every mint on the chain with the rows: each intent at most once, the exact amount to the exact user,
-    none that was not paid for, and every executed intent really there. Reads the rows after the chain's head was
-    fixed; OutsideUnknown when the chain does not answer."""
-    profile = config().profile
-    contracts = deployment(config().deployments_path, profile.chain_id)
-    until = history.head(pool=pool)
-    seen = [
-        mint
-        for country in contracts.countries.values()
-        for mint in history.mints(escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool)
-    ]
-    return [*_double_mints(seen), *_wrong_mints(seen), *_missing_mints(seen, until), *_supply(seen)]
+    """Compare every settlement on the chains with the rows: each delivery at most once, the exact amount to the exact
+    recipient, none that was not paid for, and every executed delivery really there. The rows are read after the head of
+    the chain was fixed; OutsideUnknown when a chain does not answer."""
+    read = {chain.name: chain.history(pool=pool) for chain in chains()}
+    seen = [settlement for history in read.values() for settlement in history.settlements]
+    return [*_double_mints(seen), *_wrong_mints(seen), *_missing_mints(read), *_supply(seen)]
 
 
-def _double_mints(seen: list[history.MintSeen]) -> Iterator[Finding]:
-    counts = Counter(mint.intent_id for mint in seen)
-    twice = tuple(intent_id for intent_id, count in counts.items() if count > 1)
+def _double_mints(seen: list[Settlement]) -> Iterator[Finding]:
+    counts = Counter(mint.reference for mint in seen)
+    twice = tuple(reference for reference, count in counts.items() if count > 1)
     if twice:
         yield Finding("one payment, one mint", twice[:SHOWN])
 
 
-def _wrong_mints(seen: list[history.MintSeen]) -> Iterator[Finding]:
-    known = {row.intent_id: row for row in Intent.objects.filter(intent_id__in=[mint.intent_id for mint in seen])}
+def _wrong_mints(seen: list[Settlement]) -> Iterator[Finding]:
+    references = [mint.reference for mint in seen]
+    rows = Delivery.objects.filter(reference__in=references).select_related("purchase")
+    known = {row.reference: row for row in rows}
     wrong = []
     for mint in seen:
-        intent = known.get(mint.intent_id)
-        if intent is None:
-            wrong.append(f"{mint.intent_id}: minted, and unknown here")
-        elif (mint.user, mint.amount) != (intent.user, int(intent.amount)):
-            wrong.append(f"{mint.intent_id}: minted {mint.amount} to {mint.user}")
-        elif intent.fiat_paid != intent.fiat_expected:
-            wrong.append(f"{mint.intent_id}: minted without its payment")
-        elif intent.state in (State.REFUNDING, State.REFUNDED):
-            wrong.append(f"{mint.intent_id}: minted and {intent.state}")
+        delivery = known.get(mint.reference)
+        if delivery is None:
+            wrong.append(f"{mint.reference}: minted, and unknown here")
+        elif (mint.recipient, mint.asset, mint.amount) != (delivery.recipient, delivery.asset, int(delivery.amount)):
+            wrong.append(f"{mint.reference}: minted {mint.amount} to {mint.recipient}")
+        elif delivery.purchase.fiat_paid != delivery.purchase.fiat_expected:
+            wrong.append(f"{mint.reference}: minted without its payment")
+        elif delivery.purchase.state in (State.REFUNDING, State.REFUNDED):
+            wrong.append(f"{mint.reference}: minted and {delivery.purchase.state}")
     if wrong:
         yield Finding("every mint is the one that was paid for", tuple(wrong[:SHOWN]))
 
 
-def _missing_mints(seen: list[history.MintSeen], until: int) -> Iterator[Finding]:
-    on_chain = {mint.intent_id for mint in seen}
-    executed = Intent.objects.filter(state=State.EXECUTED.value, block_number__lte=until)
-    missing = [intent_id for intent_id in executed.values_list("intent_id", flat=True) if intent_id not in on_chain]
+def _missing_mints(read: Mapping[str, History]) -> Iterator[Finding]:
+    missing: list[str] = []
+    for name, history in read.items():
+        on_chain = {mint.reference for mint in history.settlements}
+        executed = Delivery.objects.filter(chain=name, state=DeliveryState.EXECUTED.value, place__lte=history.until)
+        references = executed.values_list("reference", flat=True)
+        missing += [reference for reference in references if reference not in on_chain]
     if missing:
         yield Finding("what is called executed is on the chain", tuple(missing[:SHOWN]))
 
 
-def _supply(seen: list[history.MintSeen]) -> Iterator[Finding]:
-    """The ledger's token supply is the sum of those mints that the rows call executed."""
-    executed = set(Intent.objects.filter(state=State.EXECUTED.value).values_list("intent_id", flat=True))
-    minted = sum(mint.amount for mint in seen if mint.intent_id in executed)
+def _supply(seen: list[Settlement]) -> Iterator[Finding]:
+    """The ledger's token supply is the sum of those mints whose purchases the rows call executed."""
+    executed = set(Delivery.objects.filter(purchase__state=State.EXECUTED.value).values_list("reference", flat=True))
+    minted = sum(mint.amount for mint in seen if mint.reference in executed)
     ledger = sum(-a.balance for a in trial_balance() if a.code.startswith("token_supply:"))
     if minted != ledger:
         yield Finding("token supply by our mints = ledger", (f"chain {minted}, ledger {ledger}",))

@@ -87,7 +87,7 @@ def _count_for(intent: Intent, event: Payment, money: Money, now: datetime) -> N
     event.state = PaymentState.APPLIED
     step = matching.credit(intent, money, now=now)
     persist([intent], [step], now=now)
-    payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
+    payer_names.keep(event.payer_name, provider=event.provider, intent=intent, now=now)
     event.save(update_fields=_WRITTEN)
     key = matching.money_key(event.receipt, event.event_key)
     post(

@@ -91,7 +91,7 @@ def settle_waiting(event: Payment, intent: Intent, *, now: datetime) -> None:
         persist([intent], [step], now=now)
         intent.fence += 1
         event.state = PaymentState.APPLIED
-        payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=now)
+        payer_names.keep(event.payer_name, provider=event.provider, intent=intent, now=now)
         post([matched_entry(event, intent)], now=now)
     else:
         event.state = PaymentState.SURPLUS

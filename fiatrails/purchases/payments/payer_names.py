@@ -16,22 +16,23 @@ from fiatrails.screening.entities import EntityType
 log = structlog.get_logger(__name__)
 
 
-def keep(name: str, *, provider: str, user: str, now: datetime) -> None:
-    """Adds the name to those behind the wallet, unless it is empty or known. One that cannot be kept is left out with a
-    line in the log, and stops no money.
+def keep(name: str, *, provider: str, intent: Intent, now: datetime) -> None:
+    """Add the name to those behind the wallets of the intent, unless it is empty or known. One that cannot be kept is
+    left out with a line in the log, and stops no money.
 
     Mobile money is a person's: a first name alone would otherwise be compared with every company and ship.
     """
     if not name:
         return
     try:
-        payers.record(Identity(name, EntityType.PERSON), user=user, actor=provider, now=now)
+        for user in sorted({delivery.recipient for delivery in intent.parts}):
+            payers.record(Identity(name, EntityType.PERSON), user=user, actor=provider, now=now)
     except BadInput as refusal:
         log.warning("payer_name.left_out", provider=provider, code=refusal.code)
 
 
 def keep_for_intent(name: str, *, provider: str, intent_id: str | None, now: datetime) -> None:
     """The same for a payment that was counted before, when a later report of it brings the name."""
-    user = Intent.objects.filter(intent_id=intent_id).values_list("user", flat=True).first() if name else None
-    if user is not None:
-        keep(name, provider=provider, user=user, now=now)
+    intent = Intent.objects.filter(intent_id=intent_id).first() if name else None
+    if intent is not None:
+        keep(name, provider=provider, intent=intent, now=now)

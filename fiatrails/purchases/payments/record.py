@@ -131,7 +131,7 @@ def _credit(arrival: Arrival, answer: Stored, money: Money, intent: Intent | Non
         return False
     changes.steps.append(matching.credit(intent, money, now=changes.now))
     changes.intents[intent.pk] = intent
-    payer_names.keep(event.payer_name, provider=event.provider, user=intent.user, now=changes.now)
+    payer_names.keep(event.payer_name, provider=event.provider, intent=intent, now=changes.now)
     changes.entries.append(
         entries.payment_received(provider=event.provider, receipt=key, intent_id=intent.intent_id, money=money)
     )

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from django.db import models, transaction
 
-from fiatrails.chains.evm.submitter.queries import live_intents
 from fiatrails.compliance.velocity import store as velocity
 from fiatrails.controls import audit
 from fiatrails.controls.modes import Flow, check
@@ -21,6 +20,7 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_refund
+from fiatrails.purchases.deliveries import is_live
 from fiatrails.purchases.intents import get_intent, release_daily_limit
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments.matching import money_key
@@ -78,7 +78,7 @@ def _require_refundable(intent: Intent) -> None:
             "not_refundable",
             f"an intent that is {intent.state} cannot be refunded; only paid or held ones can",
         )
-    if live_intents([intent.intent_id]):
+    if is_live(intent):
         raise Conflict("mint_in_flight", "a transaction that may mint this intent is not settled yet; try again later")
 
 

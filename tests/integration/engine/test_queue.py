@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from django.db import OperationalError
@@ -30,8 +29,8 @@ def rows(clock: SteppedClock) -> Made:
     def make(count: int) -> list[Intent]:
         return [
             Intent.objects.create(
-                intent_id=f"0x{n:064x}", tx_ref=f"TX-{n}", tx_ref_hash="0x", client="a", chain_id=1, user="0x",
-                amount=Decimal(1), country_code="KES", fiat_currency="KES", fiat_expected=100, state="awaiting_payment",
+                intent_id=f"0x{n:064x}", tx_ref=f"TX-{n}", client="a",
+                fiat_currency="KES", fiat_expected=100, state="awaiting_payment",
                 created_at=clock.now(), expires_at=clock.now(), due_at=clock.now(),
             )
             for n in range(count)

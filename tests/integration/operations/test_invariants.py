@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from fiatrails.chains.core.chain import Outcome, OutcomeKind
 from fiatrails.chains.evm.contracts.history import MintSeen
-from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 from fiatrails.ledger.accounts import EntryKind
 from fiatrails.ledger.entries import EntryDraft, Line
 from fiatrails.ledger.posting import post
@@ -36,7 +36,7 @@ class World:
         self.minted = pay_for("TX-MINTED")
         stage.settle()
         seen = [Outcome(self.minted.intent_id, OutcomeKind.EXECUTED, HASH, 5, "")]
-        patch.setattr("fiatrails.purchases.outcomes.take", lambda limit, *, now: seen)
+        patch.setattr("fiatrails.chains.evm.chain.EvmChain.collect", lambda *_, **__: seen)
         collect_outcomes(now=stage.clock.now())
         self.submitted = pay_for("TX-SUBMITTED")
         stage.settle()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from fiatrails.chains.core.pool import RpcPool
+from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
 from fiatrails.chains.evm.models import Lane, NonceSlot, SlotIntent
 from fiatrails.chains.evm.registry import UserCompliance
 from fiatrails.compliance.clearing import Subject
@@ -84,8 +85,8 @@ def occupy_slot(intent: Intent, clock: SteppedClock, *, state: str = "live") -> 
     )
     Lane.objects.filter(pk=found.pk).update(next_nonce=found.next_nonce + 1)
     return SlotIntent.objects.create(
-        slot=slot, intent_id=intent.intent_id, user_address=intent.user, amount=intent.amount,
-        tx_ref_hash=intent.tx_ref_hash, cleared_until=clock.now(), state=state,
+        slot=slot, intent_id=intent.intent_id, user_address=intent.delivery.recipient, amount=intent.delivery.amount,
+        tx_ref_hash=tx_ref_hash(intent.tx_ref), cleared_until=clock.now(), state=state,
     )  # fmt: skip
 
 

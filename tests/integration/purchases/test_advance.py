@@ -36,7 +36,7 @@ def exhaust(stage: Stage, times: int = 8) -> None:
 def clear_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clears what is paid, while every slot is taken."""
     with monkeypatch.context() as busy:
-        busy.setattr("fiatrails.purchases.submission.reserve", lambda *a, **k: [])
+        busy.setattr("fiatrails.purchases.deliveries.reserve", lambda *a, **k: [])
         stage.settle()
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from fiatrails.chains.core.chain import Outcome, OutcomeKind
 from fiatrails.chains.evm.models import SlotIntent
-from fiatrails.chains.evm.orders import Outcome, OutcomeKind
 from fiatrails.engine.models import DeadLetter
 from fiatrails.ledger.balances import trial_balance
 from fiatrails.ledger.models import Entry
+from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.ledger.verify import equation
+from fiatrails.operations.replay import open_items, replay_item
 from fiatrails.purchases import decisions
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Delivery, Intent
 from fiatrails.purchases.outcomes import collect_outcomes
 from tests.integration.purchases import stage as acts
 from tests.integration.purchases.conftest import TOKEN
@@ -47,7 +49,7 @@ def tell(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Tell:
     """Has the submitter report outcomes, all in one batch."""
 
     def report(*outcomes: Outcome) -> int:
-        monkeypatch.setattr("fiatrails.purchases.outcomes.take", lambda limit, *, now: list(outcomes))
+        monkeypatch.setattr("fiatrails.chains.evm.chain.EvmChain.collect", lambda *_, **__: list(outcomes))
         return collect_outcomes(now=stage.clock.now())
 
     return report
@@ -62,7 +64,7 @@ def test_mined_then_executed_posts_the_mint(submitted: Make, tell: Tell, stage: 
     intent = submitted()
     tell(news(intent, OutcomeKind.MINED))
     found = fresh(intent)
-    assert (found.state, found.tx_hash, found.block_number) == ("mined", HASH, 5)
+    assert (found.state, found.delivery.transaction, found.delivery.place) == ("mined", HASH, 5)
     assert equation("KES").minted == 0
     tell(news(intent, OutcomeKind.EXECUTED))
     found = fresh(intent)
@@ -78,15 +80,16 @@ def test_a_reorganisation_takes_mined_back(submitted: Make, tell: Tell) -> None:
     tell(news(intent, OutcomeKind.MINED))
     tell(news(intent, OutcomeKind.UNMINED))
     found = fresh(intent)
-    assert (found.state, found.tx_hash, found.block_number, found.due_at) == ("submitting", None, None, None)
+    placed = (found.delivery.transaction, found.delivery.place)
+    assert (found.state, *placed, found.due_at) == ("submitting", None, None, None)
     tell(news(intent, OutcomeKind.MINED, block=6))
-    assert (fresh(intent).state, fresh(intent).block_number) == ("mined", 6)
+    assert (fresh(intent).state, fresh(intent).delivery.place) == ("mined", 6)
 
 
 def test_executed_without_a_word_of_mined_is_executed(submitted: Make, tell: Tell) -> None:
     intent = submitted()
     tell(news(intent, OutcomeKind.EXECUTED))
-    assert (fresh(intent).state, fresh(intent).tx_hash) == ("executed", HASH)
+    assert (fresh(intent).state, fresh(intent).delivery.transaction) == ("executed", HASH)
     acts.require_clean_books()
 
 
@@ -104,16 +107,17 @@ def test_late_news_of_what_is_executed_changes_nothing(submitted: Make, tell: Te
     intent = submitted()
     tell(news(intent, OutcomeKind.EXECUTED))
     tell(news(intent, kind))
-    assert (fresh(intent).state, fresh(intent).tx_hash, fresh(intent).releases) == ("executed", HASH, 0)
+    delivery = fresh(intent).delivery
+    assert (fresh(intent).state, delivery.transaction, delivery.releases) == ("executed", HASH, 0)
     acts.require_clean_books()
 
 
 def test_a_payer_who_lost_compliance_on_the_way_is_asked_about_again(submitted: Make, tell: Tell, stage: Stage) -> None:
     intent = submitted()
-    stage.registry.refused.add(intent.user)
+    stage.registry.refused.add(intent.delivery.recipient)
     tell(news(intent, OutcomeKind.RELEASED, code="not_compliant"))
     found = fresh(intent)
-    assert (found.state, found.due_at, found.releases) == ("paid", stage.clock.now(), 1)
+    assert (found.state, found.due_at, found.delivery.releases) == ("paid", stage.clock.now(), 1)
     stage.step()
     assert (fresh(intent).state, fresh(intent).hold) == ("held", "not_compliant")
 
@@ -149,7 +153,8 @@ def test_what_may_pass_is_ordered_again_alone_after_a_pause(
     tell(news(intent, OutcomeKind.MINED))
     tell(news(intent, OutcomeKind.RELEASED, code=code))
     found = fresh(intent)
-    assert (found.state, found.alone, found.releases, found.tx_hash) == ("paid", True, 1, None)
+    delivery = found.delivery
+    assert (found.state, delivery.alone, delivery.releases, delivery.transaction) == ("paid", True, 1, None)
     assert found.due_at is not None
     assert found.due_at >= stage.clock.now() + timedelta(seconds=1)
     assert stage.step(milliseconds=900) == 0
@@ -162,10 +167,11 @@ def test_an_order_that_the_chain_keeps_skipping_is_held_in_the_end(submitted: Ma
     intent = submitted()
     for round_ in range(1, 9):
         tell(news(intent, OutcomeKind.RELEASED, code="rate_limited"))
-        assert fresh(intent).releases == round_
+        assert fresh(intent).delivery.releases == round_
         if round_ < 8:
             assert fresh(intent).state == "paid"
             Intent.objects.filter(pk=intent.pk).update(state="submitting", due_at=None)
+            Delivery.objects.update(state="submitting")
     assert (fresh(intent).state, fresh(intent).hold) == ("held", "chain_refused")
 
 
@@ -198,11 +204,93 @@ def test_a_batch_is_applied_together_or_not_at_all(submitted: Make, tell: Tell, 
 
     with monkeypatch.context() as broken:
         broken.setattr("fiatrails.purchases.outcomes.post", refuse)
-        with pytest.raises(RuntimeError):
-            tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
+        tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
     assert {fresh(first).state, fresh(second).state} == {"submitting"}
+    assert Delivery.objects.filter(news__isnull=False).count() == 2
     tell(news(first, OutcomeKind.EXECUTED), news(second, OutcomeKind.EXECUTED))
     assert equation("KES").minted == 2000
+    assert not Delivery.objects.filter(news__isnull=False).exists(), "what came again is not applied a third time"
+    acts.require_clean_books()
+
+
+class Ledger:
+    """The ledger, which refuses the mints of some intents, whatever else is posted with them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refused: set[str] = set()
+        monkeypatch.setattr("fiatrails.purchases.outcomes.post", self.post)
+
+    def post(self, drafts: Sequence[EntryDraft], *, now: datetime) -> None:
+        if self.refused & {draft.reference for draft in drafts}:
+            raise RuntimeError("an entry of that key has other postings")
+        post(drafts, now=now)
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    return Ledger(monkeypatch)
+
+
+def test_an_outcome_that_cannot_be_applied_stops_no_neighbour(
+    submitted: Make, tell: Tell, stage: Stage, ledger: Ledger
+) -> None:
+    bad, *good = [submitted(f"TX-{n}") for n in range(3)]
+    ledger.refused.add(bad.intent_id)
+    assert tell(*(news(intent, OutcomeKind.EXECUTED) for intent in (bad, *good))) == 3
+    stage.step()
+    assert [fresh(intent).state for intent in (bad, *good)] == ["submitting", "executed", "executed"]
+    assert (fresh(bad).delivery.attempts, fresh(bad).delivery.state) == (1, "submitting")
+    assert "other postings" in fresh(bad).delivery.last_error
+    assert equation("KES").minted == 2000
+    acts.require_clean_books()
+
+
+def test_an_outcome_that_failed_is_applied_once_it_can_be(
+    submitted: Make, tell: Tell, stage: Stage, ledger: Ledger
+) -> None:
+    intent = submitted()
+    ledger.refused.add(intent.intent_id)
+    tell(news(intent, OutcomeKind.EXECUTED))
+    stage.step()
+    ledger.refused.clear()
+    assert stage.step() == 0, "retried only after a pause"
+    stage.step(minutes=10)
+    found = fresh(intent)
+    assert (found.state, found.delivery.transaction, found.delivery.news) == ("executed", HASH, None)
+    assert (equation("KES").minted, stage.step(days=1)) == (1000, 0)
+    acts.require_clean_books()
+
+
+def test_an_outcome_that_keeps_failing_is_given_up_and_can_be_replayed(
+    submitted: Make, tell: Tell, stage: Stage, ledger: Ledger
+) -> None:
+    intent = submitted()
+    ledger.refused.add(intent.intent_id)
+    tell(news(intent, OutcomeKind.EXECUTED))
+    for _ in range(12):
+        stage.step(hours=1)
+    assert letters() == [("applyOutcome", intent.intent_id)]
+    assert (fresh(intent).state, fresh(intent).delivery.due_at) == ("submitting", None)
+    ledger.refused.clear()
+    [letter] = open_items()
+    assert replay_item(item_id=letter.item_id, actor="ops", now=stage.clock.now()).restarted
+    stage.step()
+    assert (fresh(intent).state, letters()) == ("executed", [])
+    acts.require_clean_books()
+
+
+def test_what_comes_later_replaces_what_was_set_aside(
+    submitted: Make, tell: Tell, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = submitted()
+    with monkeypatch.context() as broken:
+        broken.setattr("fiatrails.purchases.outcomes.persist", lambda *_, **__: 1 / 0)
+        tell(news(intent, OutcomeKind.MINED, block=5))
+    assert fresh(intent).delivery.news["kind"] == "mined"
+    tell(news(intent, OutcomeKind.EXECUTED, block=6))
+    stage.step(days=1)
+    found = fresh(intent)
+    assert (found.state, found.delivery.place, found.delivery.news) == ("executed", 6, None)
     acts.require_clean_books()
 
 

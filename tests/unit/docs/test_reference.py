@@ -19,7 +19,7 @@ from fiatrails.kernel.profile import Profile
 from fiatrails.ledger.accounts import FAMILIES, FLOW_OF_KIND
 from fiatrails.providers.core.models import PaymentState, RequestState
 from fiatrails.providers.mpesa.config import SAFARICOM_SOURCES
-from fiatrails.purchases.states import ALLOWED, Hold, State, public_status
+from fiatrails.purchases.states import ALLOWED, DeliveryState, Hold, State, public_status
 from tests.unit.docs.pages import ROOT, first_column, tables
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -152,7 +152,8 @@ def test_every_metric_is_documented_with_its_labels() -> None:
 
 def test_every_state_and_move_is_documented() -> None:
     page = REFERENCE / "states.md"
-    states, moves, holds, payments, requests = tables(page)[:5]
+    states, moves, holds, payments, requests, deliveries = tables(page)[:6]
+    assert {row[0].strip("`") for row in deliveries} == {state.value for state in DeliveryState}
     assert {row[0]: row[1] for row in states} == {f"`{s.value}`": f"`{public_status(s)}`" for s in State}
     said = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in moves}
     assert said == {s.value: {t.value for t in targets} for s, targets in ALLOWED.items() if targets}

@@ -1,0 +1,116 @@
+"""What purchases ask of a chain, in values that hold for any chain.
+
+Addresses, references and transactions are text in the chain's own canonical form; their case is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from fiatrails.chains.core.clearance import Clearance
+from fiatrails.chains.core.pool import RpcPool
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an order will go: canonical `recipient`, `asset`, and the `reference` under which the chain settles it."""
+
+    chain: str
+    recipient: str
+    asset: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Issue `amount` base units of `asset` to `recipient`. `tx_ref` is the text that `reference` was made from.
+    `alone`: settle in a transaction of its own (after a batch was rejected)."""
+
+    reference: str
+    recipient: str
+    asset: str
+    amount: int
+    tx_ref: str
+    clearance: Clearance
+    alone: bool = False
+
+
+class OutcomeKind(StrEnum):
+    """MINED may still be undone (UNMINED); EXECUTED and RELEASED are final.
+
+    RELEASED: the order was not executed and never will be, so a new order with the same reference cannot settle twice.
+    """
+
+    MINED = "mined"
+    UNMINED = "unmined"
+    EXECUTED = "executed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One change that the chain made to an order. `place` is the number of the block or slot; `code` says why an order
+    was skipped, in snake case."""
+
+    reference: str
+    kind: OutcomeKind
+    transaction: str | None
+    place: int | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """An order that the chain itself shows as executed: `amount` base units of `asset` to `recipient`."""
+
+    reference: str
+    recipient: str
+    asset: str
+    amount: int
+    transaction: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Every settlement up to and including the place `until`."""
+
+    until: int
+    settlements: tuple[Settlement, ...]
+
+
+class Chain(Protocol):
+    """One chain that orders are settled on."""
+
+    @property
+    def name(self) -> str:
+        """Return the family and the number or network, such as `evm:31337`."""
+
+    def prepare(self, *, recipient: str, asset: str, tx_ref: str) -> Destination:
+        """Validate recipient and asset and compute the reference, when a purchase is made.
+
+        Raises BadInput for a recipient that is no address, Misconfigured when the asset is not deployed here.
+        """
+
+    def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> list[str]:
+        """Take as many cleared orders as there is room for; return the references accepted, in order.
+
+        Runs inside the caller's transaction. A reference that is taken already counts as accepted. Forbidden when a
+        clearance is forged, expired or of another order: then nothing was taken.
+        """
+
+    def collect(self, limit: int, *, now: datetime) -> list[Outcome]:
+        """Return up to `limit` outcomes that were not told yet, at most one per reference, and mark them as told.
+
+        Runs inside the caller's transaction: when that rolls back, nothing counts as told.
+        """
+
+    def is_live(self, references: Sequence[str]) -> set[str]:
+        """Return those of `references` that are executed, or not yet known never to be."""
+
+    def history(self, *, pool: RpcPool) -> History:
+        """Read every settlement from the chain itself; OutsideUnknown when it does not answer."""
