@@ -88,7 +88,7 @@ class Chain(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the family and the number or network, such as `evm:31337`."""
+        """Return the family and the number or network, as `family:network`."""
 
     def prepare(self, *, recipient: str, asset: str, tx_ref: str) -> Destination:
         """Validate recipient and asset and compute the reference, when a purchase is made.

@@ -33,8 +33,13 @@ class Finding:
 _BOOK_QUERIES = {
     "the money of an intent is what its credited payments add up to": """
         SELECT i.intent_id FROM purchases_intent i
-        LEFT JOIN (SELECT intent_id, sum(amount_minor) AS paid FROM rb_core_payment
-                    WHERE state IN ('applied', 'refunded') GROUP BY intent_id) e USING (intent_id)
+        LEFT JOIN (SELECT p.intent_id, sum(p.amount_minor) AS paid
+                     FROM rb_core_payment p JOIN rb_core_inbox_event m ON m.id = p.id
+                    WHERE p.state = 'applied' OR p.state = 'refunded' AND NOT EXISTS (
+                          -- Surplus that went back was never the intent's.
+                          SELECT FROM ledger_entry s
+                           WHERE s.key = 'refund:' || p.provider || ':' || coalesce(p.receipt, m.event_key))
+                    GROUP BY p.intent_id) e USING (intent_id)
         LEFT JOIN (SELECT entry.reference AS intent_id, -sum(posting.amount) AS adjusted
                      FROM ledger_entry entry JOIN ledger_posting posting ON posting.entry_id = entry.id
                      JOIN ledger_account account ON account.id = posting.account_id

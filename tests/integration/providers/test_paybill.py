@@ -13,6 +13,7 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
+from fiatrails.operations.invariants import check_books
 from fiatrails.providers.core.models import InboxConflict, Payment, PaymentState, ProviderRequest
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.payments import surplus
@@ -180,6 +181,7 @@ class TestReturns:
         rail.settle()
         assert len(rail.book(receipt=str(event.receipt))["reversals"]) == 1
         assert (equation("KES").refunded, equation("KES").suspense) == (1000, 0)
+        assert check_books() == []
 
     def test_a_refused_return_leaves_the_surplus_and_a_dead_letter(self, rail: Rail, make_intent: Make) -> None:
         event = self.surplus_event(rail, make_intent)
