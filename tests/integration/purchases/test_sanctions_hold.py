@@ -86,7 +86,7 @@ def test_a_released_namesake_goes_on_by_itself(stage: Stage, clock: SteppedClock
     stage.step()
     entity = read_list(FILES).entities[0]
     asked = releases.request(
-        user=USER, target=releases.Target.of(entity), reason="passport seen", actor="ann", now=clock.now()
+        user=USER, target=releases.ReleaseTarget.of(entity), reason="passport seen", actor="ann", now=clock.now()
     )
     stage.step(minutes=1)
     assert fresh(intent).state == "held"
