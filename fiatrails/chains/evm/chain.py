@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fiatrails.chains.core.chain import Destination, History, Order, Outcome, OutcomeKind, Settlement
+from fiatrails.chains.core.chain import Destination, History, Order, Outcome, Settlement
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.evm.contracts import history
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
@@ -49,10 +49,7 @@ class EvmChain:
 
     def collect(self, limit: int, *, now: datetime) -> list[Outcome]:
         """Return what the submitter has not told yet, and mark it as told."""
-        return [
-            Outcome(told.intent_id, OutcomeKind(told.kind.value), told.tx_hash, told.block_number, told.code)
-            for told in outcomes.take(limit, now=now)
-        ]
+        return outcomes.take(limit, now=now)
 
     def is_live(self, references: Sequence[str]) -> set[str]:
         """Return those that own a place in a nonce slot that was not released."""

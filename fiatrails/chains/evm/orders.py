@@ -1,9 +1,8 @@
-"""What the rest of the product asks of a chain, and what the chain answers."""
+"""What the submitter is asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from fiatrails.chains.core.clearance import Clearance
 
@@ -20,27 +19,3 @@ class MintOrder:
     tx_ref_hash: str
     clearance: Clearance
     alone: bool = False
-
-
-class OutcomeKind(StrEnum):
-    """MINED may still be undone (UNMINED); EXECUTED and RELEASED are final on chain.
-
-    RELEASED: a finalized transaction of ours used the nonce without executing this intent *and* the escrow says it
-    is unused: a new order for it cannot mint twice. `code` says why it was skipped.
-    """
-
-    MINED = "mined"
-    UNMINED = "unmined"
-    EXECUTED = "executed"
-    RELEASED = "released"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One change that the chain made to an order."""
-
-    intent_id: str
-    kind: OutcomeKind
-    tx_hash: str | None
-    block_number: int | None
-    code: str

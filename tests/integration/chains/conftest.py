@@ -16,12 +16,13 @@ from django.conf import settings as django_settings
 from django.db import connection, transaction
 from pydantic import SecretStr
 
+from fiatrails.chains.core.chain import Outcome
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.escrow import MintEscrow
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
 from fiatrails.chains.evm.contracts.registry import UserRegistry, UserUpdate
-from fiatrails.chains.evm.orders import MintOrder, Outcome
+from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signers, load_signers
 from fiatrails.chains.evm.submitter import lanes, outcomes
@@ -236,7 +237,7 @@ class Rail:
         """(kind, code, intent) of everything new, in order of telling."""
         told: list[tuple[str, str, str]] = []
         while news := self.take():
-            told += [(outcome.kind.value, outcome.code, outcome.intent_id) for outcome in news]
+            told += [(outcome.kind.value, outcome.code, outcome.reference) for outcome in news]
         return told
 
     def settled(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from fiatrails.chains.evm.orders import OutcomeKind
+from fiatrails.chains.core.chain import OutcomeKind
 from fiatrails.chains.evm.submitter import outcomes
 from tests.integration.chains.conftest import Rail
 

@@ -7,7 +7,7 @@ import pytest
 from fiatrails.chains.core.rpc import RpcError
 from fiatrails.chains.evm.contracts.encoding import load
 from fiatrails.chains.evm.contracts.errors import SYSTEMIC, error_names, is_systemic, revert_name
-from fiatrails.chains.evm.contracts.escrow import Minted, MintEscrow, Settlement, read_minted
+from fiatrails.chains.evm.contracts.escrow import BatchItem, Minted, MintEscrow, read_minted
 from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
 from fiatrails.chains.evm.contracts.manager import ComplianceManager
 from fiatrails.chains.evm.contracts.oracle import SanctionsOracle
@@ -26,7 +26,7 @@ SETTLE = (
 
 
 def test_calldata_of_a_batch_is_what_cast_makes() -> None:
-    item = Settlement("0x", USER, 10**18, tx_ref_hash("MPESA-1"))
+    item = BatchItem("0x", USER, 10**18, tx_ref_hash("MPESA-1"))
     assert "0x" + MintEscrow.settle_batch([item]).hex() == SETTLE
 
 

@@ -36,7 +36,7 @@ _read_skipped = _MINT_SKIPPED.reader("intentId", "code")
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class BatchItem:
     """One mint of a batch: `amount` base units to `user`; `tx_ref_word` is the bytes32 reference."""
 
     intent_id: str
@@ -66,7 +66,7 @@ class MintEscrow(Pausable):
     """The contract that mints a confirmed payment once."""
 
     @staticmethod
-    def settle_batch(settlements: Iterable[Settlement]) -> bytes:
+    def settle_batch(settlements: Iterable[BatchItem]) -> bytes:
         """Return the calldata that mints them."""
         return _SETTLE_BATCH.encode([(one.user, one.amount, as_bytes(one.tx_ref_word)) for one in settlements])
 

@@ -13,7 +13,7 @@ from django.db.backends.utils import CursorWrapper
 
 from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError
-from fiatrails.chains.evm.contracts.escrow import Settlement
+from fiatrails.chains.evm.contracts.escrow import BatchItem
 from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
 from fiatrails.chains.evm.submitter.read_back import EscrowRecord, read_back
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt, receipt_mark
@@ -70,7 +70,7 @@ class _Rider:
     """An intent of an ended slot; `code` says why it was left out of the signed batch."""
 
     slot_id: int
-    item: Settlement
+    item: BatchItem
     code: str
 
 
@@ -184,7 +184,7 @@ def _riders(slot_ids: Sequence[int]) -> dict[int, list[_Rider]]:
     with connection.cursor() as cursor:
         cursor.execute(_INTENTS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, code in cursor.fetchall():
-            item = Settlement(intent_id, user, int(amount), tx_ref)
+            item = BatchItem(intent_id, user, int(amount), tx_ref)
             found.setdefault(slot_id, []).append(_Rider(slot_id, item, code))
     return found
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from fiatrails.chains.evm.orders import Outcome, OutcomeKind
+from fiatrails.chains.core.chain import Outcome, OutcomeKind
 
 # One step of (state, reported) per row and call: an intent executed before anybody heard that it was mined is first
 # reported as mined and stays due. `reported` afterwards names the step. SKIP LOCKED: two takers never get one row.
@@ -47,6 +47,6 @@ def take(limit: int, *, now: datetime) -> list[Outcome]:  # noqa: ARG001 - every
         cursor.execute(_TAKE, [limit])
         rows = sorted(cursor.fetchall())
     return [
-        Outcome(intent_id=intent_id, kind=_KINDS[news], tx_hash=tx_hash or None, block_number=block, code=code)
+        Outcome(intent_id, _KINDS[news], tx_hash or None, block, code)
         for _, intent_id, news, tx_hash, block, code in rows
     ]

@@ -10,7 +10,7 @@ import structlog
 
 from fiatrails.chains.core.rpc import MAX_BATCH
 from fiatrails.chains.evm.contracts.contract import Read
-from fiatrails.chains.evm.contracts.escrow import MintEscrow, OnChainIntent, Settlement
+from fiatrails.chains.evm.contracts.escrow import BatchItem, MintEscrow, OnChainIntent
 from fiatrails.chains.evm.pool import EvmPool
 
 _log = structlog.get_logger()
@@ -31,7 +31,7 @@ class EscrowRecord:
 
 
 def read_back(
-    pool: EvmPool, *, escrow: str, settlements: Sequence[Settlement], final_hash: str
+    pool: EvmPool, *, escrow: str, settlements: Sequence[BatchItem], final_hash: str
 ) -> dict[str, EscrowRecord] | None:
     """Return the escrow's record of each intent: the proof on which a slot is left. None when no trustworthy
     answer came (two endpoints must agree where three are configured): nothing leaves its slot then. The block is named
@@ -57,7 +57,7 @@ def _states(pool: EvmPool, contract: MintEscrow, intent_ids: Sequence[str], fina
     return states
 
 
-def _executed_as(settlement: Settlement, stored: OnChainIntent, escrow: str) -> str:
+def _executed_as(settlement: BatchItem, stored: OnChainIntent, escrow: str) -> str:
     """ "Already executed" is success only after reading back whose and how much it was."""
     if stored == OnChainIntent(user=settlement.user, amount=settlement.amount):
         return "already_executed"

@@ -23,7 +23,7 @@ from django.db import connection
 
 from fiatrails.chains.core.rpc import Call, RpcError
 from fiatrails.chains.evm.contracts.errors import is_systemic, revert_name
-from fiatrails.chains.evm.contracts.escrow import MintEscrow, Settlement
+from fiatrails.chains.evm.contracts.escrow import BatchItem, MintEscrow
 from fiatrails.chains.evm.pool import EvmPool, is_revert
 from fiatrails.chains.evm.submitter.states import SlotKind
 from fiatrails.chains.evm.submitter.tick import SlotRow, Tick
@@ -67,7 +67,7 @@ class _Draft:
     """A slot with the intents that may still go into it."""
 
     slot: SlotRow
-    items: tuple[Settlement, ...]
+    items: tuple[BatchItem, ...]
     left_out: dict[str, str]
 
     @property
@@ -94,13 +94,13 @@ def plan(tick: Tick, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
     return plans
 
 
-def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[Settlement, datetime]]]:
+def batch_items(slot_ids: Sequence[int]) -> dict[int, list[tuple[BatchItem, datetime]]]:
     """Return the intents that are part of the slots' batches, in order, with the end of their clearance."""
-    found: dict[int, list[tuple[Settlement, datetime]]] = {}
+    found: dict[int, list[tuple[BatchItem, datetime]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_ITEMS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, until in cursor.fetchall():
-            found.setdefault(slot_id, []).append((Settlement(intent_id, user, int(amount), tx_ref), until))
+            found.setdefault(slot_id, []).append((BatchItem(intent_id, user, int(amount), tx_ref), until))
     return found
 
 
