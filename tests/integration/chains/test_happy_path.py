@@ -34,7 +34,7 @@ def test_outcomes_are_told_once_and_mined_comes_first(rail: Rail) -> None:
     first, second = rail.take(), rail.take()
     assert [o.kind for o in first] == [OutcomeKind.MINED] * 3
     assert [o.kind for o in second] == [OutcomeKind.EXECUTED] * 3
-    assert all(o.tx_hash and o.block_number for o in first + second)
+    assert all(o.transaction and o.place for o in first + second)
     assert rail.take() == []
 
 
