@@ -45,6 +45,8 @@ def run(state: StateDir, *arguments: str) -> subprocess.CompletedProcess[str]:
 def up_in_background(state: StateDir) -> subprocess.Popen[bytes]:
     """`fiatrails up`, returned as soon as it says that it stays."""
     log = state.root.parent / f"{state.root.name}.up.log"
+    # Tests that a shell started with `&` inherit an ignored SIGINT; an operator's terminal does not.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("wb") as out:
         process = subprocess.Popen(
             [FIATRAILS, "up"],
@@ -54,6 +56,7 @@ def up_in_background(state: StateDir) -> subprocess.Popen[bytes]:
             cwd=PROJECT_ROOT,
             env=environment(state),
         )
+    signal.signal(signal.SIGINT, inherited)
     deadline = time.monotonic() + 300
     while "Ctrl-C" not in log.read_text():
         assert process.poll() is None, log.read_text()
