@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from fiatrails.cli.kit import progress, render, runtime
+from fiatrails.cli.books import verdict
+from fiatrails.cli.kit import progress, runtime
 from fiatrails.cli.kit.runtime import Json
 
 app = typer.Typer(help="The hash-chained record of who did what.", no_args_is_help=True)
@@ -28,14 +29,4 @@ def verify(json: Json = False) -> None:
 
     with progress.bar("records", total=chain.head().seq) as advance:
         found = chain.verify(progress=lambda done, _total: advance(done))
-    whole = {
-        "ok": found.ok,
-        "records": found.records,
-        "head": {"seq": found.head.seq, "digest": found.head.digest.hex()},
-        "firstBroken": found.first_broken,
-        "problems": list(found.problems),
-    }
-    verdict = "the audit chain verifies" if found.ok else "the audit chain is BROKEN"
-    render.emit(json, whole, f"{verdict}: {found.records} records, head {found.head.digest.hex()}", *found.problems)
-    if not found.ok:
-        runtime.negative()
+    verdict.emit(json, found, subject="the audit chain", unit="records", count=found.records)

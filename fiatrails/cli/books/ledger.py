@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fiatrails.cli.books import verdict
 from fiatrails.cli.kit import amounts, progress, render, runtime
 from fiatrails.cli.kit.runtime import Json
 
@@ -32,17 +33,7 @@ def verify(json: Json = False) -> None:
 
     with progress.bar("entries", total=books.head().seq) as advance:
         found = books.verify(progress=lambda done, _total: advance(done))
-    whole = {
-        "ok": found.ok,
-        "entries": found.entries,
-        "head": {"seq": found.head.seq, "digest": found.head.digest.hex()},
-        "firstBroken": found.first_broken,
-        "problems": list(found.problems),
-    }
-    verdict = "the ledger verifies" if found.ok else "the ledger is BROKEN"
-    render.emit(json, whole, f"{verdict}: {found.entries} entries, head {found.head.digest.hex()}", *found.problems)
-    if not found.ok:
-        runtime.negative()
+    verdict.emit(json, found, subject="the ledger", unit="entries", count=found.entries)
 
 
 @app.command("trial-balance")

@@ -44,6 +44,9 @@ Actor = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the record and in the audit log.")]
+ExternalReference = Annotated[
+    str, typer.Option("--external-reference", help="You paid it back by other means: its reference there.")
+]
 
 
 def setup(*, server: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fiatrails.cli.kit import amounts, render, runtime
-from fiatrails.cli.kit.runtime import Actor, Json, Reason, Yes
+from fiatrails.cli.kit.runtime import Actor, ExternalReference, Json, Reason, Yes
 from fiatrails.cli.purchases import documents
 
 if TYPE_CHECKING:
@@ -165,9 +165,7 @@ def refund(
     reference: Reference,
     *,
     reason: Reason,
-    external_reference: Annotated[
-        str, typer.Option("--external-reference", help="You paid it back by other means: its reference there.")
-    ] = "",
+    external_reference: ExternalReference = "",
     yes: Yes = False,
     actor: Actor = "",
     json: Json = False,

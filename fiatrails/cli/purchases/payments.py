@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fiatrails.cli.kit import amounts, render, runtime
-from fiatrails.cli.kit.runtime import Actor, Json, Reason, Yes
+from fiatrails.cli.kit.runtime import Actor, ExternalReference, Json, Reason, Yes
 from fiatrails.cli.purchases import documents
 
 app = typer.Typer(help="Money that providers reported: what waits, and how it goes back.", no_args_is_help=True)
@@ -49,9 +49,7 @@ def refund(
     reference: Annotated[str, typer.Argument(metavar="PAYMENT", help="Receipt, or the id that `payments list` shows.")],
     *,
     reason: Reason,
-    external_reference: Annotated[
-        str, typer.Option("--external-reference", help="You paid it back by other means: its reference there.")
-    ] = "",
+    external_reference: ExternalReference = "",
     yes: Yes = False,
     actor: Actor = "",
     json: Json = False,
