@@ -13,7 +13,7 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 from prometheus_client import multiprocess
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '3000')}"
-worker_class = "fiatrails.config.gunicorn_worker.StayingWorker"
+worker_class = "fiatrails.config.gunicorn_worker.StickyThreadWorker"
 workers = int(os.environ.get("GUNICORN_WORKERS", "2"))
 threads = int(os.environ.get("GUNICORN_THREADS", "32"))
 # A worker whose main loop hangs this long is replaced; requests run on threads and have limits of their own.

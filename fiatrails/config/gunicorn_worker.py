@@ -13,22 +13,22 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 # Long enough for the next request of a busy client, short enough not to keep others waiting when every thread stays.
-STAY_MS = 10
+NEXT_REQUEST_WAIT_MS = 10
 
 
-class StayingWorker(ThreadWorker):  # type: ignore[misc]
+class StickyThreadWorker(ThreadWorker):  # type: ignore[misc]
     """Serves the next request of a connection on the same thread when it comes at once and nobody waits."""
 
     def handle(self, conn: Any) -> Any:
         """As the original; True means that the connection is kept alive and idle."""
         while True:
             kept = super().handle(conn)
-            if kept is not True or not self._stays(conn):
+            if kept is not True or not self._has_next_request(conn):
                 return kept
 
-    def _stays(self, conn: Any) -> bool:
+    def _has_next_request(self, conn: Any) -> bool:
         if not self.alive or conn.is_http2 or self.tpool._work_queue.qsize():
             return False
         poll = select.poll()
         poll.register(conn.sock, select.POLLIN)
-        return bool(poll.poll(STAY_MS))
+        return bool(poll.poll(NEXT_REQUEST_WAIT_MS))

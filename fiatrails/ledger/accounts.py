@@ -39,7 +39,7 @@ class Side(StrEnum):
     SUSPENSE = "suspense"
 
 
-class Flow(StrEnum):
+class EquationTerm(StrEnum):
     """What an entry adds to the payment equation beside balances: money that came in or went back through cash, or a
     correction by hand of the other sides."""
 
@@ -59,13 +59,13 @@ class EntryKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
-FLOW_OF_KIND: Mapping[str, Flow | None] = {
-    EntryKind.PAYMENT: Flow.PAID,
+TERM_OF_KIND: Mapping[str, EquationTerm | None] = {
+    EntryKind.PAYMENT: EquationTerm.PAID,
     EntryKind.MATCH: None,
     EntryKind.MINT: None,
-    EntryKind.REFUND: Flow.RETURNED,
+    EntryKind.REFUND: EquationTerm.RETURNED,
     EntryKind.FEE: None,
-    EntryKind.ADJUSTMENT: Flow.ADJUSTED,
+    EntryKind.ADJUSTMENT: EquationTerm.ADJUSTED,
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from fiatrails.ledger import accounts
-from fiatrails.ledger.accounts import FAMILIES, FLOW_OF_KIND, Flow, Side, account_spec
+from fiatrails.ledger.accounts import FAMILIES, TERM_OF_KIND, EquationTerm, Side, account_spec
 
 _OWED_SIDES = (Side.PENDING, Side.DELIVERED, Side.SUSPENSE)
 
@@ -37,7 +37,7 @@ class AccountBalance:
 class Equation:
     """*paid + adjusted = pending + delivered + suspense + returned* in the smallest units of `currency`.
 
-    `paid` and `returned` are what entries of those flows moved through cash. `owed` are the balances of the families on
+    `paid` and `returned` are what entries of those terms moved through cash. `owed` are the balances of the families on
     the other sides, by family and whatever moved them, so an entry that takes money where it does not belong shows.
     Corrections by hand that touch those families are `adjusted`, and count beside `paid`.
 
@@ -175,14 +175,14 @@ def equation(currency: str) -> Equation:
     cash = {name for name, family in FAMILIES.items() if family.side is Side.CASH}
     owing = [name for name, family in FAMILIES.items() if family.side in _OWED_SIDES]
 
-    def total(flow: Flow, families: set[str]) -> int:
-        return sum(a for (kind, name), a in moved.items() if FLOW_OF_KIND.get(kind) is flow and name in families)
+    def total(term: EquationTerm, families: set[str]) -> int:
+        return sum(a for (kind, name), a in moved.items() if TERM_OF_KIND.get(kind) is term and name in families)
 
     return Equation(
         currency=currency,
-        paid=total(Flow.PAID, cash),
-        returned=-total(Flow.RETURNED, cash),
-        adjusted=-total(Flow.ADJUSTED, set(owing)),
+        paid=total(EquationTerm.PAID, cash),
+        returned=-total(EquationTerm.RETURNED, cash),
+        adjusted=-total(EquationTerm.ADJUSTED, set(owing)),
         owed={name: -sum(amount for (_, family), amount in moved.items() if family == name) for name in owing},
     )
 

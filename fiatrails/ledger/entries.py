@@ -16,7 +16,7 @@ from fiatrails.ledger.accounts import EntryKind, account_spec
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PostingDraft:
     """One posting: signed minor or base units, debit positive, never zero."""
 
     account_code: str
@@ -33,7 +33,7 @@ class EntryDraft:
     key: str
     kind: EntryKind
     reference: str
-    postings: tuple[Line, ...]
+    postings: tuple[PostingDraft, ...]
     memo: str = ""
 
     def __post_init__(self) -> None:
@@ -77,10 +77,10 @@ def mint_executed(*, intent_id: str, money: Money, token_amount: int, country: s
         kind=EntryKind.MINT,
         reference=intent_id,
         postings=(
-            Line(accounts.pending(money.currency), money.minor),
-            Line(accounts.minted(money.currency), -money.minor),
-            Line(accounts.token_issued(country), token_amount),
-            Line(accounts.token_supply(country), -token_amount),
+            PostingDraft(accounts.pending(money.currency), money.minor),
+            PostingDraft(accounts.minted(money.currency), -money.minor),
+            PostingDraft(accounts.token_issued(country), token_amount),
+            PostingDraft(accounts.token_supply(country), -token_amount),
         ),
     )
 
@@ -149,4 +149,6 @@ def _payment(provider: str, receipt: str, intent_id: str, money: Money, *, credi
 
 
 def _transfer(key: str, kind: EntryKind, reference: str, *, debit: str, credit: str, amount: int) -> EntryDraft:
-    return EntryDraft(key=key, kind=kind, reference=reference, postings=(Line(debit, amount), Line(credit, -amount)))
+    return EntryDraft(
+        key=key, kind=kind, reference=reference, postings=(PostingDraft(debit, amount), PostingDraft(credit, -amount))
+    )

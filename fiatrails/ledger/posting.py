@@ -12,9 +12,9 @@ from django.db import connection
 from fiatrails.kernel.currencies import scale_of
 from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.accounts import account_spec
-from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.entries import EntryDraft, PostingDraft
 
-__all__ = ["EntryDraft", "Line", "post"]
+__all__ = ["EntryDraft", "PostingDraft", "post"]
 
 # Keys are inserted in order, so that two batches which share keys wait for each other instead of deadlocking. Rows come
 # as one JSON text: psycopg writes arrays element by element in Python.

@@ -82,7 +82,7 @@ class Anvil:
     def start(self) -> None:
         """Start the chain where it was, and wait until it answers."""
         if not self.process.is_alive():
-            self._use_a_readable_state()
+            self._restore_readable_state()
             self.process.start()
         self.process.wait_ready(self.is_ready, timeout_seconds=_READY_TIMEOUT_SECONDS)
         if self._state_path is not None:
@@ -132,7 +132,7 @@ class Anvil:
         while not self._stopping.wait(_CHECKPOINT_SECONDS) and self.process.is_alive():
             self.checkpoint()
 
-    def _use_a_readable_state(self) -> None:
+    def _restore_readable_state(self) -> None:
         """Put the last whole copy in place of a state file that a kill cut short."""
         self._stopping.clear()
         path = self._state_path

@@ -18,7 +18,7 @@ _SHORTCODE = "174379"
 _INITIATOR = "testapi"
 
 
-def known_beforehand(state: StateDir, *, ports: Mapping[str, int], stored: Mapping[str, str]) -> dict[str, str]:
+def initial_environment(state: StateDir, *, ports: Mapping[str, int], stored: Mapping[str, str]) -> dict[str, str]:
     """Everything that is known before a part runs; secrets that exist are kept."""
     created = generated_secrets(stored)
     profile = PROJECT_ROOT / "seed.json"

@@ -32,10 +32,10 @@ class DemoPayment:
         api_url: str,
         sandbox_url: str,
         steps: Steps,
-        meanwhile: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], None] = lambda: None,
     ) -> None:
-        """`meanwhile` runs between two looks and may raise: to stop waiting for what cannot come any more."""
-        self._meanwhile = meanwhile
+        """`on_poll` runs between two looks and may raise: to stop waiting for what cannot come any more."""
+        self._on_poll = on_poll
         self._secret = environment["HMAC_SECRET"].encode()
         self._chain = Endpoint(environment["RPC_URL"].split(",")[0], index=0, timeout_s=15.0)
         self._sandbox_url = sandbox_url
@@ -115,7 +115,7 @@ class DemoPayment:
             last = ask()
             if is_enough(last):
                 return last
-            self._meanwhile()
+            self._on_poll()
             time.sleep(_POLL_SECONDS)
         raise PaymentFailedError(f"nothing happened in time; the last answer was {json.dumps(last)}")
 

@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 
 from fiatrails.local.ports import LOOPBACK, free_port, is_free
-from fiatrails.local.process import adopt, has_not_ended
+from fiatrails.local.process import adopt, is_running
 from fiatrails.local.toolchain import postgres_bin_dir
 
 StopMode = Literal["fast", "immediate"]
@@ -35,7 +35,7 @@ _LOG_FILE = "server.log"
 _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 # Backends of a killed postmaster hold its shared memory until they notice that it has gone.
-_ORPHANS_LEAVE_SECONDS = 10.0
+_ORPHAN_EXIT_SECONDS = 10.0
 _MAX_SOCKET_PATH = 100  # the kernel allows 107 bytes
 
 # Durability stays at PostgreSQL's defaults: fsync, synchronous_commit, full_page_writes on; commit_delay 0.
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         """Set the cluster up on first use and start it; a server that already runs is kept."""
         with self._locked():
             account = self._account()
-            self._open_paths(account)
+            self._grant_paths(account)
             if not (self.data_dir / "PG_VERSION").exists():
                 self._initialise(account)
             if self._postmaster() is None:
@@ -176,16 +176,16 @@ class EmbeddedPostgres:
             return _Account(owner.st_uid, owner.st_gid)
         return _unprivileged_account()
 
-    def _open_paths(self, account: _Account | None) -> None:
+    def _grant_paths(self, account: _Account | None) -> None:
         """Give the server's account its directories, and the way to them."""
         for directory in (self.data_dir, self.socket_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if account is not None:
                 os.chown(directory, account.uid, account.gid)
         if account is not None:
-            _let_pass(self.data_dir, account)
-            _let_pass(self.bin_dir, account)
-            _let_read(self.bin_dir.parent)
+            _allow_traversal(self.data_dir, account)
+            _allow_traversal(self.bin_dir, account)
+            _allow_reading(self.bin_dir.parent)
 
     def _initialise(self, account: _Account | None) -> None:
         password = secrets.token_urlsafe(24)
@@ -221,7 +221,7 @@ class EmbeddedPostgres:
         """Start the server, again while sessions of a killed predecessor are still leaving."""
         (self.data_dir / _PID_FILE).unlink(missing_ok=True)  # stale: no postmaster of ours runs
         self._write_private(_PORT_FILE, str(self._choose_port()), account)
-        deadline = time.monotonic() + _ORPHANS_LEAVE_SECONDS
+        deadline = time.monotonic() + _ORPHAN_EXIT_SECONDS
         while not self._spawn(account):
             if time.monotonic() > deadline or not self._blocked_by_orphans():
                 raise PostgresFailedError(f"PostgreSQL did not start. Its log ends with:\n{self._log_tail()}")
@@ -279,7 +279,7 @@ class EmbeddedPostgres:
 
     def _wait_ended(self, process: psutil.Process, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
-        while has_not_ended(process):
+        while is_running(process):
             if self._child is not None:
                 self._child.poll()  # reaps it when it is ours; somebody else's zombie counts as ended
             if time.monotonic() > deadline:
@@ -305,7 +305,7 @@ class EmbeddedPostgres:
             return None
         try:
             process = psutil.Process(int(lines[0]))
-            return process if has_not_ended(process) and str(self.data_dir) in process.cmdline() else None
+            return process if is_running(process) and str(self.data_dir) in process.cmdline() else None
         except psutil.NoSuchProcess:
             return None
 
@@ -355,7 +355,7 @@ def _unprivileged_account() -> _Account:
     )
 
 
-def _let_pass(path: Path, account: _Account) -> None:
+def _allow_traversal(path: Path, account: _Account) -> None:
     """Let the account traverse (not list, not read) the directories above a path."""
     for directory in path.parents:
         state = directory.stat()
@@ -363,7 +363,7 @@ def _let_pass(path: Path, account: _Account) -> None:
             directory.chmod(stat.S_IMODE(state.st_mode) | stat.S_IXOTH)
 
 
-def _let_read(installation: Path) -> None:
+def _allow_reading(installation: Path) -> None:
     """Undo a private umask at install time: the binaries and their data are public files."""
     if (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
         return

@@ -67,7 +67,7 @@ class ProcessRecord:
             found = psutil.Process(self.pid)
             if abs(found.create_time() - self.created_at) > _CREATE_TIME_SLACK_SECONDS:
                 return None
-            return found if has_not_ended(found) else None
+            return found if is_running(found) else None
         except psutil.NoSuchProcess:
             return None
 
@@ -162,15 +162,15 @@ class ManagedProcess:
     def terminate(self, *, grace_seconds: float = 10.0) -> None:
         """Ask the group to stop, then kill what is left of it."""
         self._signal(signal.SIGTERM)
-        if not self._wait_gone(grace_seconds):
+        if not self._wait_ended(grace_seconds):
             self._signal(signal.SIGKILL)
-            self._wait_gone(grace_seconds)
+            self._wait_ended(grace_seconds)
         self._forget()
 
     def kill(self) -> None:
         """Kill the whole group at once, as a crash would."""
         self._signal(signal.SIGKILL)
-        self._wait_gone(5.0)
+        self._wait_ended(5.0)
         self._forget()
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
@@ -195,7 +195,7 @@ class ManagedProcess:
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 member.send_signal(number)
 
-    def _wait_gone(self, timeout_seconds: float) -> bool:
+    def _wait_ended(self, timeout_seconds: float) -> bool:
         deadline = time.monotonic() + timeout_seconds
         while any(True for _ in self._members()):
             if self._child is not None:
@@ -218,11 +218,11 @@ class ManagedProcess:
             return
         for candidate in psutil.process_iter():
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
-                if os.getsid(candidate.pid) == leader and has_not_ended(candidate):
+                if os.getsid(candidate.pid) == leader and is_running(candidate):
                     yield candidate
 
 
-def has_not_ended(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process) -> bool:
     """False for a zombie, unless only its first thread has ended: the others may still hold a port."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1

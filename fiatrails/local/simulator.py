@@ -14,7 +14,7 @@ from fiatrails.providers.mpesa.config import mpesa_config
 _TIMEOUT_S = 30.0
 
 
-def is_there() -> bool:
+def is_available() -> bool:
     """Return whether MPESA_BASE_URL is a sandbox that answers."""
     try:
         return (
@@ -44,7 +44,7 @@ def gateway_pay(order: Mapping[str, object]) -> dict[str, Any]:
     return body
 
 
-def pay_again_and_again(order: Mapping[str, object], *, duplicates: int, pause_s: float) -> list[dict[str, Any]]:
+def pay_repeatedly(order: Mapping[str, object], *, duplicates: int, pause_s: float) -> list[dict[str, Any]]:
     """Let a customer pay once and the sandbox tell it `duplicates` times more; return all its answers."""
     first = gateway_pay(order)
     answers = [first]
@@ -57,8 +57,8 @@ def pay_again_and_again(order: Mapping[str, object], *, duplicates: int, pause_s
 def refusal(answers: list[dict[str, Any]]) -> str:
     """Return what the API said to the first notice that it did not take."""
     refused = next(answer for answer in answers if not answer.get("acknowledged"))
-    said = refused.get("answers") or [{}]
-    return f"{said[-1].get('httpStatus') or 'no answer'} {said[-1].get('body') or ''}".strip()[:300]
+    replies = refused.get("answers") or [{}]
+    return f"{replies[-1].get('httpStatus') or 'no answer'} {replies[-1].get('body') or ''}".strip()[:300]
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.local.anvil import LOCAL_CHAIN_ID
-from fiatrails.local.environment import known_beforehand, security_credential
+from fiatrails.local.environment import initial_environment, security_credential
 from fiatrails.local.keystores import EXECUTOR, OFFICER, PAYER, dev_address
 from fiatrails.local.parts import (
     BIN,
@@ -67,9 +67,9 @@ class Stack:
     def up(self, *, exit_when_minted: bool) -> int:
         """Start what does not run, mint one payment, then stay until interrupted or leave nothing behind."""
         self.state.prepare()
-        with self._only_one() as first:
+        with self._supervisor_lock() as first:
             if not first:
-                self._describe()
+                self._print_status()
                 return 0
             signal.signal(signal.SIGTERM, _interrupt)
             signal.signal(signal.SIGHUP, _interrupt)
@@ -115,7 +115,7 @@ class Stack:
         self.console.print(f"Ready in {ready:.1f} s, first mint final after {minted:.1f} s.")
         if exit_when_minted:
             return 0
-        self._describe()
+        self._print_status()
         return self._watch()
 
     def _start_parts(self) -> None:
@@ -126,9 +126,9 @@ class Stack:
         if not any(parts[name].is_alive() for name in ("api", "worker")):
             self.state.empty_metrics()
         with ThreadPoolExecutor() as pool:
-            waiting = [pool.submit(self._migrate), pool.submit(self._deploy)]
-            for done in waiting:
-                done.result()
+            tasks = [pool.submit(self._migrate), pool.submit(self._deploy)]
+            for task in tasks:
+                task.result()
         parts = self._parts()
         self._start_together({name: parts[name] for name in ("api", "worker")})
         self._require_alive()
@@ -150,9 +150,9 @@ class Stack:
                     part.start()
 
         with ThreadPoolExecutor() as pool:
-            waiting = [pool.submit(start, name, part) for name, part in parts.items()]
-            for done in waiting:
-                done.result()
+            tasks = [pool.submit(start, name, part) for name, part in parts.items()]
+            for task in tasks:
+                task.result()
 
     def _watch(self) -> int:
         """Restart what dies, until interrupted."""
@@ -201,7 +201,7 @@ class Stack:
             if chosen != default:
                 self._steps.warn(f"port {default} is taken by another program; {name} uses {chosen}")
             self._ports[name] = chosen
-        self._environment |= known_beforehand(self.state, ports=self._ports, stored=self._environment)
+        self._environment |= initial_environment(self.state, ports=self._ports, stored=self._environment)
         if self._ports != read_ports(read_env(self.state.env_file)):
             # Survivors of a killed supervisor would go on with addresses that no longer hold.
             for name in ("worker", "api", "mpesa"):
@@ -239,7 +239,7 @@ class Stack:
         with self._steps.step("contracts deployed"):
             deployments.deploy(
                 rpc_url=self._environment["RPC_URL"],
-                plan=deployments.Plan(
+                plan=deployments.DeploymentPlan(
                     roles=deployments.Roles(executors=(dev_address(EXECUTOR),), compliance_officer=dev_address(OFFICER))
                 ),
                 key=deployments.DeployerKey(self.state.keystore("deployer"), self.state.password_file),
@@ -265,7 +265,7 @@ class Stack:
             api_url=self._url("api"),
             sandbox_url=self._url("mpesa"),
             steps=self._steps,
-            meanwhile=self._require_alive,
+            on_poll=self._require_alive,
         )
         payment.run(timeout_seconds=_PAYMENT_TIMEOUT_SECONDS)
         self._run_command("ledger balanced", [BIN / "fiatrails", "ledger", "verify"])
@@ -295,13 +295,13 @@ class Stack:
             child.kill()
             child.wait()
         if child.returncode != 0:
-            said = log.read_text(errors="replace").strip()
-            raise StackFailedError(f"{name}: `{' '.join(map(str, command[1:]))}` failed:\n{said[-2000:]}")
+            output = log.read_text(errors="replace").strip()
+            raise StackFailedError(f"{name}: `{' '.join(map(str, command[1:]))}` failed:\n{output[-2000:]}")
 
     # ---- one supervisor per state directory
 
     @contextmanager
-    def _only_one(self) -> Iterator[bool]:
+    def _supervisor_lock(self) -> Iterator[bool]:
         """Yields whether this is the only `up`; the kernel frees the lock even after a kill."""
         with (self.state.root / "up.lock").open("w") as lock:
             try:
@@ -311,7 +311,7 @@ class Stack:
             else:
                 yield True
 
-    def _describe(self) -> None:
+    def _print_status(self) -> None:
         self.console.print("Running:")
         for name, part in self._parts().items():
             where = self._url(name) if name in DEFAULT_PORTS else str(self.state.log(name))

@@ -10,7 +10,7 @@ from fiatrails.purchases import replay
 from fiatrails.purchases.replay import Backlog, backlog
 from fiatrails.purchases.states import State
 
-__all__ = ["Backlog", "Woken", "backlog", "unsettled", "wake"]
+__all__ = ["Backlog", "WakeResult", "backlog", "unsettled", "wake"]
 
 # Held intents wait for a decision, not for a worker.
 _MOVING = (State.PAID, State.CLEARED, State.SUBMITTING, State.MINED, State.REFUNDING)
@@ -19,7 +19,7 @@ _WORKER_SILENT_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
+class WakeResult:
     """What waited before, how many rows were made due, and whether a worker is there to take them."""
 
     before: list[Backlog]
@@ -28,12 +28,12 @@ class Woken:
     has_worker: bool
 
 
-def wake(*, now: datetime) -> Woken:
+def wake(*, now: datetime) -> WakeResult:
     """Make everything that waits due now; the workers do the work."""
     before = backlog()
     count = replay.wake_backlog(now=now)
     seen = heartbeat.latest()
-    return Woken(before, count, seen, has_worker=seen is not None and now - seen <= _WORKER_SILENT_AFTER)
+    return WakeResult(before, count, seen, has_worker=seen is not None and now - seen <= _WORKER_SILENT_AFTER)
 
 
 def unsettled() -> int:

@@ -46,7 +46,7 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeploymentPlan:
     """What to deploy, and how strict it is."""
 
     country_codes: tuple[str, ...] = ("KES",)
@@ -56,7 +56,7 @@ class Plan:
 
     def environment(self) -> dict[str, str]:
         """The deploy script's variables."""
-        wanted = {
+        variables = {
             "FR_COUNTRY_CODE": ",".join(self.country_codes),
             "FR_EXECUTORS": ",".join(self.roles.executors),
             "FR_COMPLIANCE_OFFICER": self.roles.compliance_officer,
@@ -66,7 +66,7 @@ class Plan:
             "FR_MAX_RISK_SCORE": str(self.max_risk_score),
             "FR_STABLECOIN": self.stablecoin,
         }
-        return {name: value for name, value in wanted.items() if value}
+        return {name: value for name, value in variables.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def addresses(deployed: Deployment) -> dict[str, str]:
 def deploy(
     *,
     rpc_url: str,
-    plan: Plan,
+    plan: DeploymentPlan,
     key: DeployerKey,
     toolchain: Toolchain,
     deployments_path: Path,
@@ -237,8 +237,8 @@ def _contract_statuses(pool: EvmPool, deployed: Deployment) -> Iterator[Contract
     named = addresses(deployed)
     code = dict(zip(named, ask(pool, [Contract(address).has_code() for address in named.values()]), strict=True))
     pausable = [name for name in named if name.startswith("MintEscrow ") or name == "ComplianceManager"]
-    asked = [name for name in pausable if code[name]]
-    paused = dict(zip(asked, ask(pool, [Pausable(named[name]).paused() for name in asked]), strict=True))
+    readable = [name for name in pausable if code[name]]
+    paused = dict(zip(readable, ask(pool, [Pausable(named[name]).paused() for name in readable]), strict=True))
     for name, address in named.items():
         yield ContractStatus(name, address, code[name] is True, paused[name] is True if name in paused else None)
 
@@ -259,7 +259,7 @@ def _role_statuses(
         yield replace(status, granted=granted is True)
 
 
-def _run_forge(*, rpc_url: str, plan: Plan, key: DeployerKey, toolchain: Toolchain, book_path: Path) -> None:
+def _run_forge(*, rpc_url: str, plan: DeploymentPlan, key: DeployerKey, toolchain: Toolchain, book_path: Path) -> None:
     """Keys travel in files, the RPC URL (it may hold a provider's key) in the environment: not in `ps`."""
     command: list[str | Path] = [
         toolchain.forge,
@@ -292,11 +292,11 @@ def _run_forge(*, rpc_url: str, plan: Plan, key: DeployerKey, toolchain: Toolcha
             "deploy_timeout", "forge did not finish; look at the chain before deploying again"
         ) from None
     if done.returncode != 0 or not book_path.exists():
-        said = (done.stderr or done.stdout).replace(rpc_url, "<rpc url>").strip()
-        raise OutsideUnknown("deploy_failed", f"forge ended with {done.returncode}: {said[-1500:]}")
+        output = (done.stderr or done.stdout).replace(rpc_url, "<rpc url>").strip()
+        raise OutsideUnknown("deploy_failed", f"forge ended with {done.returncode}: {output[-1500:]}")
 
 
-def _require_fitting_stablecoin(rpc_url: str, plan: Plan) -> None:
+def _require_fitting_stablecoin(rpc_url: str, plan: DeploymentPlan) -> None:
     """Escrows keep their stablecoin for ever, so it is looked at before there are any."""
     if plan.stablecoin is None:
         return

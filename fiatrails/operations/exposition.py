@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from fiatrails.kernel.errors import Misconfigured
 
 # Read from the database by the API when it is scraped. A worker never sets it and would say zero.
-_OF_THE_API = "fiatrails_dlq_depth"
+_SET_BY_THE_API = "fiatrails_dlq_depth"
 
 
 class _Counters(Collector):
@@ -24,7 +24,7 @@ class _Counters(Collector):
         self._source: Collector = MultiProcessCollector(None) if shared else REGISTRY  # type: ignore[no-untyped-call]
 
     def collect(self) -> Iterator[Metric]:
-        return (metric for metric in self._source.collect() if metric.name != _OF_THE_API)
+        return (metric for metric in self._source.collect() if metric.name != _SET_BY_THE_API)
 
 
 def serve_metrics(*, host: str, port: int) -> None:

@@ -18,7 +18,8 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.core.models import Payment
 from fiatrails.providers.core.provider import provider_named
 from fiatrails.purchases import queries
-from fiatrails.purchases.replay import Rearmed, rearm
+from fiatrails.purchases.replay import Rearmed as Restart
+from fiatrails.purchases.replay import rearm
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
@@ -40,7 +41,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class ReplayPreview:
     """What a replay would touch: items by (operation, error class), and minor units paid for their intents."""
 
     count: int
@@ -49,7 +50,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayResult:
     """What became of one item. `restarted` False: nothing had to be done (`closed`) or nothing may be (`advice`)."""
 
     item_id: str
@@ -59,7 +60,7 @@ class Replayed:
     why: str
 
 
-def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
+def replay_item(*, item_id: str, actor: str, now: datetime) -> ReplayResult:
     """Replays one open item. NotFound when there is none, Conflict when it is closed already."""
     check(Flow.REPLAY, now=now)
     item = dead_letters.get(item_id)
@@ -67,14 +68,14 @@ def replay_item(*, item_id: str, actor: str, now: datetime) -> Replayed:
         raise Conflict("dead_letter_closed", f"{item.item_id} is {item.state} already")
     if not is_replayable(item.operation):
         why = _ADVICE.get(item.operation, "needs a decision; discard it with a reason when it is made")
-        return Replayed(item.item_id, item.subject, False, False, why)
+        return ReplayResult(item.item_id, item.subject, False, False, why)
     with transaction.atomic():
         result = _restart(item, actor, now)
         if result.restarted:
             dead_letters.mark_replayed(item.item_id, actor=actor, now=now)
         else:
             dead_letters.resolve(item.item_id, reason=result.why, actor=actor, now=now)
-    return Replayed(item.item_id, item.subject, result.restarted, True, result.why)
+    return ReplayResult(item.item_id, item.subject, result.restarted, True, result.why)
 
 
 def is_replayable(operation: str) -> bool:
@@ -82,20 +83,20 @@ def is_replayable(operation: str) -> bool:
     return operation in REPLAYABLE or provider_named(operation.partition(":")[0]) is not None
 
 
-def _restart(item: Letter, actor: str, now: datetime) -> Rearmed:
+def _restart(item: Letter, actor: str, now: datetime) -> Restart:
     payload = dead_letters.show(item.item_id)["payload"]
     details = payload if isinstance(payload, dict) else {}
     if item.operation == CONFIRM_PAYMENT:
         event_id = int(details["inboxId"])
-        teller = provider_named(Payment.objects.values_list("provider", flat=True).get(pk=event_id))
-        if teller is None:
-            return Rearmed(False, "its provider is not one of this deployment any more")
-        teller.confirm_again(event_id=event_id, now=now)
-        return Rearmed(True, "the provider is asked again; a receipt is credited once, whatever reports it")
-    asked = provider_named(item.operation.partition(":")[0])
-    if asked is not None:
-        asked.retry_request(request_id=int(details["requestId"]), now=now)
-        return Rearmed(True, "the provider is asked what became of the request before anything is sent again")
+        reporter = provider_named(Payment.objects.values_list("provider", flat=True).get(pk=event_id))
+        if reporter is None:
+            return Restart(False, "its provider is not one of this deployment any more")
+        reporter.confirm_again(event_id=event_id, now=now)
+        return Restart(True, "the provider is asked again; a receipt is credited once, whatever reports it")
+    provider = provider_named(item.operation.partition(":")[0])
+    if provider is not None:
+        provider.retry_request(request_id=int(details["requestId"]), now=now)
+        return Restart(True, "the provider is asked what became of the request before anything is sent again")
     return rearm(intent_id=item.subject, actor=actor, now=now)
 
 
@@ -105,32 +106,32 @@ def open_items(*, since: datetime | None = None) -> list[Letter]:
     return sorted((item for group in groups for item in group.items), key=lambda item: item.created_at)
 
 
-def replay_many(items: Sequence[Letter], *, actor: str, now: datetime) -> list[Replayed]:
+def replay_many(items: Sequence[Letter], *, actor: str, now: datetime) -> list[ReplayResult]:
     """Replays each; one that somebody closed meanwhile is reported, not raised."""
     results = []
     for item in items:
         try:
             results.append(replay_item(item_id=item.item_id, actor=actor, now=now))
         except Conflict as error:
-            results.append(Replayed(item.item_id, item.subject, False, True, error.message))
+            results.append(ReplayResult(item.item_id, item.subject, False, True, error.message))
     return results
 
 
-def preview(items: Sequence[Letter]) -> Preview:
+def preview(items: Sequence[Letter]) -> ReplayPreview:
     """Return how much a replay of these items would set going, and what it is worth by currency."""
     counts = Counter((item.operation, item.error_class) for item in items)
     value = queries.paid_by_currency({item.subject for item in items if item.subject})
-    return Preview(len(items), dict(sorted(counts.items())), value)
+    return ReplayPreview(len(items), dict(sorted(counts.items())), value)
 
 
 def replay_at_rate(
     items: Sequence[Letter], *, actor: str, per_second: float, clock: Clock, progress: Callable[[int], None]
-) -> list[Replayed]:
+) -> list[ReplayResult]:
     """Replay each, at most so many a second; `progress` is told how many are done. A single item that is closed
     already is a Conflict, one of several is reported."""
     if len(items) == 1:
         return [replay_item(item_id=items[0].item_id, actor=actor, now=clock.now())]
-    results: list[Replayed] = []
+    results: list[ReplayResult] = []
     for number, item in enumerate(items):
         time.sleep(1 / per_second if number else 0)
         results += replay_many([item], actor=actor, now=clock.now())

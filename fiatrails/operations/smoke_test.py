@@ -35,7 +35,7 @@ class SmokeTestFailed(FiatRailsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SmokePurchase:
     """What is bought: `amount` base units for `user`, at `price`."""
 
     user: str
@@ -54,7 +54,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedStep:
     """One thing that works."""
 
     step: str
@@ -63,22 +63,24 @@ class Passed:
 
 
 # Pays (txRef, money) and returns the receipt; None where a person has to pay.
-Payer = Callable[[str, Money], str]
+Pay = Callable[[str, Money], str]
 
 
-def run(*, target: Target, order: Order, payer: Payer | None, clock: Clock, timeout_s: float) -> Iterator[Passed]:
+def run(
+    *, target: Target, purchase: SmokePurchase, pay: Pay | None, clock: Clock, timeout_s: float
+) -> Iterator[PassedStep]:
     """Yields each step as it passes. Raises SmokeTestFailed with the reason, OutsideUnknown when the API is away."""
     deadline = time.monotonic() + timeout_s
     with httpx.Client(base_url=target.base_url, timeout=_HTTP_TIMEOUT_S, trust_env=False) as http:
         api = _Api(http, target, clock)
-        yield Passed("health", api.health())
+        yield PassedStep("health", api.health())
         tx_ref = f"SMOKE{secrets.token_hex(8).upper()}"
-        intent_id = api.create(order, tx_ref)
-        yield Passed("intent", f"{intent_id} for {tx_ref}", intent_id)
-        yield Passed("payment", _pay(payer, tx_ref, order.price), intent_id)
+        intent_id = api.create(purchase, tx_ref)
+        yield PassedStep("intent", f"{intent_id} for {tx_ref}", intent_id)
+        yield PassedStep("payment", _payment(pay, tx_ref, purchase.price), intent_id)
         ended = _until_ended(api, intent_id, deadline)
-        yield Passed("executed", f"transaction {ended['txHash']}", intent_id)
-        yield Passed("ledger", _ledger(intent_id, order.price.currency), intent_id)
+        yield PassedStep("executed", f"transaction {ended['txHash']}", intent_id)
+        yield PassedStep("ledger", _ledger(intent_id, purchase.price.currency), intent_id)
 
 
 class _Api:
@@ -95,14 +97,14 @@ class _Api:
             raise SmokeTestFailed("unhealthy", f"/health says {answer.status_code}: {checks[:300]}")
         return f"{body.get('status')}, {body.get('queue_depth')} queued"
 
-    def create(self, order: Order, tx_ref: str) -> str:
-        value = str(order.price).split(" ", maxsplit=1)[0]
+    def create(self, purchase: SmokePurchase, tx_ref: str) -> str:
+        value = str(purchase.price).split(" ", maxsplit=1)[0]
         body = {
-            "user": order.user,
-            "amount": str(order.amount),
-            "countryCode": order.country_code,
+            "user": purchase.user,
+            "amount": str(purchase.amount),
+            "countryCode": purchase.country_code,
             "txRef": tx_ref,
-            "fiatAmount": {"currency": order.price.currency, "value": value},
+            "fiatAmount": {"currency": purchase.price.currency, "value": value},
         }
         raw = json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "X-Idempotency-Key": secrets.token_hex(16)}
@@ -128,32 +130,32 @@ class _Api:
     def _signature(self, raw: bytes) -> dict[str, str]:
         timestamp = str(unix(self._clock.now()))
         secret = self._target.secret.get_secret_value().encode()
-        signed = {"X-Request-Timestamp": timestamp, "X-Request-Signature": sign(secret, timestamp.encode() + raw)}
-        return {**signed, "X-Key-Id": self._target.key_id} if self._target.key_id else signed
+        headers = {"X-Request-Timestamp": timestamp, "X-Request-Signature": sign(secret, timestamp.encode() + raw)}
+        return {**headers, "X-Key-Id": self._target.key_id} if self._target.key_id else headers
 
 
-def _pay(payer: Payer | None, tx_ref: str, price: Money) -> str:
-    if payer is None:
+def _payment(pay: Pay | None, tx_ref: str, price: Money) -> str:
+    if pay is None:
         return f"no sandbox here: pay {price} with reference {tx_ref} now; waiting for it"
-    return f"{price} paid, receipt {payer(tx_ref, price)}"
+    return f"{price} paid, receipt {pay(tx_ref, price)}"
 
 
 def _until_ended(api: _Api, intent_id: str, deadline: float) -> dict[str, Any]:
-    seen = api.intent(intent_id)
-    while seen["status"] not in _ENDED:
+    intent = api.intent(intent_id)
+    while intent["status"] not in _ENDED:
         if time.monotonic() >= deadline:
             raise SmokeTestFailed(
                 "not_in_time",
-                f"the intent is still {seen['status']}; see `fiatrails intent show {intent_id}`, "
+                f"the intent is still {intent['status']}; see `fiatrails intent show {intent_id}`, "
                 "`fiatrails dlq list` and whether a worker is running",
             )
         time.sleep(_POLL_S)
-        seen = api.intent(intent_id)
-    if seen["status"] != "executed":
+        intent = api.intent(intent_id)
+    if intent["status"] != "executed":
         raise SmokeTestFailed(
-            "not_minted", f"the intent ended {seen['status']}; see `fiatrails intent show {intent_id}`"
+            "not_minted", f"the intent ended {intent['status']}; see `fiatrails intent show {intent_id}`"
         )
-    return seen
+    return intent
 
 
 def _ledger(intent_id: str, currency: str) -> str:
@@ -163,8 +165,8 @@ def _ledger(intent_id: str, currency: str) -> str:
     # A payment that came before its intent is posted under its receipt and reaches the intent as a match.
     if missing and not (missing == {EntryKind.PAYMENT.value} and EntryKind.MATCH.value in kinds):
         raise SmokeTestFailed("ledger_incomplete", f"the ledger has no {' and no '.join(sorted(missing))} entry")
-    found = equation(currency)
-    if not found.holds:
+    books = equation(currency)
+    if not books.holds:
         raise SmokeTestFailed("equation_broken", f"paid = minted + pending + suspense + refunded fails in {currency}")
     return f"{' and '.join(sorted(kinds))} posted; the payment equation holds in {currency}"
 

@@ -41,10 +41,10 @@ def advance_pass(*, clock: Clock) -> int:
 def provider_pass(*, clock: Clock) -> int:
     """Confirm untrusted events, drive requests to providers, and take over what they answered; returns the amount of
     work done."""
-    return sum(_work_of(provider, clock) for provider in providers()) + _note_answers(clock)
+    return sum(_run_provider(provider, clock) for provider in providers()) + _apply_answers(clock)
 
 
-def _work_of(provider: Provider, clock: Clock) -> int:
+def _run_provider(provider: Provider, clock: Clock) -> int:
     """One provider's failure does not stop the others."""
     try:
         return provider.work(clock=clock, purchases=PURCHASES)
@@ -55,7 +55,7 @@ def _work_of(provider: Provider, clock: Clock) -> int:
         return 0
 
 
-def _note_answers(clock: Clock) -> int:
+def _apply_answers(clock: Clock) -> int:
     """Takes over what the provider's answers mean for intents and money."""
     return report_ended(now=clock.now()) + settle_returns(now=clock.now())
 

@@ -110,7 +110,7 @@ def warm_up(caller: Caller) -> None:
     pool.default_pool().close()
     pool._pool.cache_clear()
     connections.close_all()
-    for forget in (KEY_RING.forget, modes.forget_cached, stablecoin.forget, gc.collect):
+    for forget in (KEY_RING.forget, modes.forget_cached, stablecoin.reset_cache, gc.collect):
         forget()
     # Pages that the collector does not write to stay shared with the children.
     gc.freeze()

@@ -162,7 +162,7 @@ def deploy_to(anvil: Anvil, *, directory: Path) -> DeployedChain:
     roles = deployments.Roles(executors=(dev_address(EXECUTOR),), compliance_officer=dev_address(OFFICER))
     deployments.deploy(
         rpc_url=anvil.url,
-        plan=deployments.Plan(roles=roles),
+        plan=deployments.DeploymentPlan(roles=roles),
         key=deployments.DeployerKey(keystores[DEPLOYER], password_file),
         toolchain=deployments.Toolchain(PROJECT_ROOT / "contracts", foundry_binary("forge")),
         deployments_path=directory / "deployments.json",

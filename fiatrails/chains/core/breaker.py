@@ -27,13 +27,13 @@ class Breaker:
         with self._lock:
             return at < self._open_until
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """Record that the endpoint gave an answer, be it an error."""
         with self._lock:
             self._failures = 0
             self._open_until = 0.0
 
-    def failed(self, at: float) -> None:
+    def record_failure(self, at: float) -> None:
         """Record that the endpoint gave no answer."""
         with self._lock:
             self._failures += 1

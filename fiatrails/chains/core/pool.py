@@ -99,7 +99,7 @@ class RpcPool:
         tries = max(READ_TRIES, len(closed))
         return (closed[number % len(closed)] for number in range(tries))
 
-    def each(self, calls: Sequence[Call]) -> list[list[Any | RpcError]]:
+    def batch_each(self, calls: Sequence[Call]) -> list[list[Any | RpcError]]:
         """Return the answers of every endpoint that answers, healthy ones first; at most MAX_BATCH calls. One with an
         open breaker is asked only while fewer than two have answered: a hung node must not slow every pass by its
         timeout."""
@@ -114,15 +114,15 @@ class RpcPool:
                 continue
         return found
 
-    def agreed(self, calls: Sequence[Call], key: Callable[[Any], Any] = lambda answer: answer) -> list[Any]:
+    def batch_quorum(self, calls: Sequence[Call], key: Callable[[Any], Any] = lambda answer: answer) -> list[Any]:
         """Return per call the answer that two endpoints agree on by `key`, or a NOT_AGREED. With fewer than three
         endpoints one answer is enough. Laws 5 and 7."""
         agreed: list[Any] = []
         for start in range(0, len(calls), MAX_BATCH):
-            agreed += self._agreed(calls[start : start + MAX_BATCH], key)
+            agreed += self._batch_quorum(calls[start : start + MAX_BATCH], key)
         return agreed
 
-    def _agreed(self, calls: Sequence[Call], key: Callable[[Any], Any]) -> list[Any]:
+    def _batch_quorum(self, calls: Sequence[Call], key: Callable[[Any], Any]) -> list[Any]:
         if not self.has_quorum:
             return self._read(calls)
         seen: list[list[tuple[Any, Any]]] = [[] for _ in calls]
@@ -145,11 +145,11 @@ class RpcPool:
             conclusion = self.conclusion_of(answer)
             if conclusion is None:
                 return NOT_AGREED  # a node that lacks the data has no vote
-            mark: Any = ("error", conclusion)
+            vote: Any = ("error", conclusion)
         else:
-            mark = key(answer)
-        seen.append((mark, answer))
-        return answer if sum(1 for other, _ in seen if other == mark) >= QUORUM else NOT_AGREED
+            vote = key(answer)
+        seen.append((vote, answer))
+        return answer if sum(1 for other, _ in seen if other == vote) >= QUORUM else NOT_AGREED
 
     def _ranked(self, method: str) -> list[Endpoint]:
         at = self._monotonic()
@@ -161,10 +161,10 @@ class RpcPool:
             answers = endpoint.exchange(calls)
         except NoAnswer:
             for method in methods:
-                self._breaker(endpoint, method).failed(self._monotonic())
+                self._breaker(endpoint, method).record_failure(self._monotonic())
             raise
         for method in methods:
-            self._breaker(endpoint, method).answered()
+            self._breaker(endpoint, method).record_answer()
         return answers
 
     def _breaker(self, endpoint: Endpoint, method: str) -> Breaker:

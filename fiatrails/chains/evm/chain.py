@@ -38,14 +38,14 @@ class EvmChain:
 
     def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> list[str]:
         """Take a nonce for as many orders as fit into free slots; return the references accepted."""
-        minted = [
+        mints = [
             MintOrder(
-                intent_id=order.reference, user=order.recipient, amount=order.amount, country_code=order.asset,
+                intent_id=order.reference, recipient=order.recipient, amount=order.amount, country_code=order.asset,
                 tx_ref_hash=tx_ref_hash(order.tx_ref), clearance=order.clearance, alone=order.alone,
             )
             for order in orders
         ]  # fmt: skip
-        return reserve(minted, now=now, clearance_key=clearance_key)
+        return reserve(mints, now=now, clearance_key=clearance_key)
 
     def collect(self, limit: int, *, now: datetime) -> list[Outcome]:
         """Return what the submitter has not told yet, and mark it as told."""
@@ -62,7 +62,7 @@ class EvmChain:
         return History(
             until,
             tuple(
-                Settlement(mint.intent_id, mint.user, code, mint.amount, mint.tx_hash, mint.block_number)
+                Settlement(mint.intent_id, mint.recipient, code, mint.amount, mint.tx_hash, mint.block_number)
                 for code, country in contracts.countries.items()
                 for mint in history.mints(escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool)
             ),

@@ -63,7 +63,7 @@ def deploy(
     runtime.confirm(f"Deploy contracts for {', '.join(countries)} to chain {profile.chain_id}?", yes=yes)
     deployed = deployments.deploy(
         rpc_url=profile.rpc_urls[0],
-        plan=deployments.Plan(
+        plan=deployments.DeploymentPlan(
             country_codes=countries,
             roles=deployments.Roles(executors, officer, guardian, treasury, admin),
             max_risk_score=profile.compliance.max_risk_score,

@@ -110,18 +110,18 @@ def _show(number: int, *, json: bool) -> None:
         "movedAt": isoformat(case.moved_at), "movedBy": case.moved_by, "note": case.note,
         "onChain": suspensions.state_of(case.user),
     }  # fmt: skip
-    asked = "\n".join(_asked(party) for party in case.evidence.get("parties", []))
-    render.emit(json, {**whole, "evidence": case.evidence}, render.fields(whole), asked)
+    parties = "\n".join(_party_text(party) for party in case.evidence.get("parties", []))
+    render.emit(json, {**whole, "evidence": case.evidence}, render.fields(whole), parties)
 
 
-def _asked(party: dict[str, Any]) -> str:
+def _party_text(party: dict[str, Any]) -> str:
     """The screened party and why each hit is one, as it was found."""
     who = party["name"] or " ".join(party["wallets"])
-    said = [f"screened: {who}" + (f", born {party['born']}" if party["born"] else "")]
+    lines = [f"screened: {who}" + (f", born {party['born']}" if party["born"] else "")]
     for hit in party["hits"]:
         added = ", ".join(f"{name} {value:+.2f}" for name, value in hit["features"].items())
-        said.append(f"  {hit['band'].upper()}: {hit['reason']}" + (f"\n    {added}" if added else ""))
-    return "\n".join(said)
+        lines.append(f"  {hit['band'].upper()}: {hit['reason']}" + (f"\n    {added}" if added else ""))
+    return "\n".join(lines)
 
 
 def _document(case: Case) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def load(
     loaded = store.load(
         files, published=day, actor=actor, now=runtime.now(), allow_shrink=allow_shrink, reason=reason.strip()
     )
-    _say(json, loaded)
+    _print_loaded(json, loaded)
 
 
 @app.command("refresh")
@@ -95,7 +95,7 @@ def refresh(
     source = replace(source, base_urls=tuple(url or source.base_urls), files=tuple(file or source.files))
     with progress.downloads() as advance:
         loaded = download(source=source, actor=actor, now=runtime.now(), progress=advance)
-    _say(json, loaded)
+    _print_loaded(json, loaded)
 
 
 @app.command("status")
@@ -171,7 +171,7 @@ def _day(text: str | None) -> date | None:
         raise BadInput("malformed_date", "--as-of takes a day such as 2026-11-20") from None
 
 
-def _say(json: bool, loaded: Loaded) -> None:
+def _print_loaded(json: bool, loaded: Loaded) -> None:
     for warning in loaded.warnings:
         render.note(f"warning: {warning}")
     whole = {

@@ -141,7 +141,7 @@ def _follow(change: RegistryChange, *, no_wait: bool, timeout: float, json: bool
 def _wait(slot_id: int, timeout: float) -> CallStatus:
     from fiatrails.chains.evm.registry import call_status
 
-    status, decided = progress.until(
+    status, decided = progress.wait_until(
         lambda: call_status(slot_id),
         enough=lambda seen: seen.succeeded is not None,
         describe=lambda seen: f"registry update {slot_id}: {seen.state} {seen.error or seen.tx_hash or ''}".rstrip(),

@@ -13,7 +13,7 @@ from fiatrails.cli.kit import render
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-Seen = TypeVar("Seen")
+T = TypeVar("T")
 POLL_S = 0.25
 
 
@@ -52,23 +52,23 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None] | None]:
         yield advance
 
 
-def until(
-    ask: Callable[[], Seen], *, enough: Callable[[Seen], bool], describe: Callable[[Seen], str], timeout_s: float
-) -> tuple[Seen, bool]:
+def wait_until(
+    ask: Callable[[], T], *, enough: Callable[[T], bool], describe: Callable[[T], str], timeout_s: float
+) -> tuple[T, bool]:
     """Ask until the answer is enough or the time is over; tell on stderr whenever `describe` changes.
 
     Returns the last answer and whether it was enough.
     """
     deadline = time.monotonic() + timeout_s
-    told = ""
+    shown = ""
     while True:
-        seen = ask()
-        line = describe(seen)
-        if line != told:
+        answer = ask()
+        line = describe(answer)
+        if line != shown:
             render.note(line)
-            told = line
-        if enough(seen):
-            return seen, True
+            shown = line
+        if enough(answer):
+            return answer, True
         if time.monotonic() >= deadline:
-            return seen, False
+            return answer, False
         time.sleep(POLL_S)

@@ -94,7 +94,7 @@ class Root(TyperGroup):
         except (typer.TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):
             raise
         except BrokenPipeError:
-            _drop_output()
+            _discard_output()
             raise typer.Exit(ExitCode.BROKEN_PIPE) from None
         except Exception as error:  # noqa: BLE001 - the outermost layer: a person gets a sentence
             if os.environ.get("FIATRAILS_DEBUG"):
@@ -102,7 +102,7 @@ class Root(TyperGroup):
             raise typer.Exit(_report(error, json=ctx.meta.get(_JSON, False))) from None
 
 
-def _drop_output() -> None:
+def _discard_output() -> None:
     """Points stdout at nothing, so that the flush at exit does not fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())

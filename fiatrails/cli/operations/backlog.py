@@ -44,7 +44,7 @@ def process(
         render.note(f"warning: no worker is running (last seen: {last}); start one with `fiatrails worker`")
     left, settled = waiting.unsettled(), no_wait
     if not no_wait:
-        left, settled = progress.until(
+        left, settled = progress.wait_until(
             waiting.unsettled,
             enough=lambda count: count == 0,
             describe=lambda count: f"{count} to settle",

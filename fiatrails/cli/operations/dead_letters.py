@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fiatrails.engine.dead_letters import Letter
-    from fiatrails.operations.replay import Preview, Replayed
+    from fiatrails.operations.replay import ReplayPreview, ReplayResult
 
 app = typer.Typer(help="Dead letters: work that ran out of attempts.", no_args_is_help=True)
 Since = Annotated[str | None, typer.Option("--since", help='Buried since: "1 hour ago" or an RFC 3339 time.')]
@@ -109,7 +109,7 @@ def replay(
     with progress.bar("replaying", total=len(items) if len(items) > 1 else 0) as advance:
         results = replays.replay_at_rate(items, actor=actor, per_second=rate, clock=SystemClock(), progress=advance)
     whole = {"dryRun": False, "preview": preview, "results": [_result(r) for r in results]}
-    rows = [(r.item_id, r.subject, _word(r), r.why) for r in results]
+    rows = [(r.item_id, r.subject, _result_text(r), r.why) for r in results]
     render.emit(json, whole, render.table(("item", "intent", "", "why"), rows))
     if any(not result.closed for result in results):
         runtime.negative()
@@ -149,7 +149,7 @@ def _chosen(item_id: str | None, since: str | None, everything: bool) -> list[Le
     return open_items(since=times.since(since, now=runtime.now()) if since else None)
 
 
-def _preview(found: Preview) -> dict[str, object]:
+def _preview(found: ReplayPreview) -> dict[str, object]:
     groups = found.by_operation.items()
     return {
         "count": found.count,
@@ -172,11 +172,11 @@ def _preview_line(preview: dict[str, object]) -> str:
     return f"{preview['count']} item(s), {' + '.join(value) or 'no money'} paid for their intents"
 
 
-def _word(result: Replayed) -> str:
+def _result_text(result: ReplayResult) -> str:
     return "replayed" if result.restarted else "closed" if result.closed else "left open"
 
 
-def _result(result: Replayed) -> dict[str, object]:
+def _result(result: ReplayResult) -> dict[str, object]:
     return {
         "itemId": result.item_id,
         "intentId": result.subject,

@@ -24,7 +24,7 @@ _FOR = re.compile(r"(?P<count>[0-9]{1,5})(?P<unit>[mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-class Switch(StrEnum):
+class OnOff(StrEnum):
     """What a mode is set to."""
 
     ON = "on"
@@ -59,7 +59,7 @@ def show(json: Json = False) -> None:
 @app.command("set")
 def set_(
     name: Annotated[str, typer.Argument(metavar="MODE", help="maintenance, read_only, degraded or db_fallback.")],
-    switch: Annotated[Switch, typer.Argument(help="on or off.")],
+    switch: Annotated[OnOff, typer.Argument(help="on or off.")],
     *,
     reason: Reason,
     scope: Annotated[
@@ -89,11 +89,11 @@ def set_(
     wanted = modes.Switch(mode, scope)
     runtime.confirm(f"Switch {wanted} {switch.value}?", yes=yes)
     modes.set_mode(
-        mode, active=switch is Switch.ON, owner=actor, reason=reason, expires_at=expires_at, now=moment, scope=scope
+        mode, active=switch is OnOff.ON, owner=actor, reason=reason, expires_at=expires_at, now=moment, scope=scope
     )
     modes.forget_cached()
     in_force = wanted in modes.switched_on(now=moment)
-    if switch is Switch.OFF and in_force:
+    if switch is OnOff.OFF and in_force:
         render.note(f"warning: an environment variable still switches {wanted} on")
     whole = {"mode": mode.value, "scope": scope or None, "inForce": in_force, "expiresAt": amounts.when(expires_at)}
     render.emit(json, whole, f"{wanted} is {'in force' if in_force else 'off'}")

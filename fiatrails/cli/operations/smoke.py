@@ -14,7 +14,7 @@ from fiatrails.kernel.errors import BadInput, Misconfigured
 
 if TYPE_CHECKING:
     from fiatrails.kernel.money import Money
-    from fiatrails.operations.smoke_test import Order, Target
+    from fiatrails.operations.smoke_test import SmokePurchase, Target
 
 
 def smoke_test(
@@ -48,17 +48,17 @@ def smoke_test(
     from fiatrails.operations.smoke_test import SmokeTestFailed, run
 
     steps: list[dict[str, object]] = []
-    payer = _pay if simulator.is_there() else None
+    pay = _pay if simulator.is_available() else None
     try:
-        for passed in run(
+        for step in run(
             target=_target(api_url),
-            order=_order(user, amount, country),
-            payer=payer,
+            purchase=_purchase(user, amount, country),
+            pay=pay,
             clock=SystemClock(),
             timeout_s=timeout,
         ):
-            render.note(f"ok  {passed.step:<9} {passed.detail}")
-            steps.append({"step": passed.step, "detail": passed.detail, "intentId": passed.intent_id or None})
+            render.note(f"ok  {step.step:<9} {step.detail}")
+            steps.append({"step": step.step, "detail": step.detail, "intentId": step.intent_id or None})
     except SmokeTestFailed as failed:
         raise Failure(failed.code, f"the smoke test failed: {failed.message}") from None
     render.emit(
@@ -76,18 +76,18 @@ def _target(api_url: str) -> Target:
     return Target(base_url.rstrip("/"), config().client_secrets[0][1])
 
 
-def _order(user: str | None, amount: str | None, country_code: str) -> Order:
+def _purchase(user: str | None, amount: str | None, country_code: str) -> SmokePurchase:
     from fiatrails.kernel.addresses import parse_address
     from fiatrails.kernel.conf import profile
     from fiatrails.kernel.money import token_price
-    from fiatrails.operations.smoke_test import Order
+    from fiatrails.operations.smoke_test import SmokePurchase
 
     country = profile().country(country_code)
     if country is None:
         raise BadInput("unknown_country", f"country {country_code[:8]!r} is not served here")
     base_units = amounts.parse_tokens(amount) if amount else profile().limits.min_mint
     recipient = parse_address(user or _local_payer(), field="--user")
-    return Order(recipient, base_units, country_code, token_price(base_units, country.currency))
+    return SmokePurchase(recipient, base_units, country_code, token_price(base_units, country.currency))
 
 
 def _local_payer() -> str:

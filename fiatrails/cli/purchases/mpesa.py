@@ -57,7 +57,7 @@ def simulate(
     from fiatrails.local import simulator
 
     order = _order(reference, amount, phone, receipt, resend=not no_resend)
-    answers = simulator.pay_again_and_again(order, duplicates=duplicates, pause_s=pause)
+    answers = simulator.pay_repeatedly(order, duplicates=duplicates, pause_s=pause)
     taken = sum(bool(answer.get("acknowledged")) for answer in answers)
     first = answers[0]
     whole = {

@@ -57,7 +57,7 @@ Findings = Iterator[CheckResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DeploymentCheck:
     """A named question about a deployment. `run` yields one finding or several; it may raise."""
 
     name: str

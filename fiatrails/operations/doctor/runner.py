@@ -10,23 +10,23 @@ import httpx
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.operations.doctor import chain, clock, configuration, database, keys, providers
-from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, Check, CheckResult, Context, Level
+from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, CheckResult, Context, DeploymentCheck, Level
 
 # In the order in which a deployment is set up: what comes first is to be corrected first.
 CHECKS = (
-    Check("configuration", configuration.check_profile),
-    Check("secrets", configuration.check_secrets),
-    Check("database", database.check_postgres),
-    Check("rpc", chain.check_rpc),
-    Check("contracts", chain.check_contracts),
-    Check("signers", keys.check_signers),
-    Check("sandbox", providers.check_sandbox),
-    Check("clock", clock.check_clock),
-    Check("redis", database.check_redis),
+    DeploymentCheck("configuration", configuration.check_profile),
+    DeploymentCheck("secrets", configuration.check_secrets),
+    DeploymentCheck("database", database.check_postgres),
+    DeploymentCheck("rpc", chain.check_rpc),
+    DeploymentCheck("contracts", chain.check_contracts),
+    DeploymentCheck("signers", keys.check_signers),
+    DeploymentCheck("sandbox", providers.check_sandbox),
+    DeploymentCheck("clock", clock.check_clock),
+    DeploymentCheck("redis", database.check_redis),
 )
 
 
-def run_checks(settings: Config, *, now: datetime, checks: Sequence[Check] = CHECKS) -> list[CheckResult]:
+def run_checks(settings: Config, *, now: datetime, checks: Sequence[DeploymentCheck] = CHECKS) -> list[CheckResult]:
     """Run every check; one that breaks is a finding of its own and stops no other."""
     found: list[CheckResult] = []
     with httpx.Client(timeout=HTTP_TIMEOUT_S) as http:

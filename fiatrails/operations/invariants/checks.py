@@ -1,4 +1,4 @@
-"""The invariants. Each check returns findings; none means that it holds."""
+"""The invariants. Each check returns violations; none means that it holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """One violated invariant, with the first offenders."""
 
     invariant: str
@@ -69,72 +69,72 @@ _BOOK_QUERIES = {
 }
 
 
-def check_books() -> list[Finding]:
+def check_books() -> list[Violation]:
     """Everything that the database alone can show, as of one instant."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             # One snapshot for all the queries; beside running workers two statements would see two moments.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return [*_offending_rows(), *_ledger_findings(), *_pending_findings()]
+        return [*_offending_rows(), *_ledger_violations(), *_pending_violations()]
 
 
-def _offending_rows() -> Iterator[Finding]:
+def _offending_rows() -> Iterator[Violation]:
     for sentence, statement in _BOOK_QUERIES.items():
         with connection.cursor() as cursor:
             cursor.execute(f"{statement} LIMIT %s", [SHOWN])
             offenders = tuple(str(row[0]) for row in cursor.fetchall())
         if offenders:
-            yield Finding(sentence, offenders)
+            yield Violation(sentence, offenders)
 
 
-def _ledger_findings() -> Iterator[Finding]:
+def _ledger_violations() -> Iterator[Violation]:
     result = verify()
     if not result.ok:
-        yield Finding("the ledger verifies", result.problems)
+        yield Violation("the ledger verifies", result.problems)
     trail = audit.verify()
     if not trail.ok:
-        yield Finding("the audit trail verifies", trail.problems)
+        yield Violation("the audit trail verifies", trail.problems)
     for currency in currencies():
         books = equation(currency)
         if not books.holds:
-            yield Finding("paid = minted + pending + refunded", (str(books),))
+            yield Violation("paid = minted + pending + refunded", (str(books),))
         excess = overdrawn(currency)
         if excess:
-            yield Finding("no intent is minted beyond what was paid", tuple(f"{i}: {m}" for i, m in excess[:SHOWN]))
+            yield Violation("no intent is minted beyond what was paid", tuple(f"{i}: {m}" for i, m in excess[:SHOWN]))
 
 
-def _pending_findings() -> Iterator[Finding]:
+def _pending_violations() -> Iterator[Violation]:
     """The ledger's pending balance is the money of the intents that are neither minted nor refunded."""
     rows = Intent.objects.filter(state__in=[state.value for state in PENDING_MONEY])
     intents = dict(rows.values_list("fiat_currency").annotate(Sum("fiat_paid")))
     for currency in sorted(intents.keys() | set(currencies())):
         books, paid = equation(currency).pending, intents.get(currency, 0)
         if paid != books:
-            yield Finding("pending in the ledger = money of open intents", (f"{currency}: {books} and {paid}",))
+            yield Violation("pending in the ledger = money of open intents", (f"{currency}: {books} and {paid}",))
 
 
-def check_chain(*, pool: RpcPool) -> list[Finding]:
+def check_chain(*, pool: RpcPool) -> list[Violation]:
     """Compare every settlement on the chains with the rows: each delivery at most once, the exact amount to the exact
     recipient, none that was not paid for, and every executed delivery really there. The rows are read after the head of
     the chain was fixed; OutsideUnknown when a chain does not answer."""
-    read = {chain.name: chain.history(pool=pool) for chain in chains()}
-    seen = [settlement for history in read.values() for settlement in history.settlements]
-    return [*_double_mints(seen), *_wrong_mints(seen), *_missing_mints(read), *_supply(seen)]
+    histories = {chain.name: chain.history(pool=pool) for chain in chains()}
+    settlements = [settlement for history in histories.values() for settlement in history.settlements]
+    return [*_double_mints(settlements), *_wrong_mints(settlements), *_missing_mints(histories), *_supply(settlements)]
 
 
-def _double_mints(seen: list[Settlement]) -> Iterator[Finding]:
-    counts = Counter(mint.reference for mint in seen)
+def _double_mints(settlements: list[Settlement]) -> Iterator[Violation]:
+    counts = Counter(mint.reference for mint in settlements)
     twice = tuple(reference for reference, count in counts.items() if count > 1)
     if twice:
-        yield Finding("one payment, one mint", twice[:SHOWN])
+        yield Violation("one payment, one mint", twice[:SHOWN])
 
 
-def _wrong_mints(seen: list[Settlement]) -> Iterator[Finding]:
-    references = [mint.reference for mint in seen]
+def _wrong_mints(settlements: list[Settlement]) -> Iterator[Violation]:
+    references = [mint.reference for mint in settlements]
     rows = Delivery.objects.filter(reference__in=references).select_related("purchase")
     known = {row.reference: row for row in rows}
     wrong = []
-    for mint in seen:
+    for mint in settlements:
         delivery = known.get(mint.reference)
         if delivery is None:
             wrong.append(f"{mint.reference}: minted, and unknown here")
@@ -145,31 +145,31 @@ def _wrong_mints(seen: list[Settlement]) -> Iterator[Finding]:
         elif delivery.purchase.state in (State.REFUNDING, State.REFUNDED):
             wrong.append(f"{mint.reference}: minted and {delivery.purchase.state}")
     if wrong:
-        yield Finding("every mint is the one that was paid for", tuple(wrong[:SHOWN]))
+        yield Violation("every mint is the one that was paid for", tuple(wrong[:SHOWN]))
 
 
-def _missing_mints(read: Mapping[str, History]) -> Iterator[Finding]:
+def _missing_mints(histories: Mapping[str, History]) -> Iterator[Violation]:
     missing: list[str] = []
-    for name, history in read.items():
+    for name, history in histories.items():
         on_chain = {mint.reference for mint in history.settlements}
         executed = Delivery.objects.filter(chain=name, state=DeliveryState.EXECUTED.value, place__lte=history.until)
         references = executed.values_list("reference", flat=True)
         missing += [reference for reference in references if reference not in on_chain]
     if missing:
-        yield Finding("what is called executed is on the chain", tuple(missing[:SHOWN]))
+        yield Violation("what is called executed is on the chain", tuple(missing[:SHOWN]))
 
 
-def _supply(seen: list[Settlement]) -> Iterator[Finding]:
+def _supply(settlements: list[Settlement]) -> Iterator[Violation]:
     """The ledger's token supply is the sum of those mints whose purchases the rows call executed."""
     executed = set(Delivery.objects.filter(purchase__state=State.EXECUTED.value).values_list("reference", flat=True))
-    minted = sum(mint.amount for mint in seen if mint.reference in executed)
+    minted = sum(mint.amount for mint in settlements if mint.reference in executed)
     ledger = sum(-a.balance for a in trial_balance() if a.code.startswith("token_supply:"))
     if minted != ledger:
-        yield Finding("token supply by our mints = ledger", (f"chain {minted}, ledger {ledger}",))
+        yield Violation("token supply by our mints = ledger", (f"chain {minted}, ledger {ledger}",))
 
 
-def check_settled() -> list[Finding]:
+def check_settled() -> list[Violation]:
     """When faults have stopped and time has passed: nothing is left half-way, and nothing waits for a person."""
     half_way = [s.value for s in PENDING_MONEY if s is not State.HELD]
     left = Intent.objects.filter(state__in=half_way).values_list("intent_id", "state")[:SHOWN]
-    return [Finding("everything settles", tuple(f"{i} {s}" for i, s in left))] if left else []
+    return [Violation("everything settles", tuple(f"{i} {s}" for i, s in left))] if left else []

@@ -15,7 +15,7 @@ from fiatrails.controls import audit
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.conf import Config
 from fiatrails.ledger.accounts import EntryKind
-from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.entries import EntryDraft, PostingDraft
 from fiatrails.ledger.posting import post
 from tests.functional.cli.conftest import USER, Make, Run, pay
 
@@ -82,7 +82,11 @@ def test_the_equation_holds(run: Run) -> None:
 
 @pytest.mark.usefixtures("paid")
 def test_the_equation_shows_the_shares_of_every_currency_that_was_posted_in(run: Run) -> None:
-    lines = (Line("cash:stripe:USD", 1000), Line("creator:anna:USD", -900), Line("platform:USD", -100))
+    lines = (
+        PostingDraft("cash:stripe:USD", 1000),
+        PostingDraft("creator:anna:USD", -900),
+        PostingDraft("platform:USD", -100),
+    )
     with transaction.atomic():
         post([EntryDraft("payment:stripe:1", EntryKind.PAYMENT, "", lines)], now=datetime.now(UTC))
     kes, usd = run("ledger", "equation", "--json").document["equations"]

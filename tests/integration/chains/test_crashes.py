@@ -61,7 +61,7 @@ def test_a_crash_while_publishing(
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(tracking, "_record"), (concluding, "_finish"), (concluding, "_write_intents")]
+    ("module", "name"), [(tracking, "_record"), (concluding, "_write_ends"), (concluding, "_write_intents")]
 )
 def test_a_crash_while_following(rail: Rail, monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> None:
     accepted = rail.reserve([rail.order(number) for number in range(3)])

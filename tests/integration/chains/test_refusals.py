@@ -60,7 +60,7 @@ def test_a_released_intent_may_be_ordered_again_and_is_minted_once(rail: Rail) -
     rail.reserve([order])
     rail.finish()
     assert rail.states() == {order.intent_id: "released"}
-    rail.register([order.user])
+    rail.register([order.recipient])
     assert rail.reserve([order]) == [order.intent_id]
     rail.finish()
     assert rail.mints([order.intent_id]) == {order.intent_id: 1}
@@ -170,7 +170,7 @@ def test_a_stranger_far_ahead_moves_the_lane_past_its_nonces(rail: Rail) -> None
 def test_what_a_stranger_executed_for_us_is_read_back_and_counts(rail: Rail) -> None:
     order = rail.order(1)
     rail.reserve([order])
-    item = BatchItem(order.intent_id, order.user, order.amount, order.tx_ref_hash)
+    item = BatchItem(order.intent_id, order.recipient, order.amount, order.tx_ref_hash)
     _strangers_transaction(rail, rail.escrow, MintEscrow.settle_batch([item]))
     rail.finish()
     assert rail.slots()[0][3] == "usurped"
@@ -183,7 +183,7 @@ def test_what_a_stranger_executed_for_us_is_read_back_and_counts(rail: Rail) -> 
 
 def test_an_id_that_the_escrow_holds_a_deposit_for_is_not_unused(rail: Rail) -> None:
     order = rail.order(1)
-    item = BatchItem(order.intent_id, order.user, order.amount, order.tx_ref_hash)
+    item = BatchItem(order.intent_id, order.recipient, order.amount, order.tx_ref_hash)
     submit = (
         bytes(keccak(text="submitIntentsFor((address,uint256,bytes32)[])")[:4]) + MintEscrow.settle_batch([item])[4:]
     )

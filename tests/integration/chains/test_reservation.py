@@ -51,7 +51,7 @@ def _with_clearance(rail: Rail, **changes: object) -> object:
     order = rail.order(1)
     fields = {
         "intent_id": order.intent_id,
-        "recipient": order.user,
+        "recipient": order.recipient,
         "amount": order.amount,
         "issued_at": rail.clock.now(),
         "expires_at": rail.clock.now() + timedelta(minutes=5),

@@ -24,9 +24,9 @@ COIN = "0x" + "5c" * 20
 @pytest.fixture(autouse=True)
 def unasked() -> Iterator[None]:
     """As in a process that has just begun."""
-    stablecoin.forget()
+    stablecoin.reset_cache()
     yield
-    stablecoin.forget()
+    stablecoin.reset_cache()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_fitting_stablecoin_is_asked_once_per_process(rail: Rail, use_coin: Ca
 
 
 def test_a_chain_that_does_not_answer_is_no_refusal(rail: Rail) -> None:
-    stablecoin.forget()
+    stablecoin.reset_cache()
     with RpcPoolAway() as away, pytest.raises(OutsideUnknown):
         lanes.ensure_lanes(signers=rail.signers, pool=away, now=rail.clock.now())
     ensure(rail)

@@ -18,7 +18,7 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.accounts import EntryKind, Side
 from fiatrails.ledger.balances import balance, currencies, equation, overdrawn, trial_balance
 from fiatrails.ledger.models import Account, Checkpoint, Currency
-from fiatrails.ledger.posting import EntryDraft, Line, post
+from fiatrails.ledger.posting import EntryDraft, PostingDraft, post
 from fiatrails.ledger.verify import verify
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -40,7 +40,7 @@ def payments(first: int, count: int) -> list[EntryDraft]:
 
 
 def transfer(key: str, kind: EntryKind, *lines: tuple[str, int]) -> EntryDraft:
-    return EntryDraft(key, kind, key.partition(":")[2], tuple(Line(code, amount) for code, amount in lines))
+    return EntryDraft(key, kind, key.partition(":")[2], tuple(PostingDraft(code, amount) for code, amount in lines))
 
 
 @contextmanager

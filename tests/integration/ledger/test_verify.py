@@ -12,7 +12,7 @@ from fiatrails.kernel.hash_chain import Anchor
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.accounts import EntryKind
-from fiatrails.ledger.posting import EntryDraft, Line, post
+from fiatrails.ledger.posting import EntryDraft, PostingDraft, post
 from fiatrails.ledger.verify import equation, head, overdrawn, trial_balance, verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
@@ -29,16 +29,22 @@ def filled(database: str) -> str:
     drafts = [
         entries.payment_received(provider="mpesa", receipt="A", intent_id="A", money=kes(1000)),
         entries.payment_received(provider="mpesa", receipt="B", intent_id="B", money=kes(200)),
-        EntryDraft("payment:mpesa:C", EntryKind.PAYMENT, "C",
-                   (Line("cash:mpesa:KES", 34), Line("pending:KES", -30), Line("suspense:KES", -4))),
+        EntryDraft(
+            "payment:mpesa:C",
+            EntryKind.PAYMENT,
+            "C",
+            (PostingDraft("cash:mpesa:KES", 34), PostingDraft("pending:KES", -30), PostingDraft("suspense:KES", -4)),
+        ),
         entries.unmatched_payment(provider="mpesa", receipt="D", money=kes(500)),
         entries.unmatched_payment(provider="mpesa", receipt="E", money=kes(60)),
         entries.payment_matched(provider="mpesa", receipt="D", intent_id="D", money=kes(500)),
         entries.suspense_refunded(provider="mpesa", receipt="E", money=kes(60)),
         entries.mint_executed(intent_id="A", money=kes(1000), token_amount=1000 * TOKEN, country="KES"),
         entries.refund_settled(intent_id="B", money=kes(200), provider="mpesa"),
-        EntryDraft("fee:mpesa:1", EntryKind.FEE, "", (Line("fees:mpesa:KES", 7), Line("cash:mpesa:KES", -7))),
-    ]  # fmt: skip
+        EntryDraft(
+            "fee:mpesa:1", EntryKind.FEE, "", (PostingDraft("fees:mpesa:KES", 7), PostingDraft("cash:mpesa:KES", -7))
+        ),
+    ]
     with transaction.atomic():
         post(drafts, now=NOW)
     return database
@@ -224,13 +230,13 @@ def test_money_that_goes_where_it_does_not_belong_breaks_the_equation(
     filled: str, kind: EntryKind, debit: str, credit: str
 ) -> None:
     with transaction.atomic():
-        post([EntryDraft("wrong", kind, "C", (Line(debit, 5), Line(credit, -5)))], now=NOW)
+        post([EntryDraft("wrong", kind, "C", (PostingDraft(debit, 5), PostingDraft(credit, -5)))], now=NOW)
     assert verify().ok
     assert not equation("KES").holds
 
 
 def test_a_correction_by_hand_is_shown_and_holds(filled: str) -> None:
-    lines = (Line("suspense:KES", 4), Line("fees:mpesa:KES", -4))
+    lines = (PostingDraft("suspense:KES", 4), PostingDraft("fees:mpesa:KES", -4))
     with transaction.atomic():
         post([EntryDraft("adjust:1", EntryKind.ADJUSTMENT, "", lines)], now=NOW)
     found = equation("KES")

@@ -83,7 +83,7 @@ def test_deploying_to_nowhere_fails_and_records_nothing(deployed_chain: Deployed
     with pytest.raises(OutsideUnknown):
         deployments.deploy(
             rpc_url=f"http://127.0.0.1:{free_port()}",
-            plan=deployments.Plan(),
+            plan=deployments.DeploymentPlan(),
             key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
             toolchain=deployments.Toolchain(PROJECT_ROOT / "contracts", foundry_binary("forge")),
             deployments_path=tmp_path / "deployments.json",
@@ -102,7 +102,7 @@ def test_of_two_deployments_at_once_one_waits_for_forge(deployed_chain: Deployed
         with pytest.raises(OutsideUnknown) as refused:
             deployments.deploy(
                 rpc_url=deployed_chain.anvil.url,
-                plan=deployments.Plan(),
+                plan=deployments.DeploymentPlan(),
                 key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
                 toolchain=deployments.Toolchain(tmp_path, forge),
                 deployments_path=tmp_path / f"{number}.json",
@@ -161,7 +161,7 @@ def test_a_stablecoin_with_other_decimals_is_refused_before_anything_is_deployed
     with pytest.raises(Misconfigured, match="18 decimals"):
         deployments.deploy(
             rpc_url=deployed_chain.anvil.url,
-            plan=deployments.Plan(stablecoin=coin),
+            plan=deployments.DeploymentPlan(stablecoin=coin),
             key=deployments.DeployerKey(deployed_chain.deployer_keystore, deployed_chain.password_file),
             toolchain=deployments.Toolchain(tmp_path, tmp_path / "no-forge"),
             deployments_path=tmp_path / "deployments.json",

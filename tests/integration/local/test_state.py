@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from fiatrails.local.environment import known_beforehand
+from fiatrails.local.environment import initial_environment
 from fiatrails.local.keystores import EXECUTOR, dev_address
 from fiatrails.local.state import StateDir, generated_secrets, read_env, write_env
 
@@ -57,7 +57,7 @@ def test_secrets_are_kept_once_they_exist_and_differ_from_each_other() -> None:
 
 
 def test_both_sides_of_the_sandbox_share_their_secrets(state: StateDir) -> None:
-    environment = known_beforehand(state, ports=PORTS, stored={})
+    environment = initial_environment(state, ports=PORTS, stored={})
     assert environment["MPESA_SANDBOX_GATEWAY_SECRET"] == environment["MPESA_GATEWAY_SECRET"]
     assert environment["MPESA_SANDBOX_PASSKEY"] == environment["MPESA_PASSKEY"]
 

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from fiatrails.kernel.conf import Config
 from fiatrails.operations.doctor import (
-    Check,
     CheckResult,
     Context,
+    DeploymentCheck,
     Findings,
     Level,
     configuration,
@@ -83,7 +83,7 @@ def test_a_check_that_breaks_stops_no_other(healthy: Config) -> None:
         raise RuntimeError("broken")
         yield
 
-    checks = [Check("nothing", check_nothing), Check("configuration", configuration.check_profile)]
+    checks = [DeploymentCheck("nothing", check_nothing), DeploymentCheck("configuration", configuration.check_profile)]
     found = run_checks(healthy, now=datetime.now(UTC), checks=checks)
     assert [r.level for r in found] == [Level.FAIL, Level.OK]
 

@@ -1,4 +1,4 @@
-"""Each invariant is broken once, past every guard of the database, and the finding names the offender."""
+"""Each invariant is broken once, past every guard of the database, and the violation names the offender."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from django.db import transaction
 
 from fiatrails.chains.core.chain import Outcome, OutcomeKind
-from fiatrails.chains.evm.contracts.history import MintSeen
+from fiatrails.chains.evm.contracts.history import MintEvent
 from fiatrails.ledger.accounts import EntryKind
-from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.entries import EntryDraft, PostingDraft
 from fiatrails.ledger.posting import post
-from fiatrails.operations.invariants.checks import Finding, check_books, check_chain, check_settled
+from fiatrails.operations.invariants.checks import Violation, check_books, check_chain, check_settled
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments import refunds
@@ -62,8 +62,8 @@ def tamper(statement: str, *parameters: object) -> None:
         assert cursor.rowcount != 0, "nothing was tampered with"
 
 
-def found(findings: list[Finding]) -> dict[str, tuple[str, ...]]:
-    return {finding.invariant: finding.offenders for finding in findings}
+def found(violations: list[Violation]) -> dict[str, tuple[str, ...]]:
+    return {violation.invariant: violation.offenders for violation in violations}
 
 
 MONEY = "the money of an intent is what its credited payments add up to"
@@ -220,7 +220,11 @@ def test_an_open_intent_that_is_gone(world: World) -> None:
 
 
 def test_money_in_a_currency_that_no_country_of_the_profile_has(world: World, stage: Stage) -> None:
-    lines = (Line("cash:stripe:USD", 500), Line("pending:USD", -400), Line("fees:stripe:USD", -100))
+    lines = (
+        PostingDraft("cash:stripe:USD", 500),
+        PostingDraft("pending:USD", -400),
+        PostingDraft("fees:stripe:USD", -100),
+    )
     with transaction.atomic():
         post([EntryDraft("payment:stripe:1", EntryKind.PAYMENT, "", lines)], now=stage.clock.now())
     findings = found(check_books())
@@ -244,9 +248,9 @@ def test_what_is_left_half_way(world: World) -> None:
 
 
 @pytest.fixture
-def chain(world: World, monkeypatch: pytest.MonkeyPatch) -> list[MintSeen]:
+def chain(world: World, monkeypatch: pytest.MonkeyPatch) -> list[MintEvent]:
     """What the chain shows: exactly the one mint. A test adds to it or takes from it."""
-    seen = [MintSeen(world.minted.intent_id, USER, 10 * TOKEN, HASH, 5)]
+    seen = [MintEvent(world.minted.intent_id, USER, 10 * TOKEN, HASH, 5)]
     monkeypatch.setattr("fiatrails.chains.evm.contracts.history.head", lambda *, pool: 9)
     monkeypatch.setattr("fiatrails.chains.evm.contracts.history.mints", lambda **_: iter(seen))
     return seen
@@ -260,7 +264,7 @@ def test_a_chain_that_agrees_has_no_findings(chain: Any) -> None:
     assert compared() == {}
 
 
-def test_a_payment_that_was_minted_twice(world: World, chain: list[MintSeen]) -> None:
+def test_a_payment_that_was_minted_twice(world: World, chain: list[MintEvent]) -> None:
     chain.append(chain[0])
     findings = compared()
     assert findings["one payment, one mint"] == (world.minted.intent_id,)
@@ -268,33 +272,33 @@ def test_a_payment_that_was_minted_twice(world: World, chain: list[MintSeen]) ->
 
 
 @pytest.mark.parametrize(("user", "amount"), [(OTHER, 10 * TOKEN), (USER, 11 * TOKEN)])
-def test_a_mint_of_other_terms(world: World, chain: list[MintSeen], user: str, amount: int) -> None:
-    chain[0] = MintSeen(world.minted.intent_id, user, amount, HASH, 5)
+def test_a_mint_of_other_terms(world: World, chain: list[MintEvent], user: str, amount: int) -> None:
+    chain[0] = MintEvent(world.minted.intent_id, user, amount, HASH, 5)
     [offender] = compared()["every mint is the one that was paid for"]
     assert offender == f"{world.minted.intent_id}: minted {amount} to {user}"
 
 
-def test_a_mint_that_nobody_ordered(chain: list[MintSeen]) -> None:
+def test_a_mint_that_nobody_ordered(chain: list[MintEvent]) -> None:
     stranger = "0x" + "99" * 32
-    chain.append(MintSeen(stranger, USER, TOKEN, HASH, 6))
+    chain.append(MintEvent(stranger, USER, TOKEN, HASH, 6))
     assert compared() == {"every mint is the one that was paid for": (f"{stranger}: minted, and unknown here",)}
 
 
-def test_a_mint_of_what_was_not_paid(world: World, chain: list[MintSeen]) -> None:
-    chain.append(MintSeen(world.held.intent_id, USER, 10 * TOKEN, HASH, 6))
+def test_a_mint_of_what_was_not_paid(world: World, chain: list[MintEvent]) -> None:
+    chain.append(MintEvent(world.held.intent_id, USER, 10 * TOKEN, HASH, 6))
     expected = (f"{world.held.intent_id}: minted without its payment",)
     assert compared() == {"every mint is the one that was paid for": expected}
 
 
-def test_a_mint_of_what_was_refunded(world: World, chain: list[MintSeen]) -> None:
+def test_a_mint_of_what_was_refunded(world: World, chain: list[MintEvent]) -> None:
     """Its payment came in full, and went back: minting it gives the money out twice."""
     assert fresh(world.refunded).fiat_paid == 1000
-    chain.append(MintSeen(world.refunded.intent_id, USER, 10 * TOKEN, HASH, 6))
+    chain.append(MintEvent(world.refunded.intent_id, USER, 10 * TOKEN, HASH, 6))
     expected = (f"{world.refunded.intent_id}: minted and refunded",)
     assert compared() == {"every mint is the one that was paid for": expected}
 
 
-def test_an_executed_intent_that_the_chain_does_not_know(world: World, chain: list[MintSeen]) -> None:
+def test_an_executed_intent_that_the_chain_does_not_know(world: World, chain: list[MintEvent]) -> None:
     chain.clear()
     assert compared()["what is called executed is on the chain"] == (world.minted.intent_id,)
 

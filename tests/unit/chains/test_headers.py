@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiatrails.chains.evm.submitter.headers import MAX_NEW_HEADERS, Chain, Header, follow, parse_header
+from fiatrails.chains.evm.submitter.headers import MAX_NEW_HEADERS, Header, HeaderChain, follow, parse_header
 
 
 class Node:
@@ -37,13 +37,13 @@ class Node:
         return [self.headers.get(number) for number in numbers]
 
 
-def _follow(node: Node, known: Chain, floor: int) -> Chain:
+def _follow(node: Node, known: HeaderChain, floor: int) -> HeaderChain:
     return follow(known, head=node.head, floor=floor, fetch=node.fetch)
 
 
 def test_from_nothing_it_links_from_the_floor_to_the_head() -> None:
     node = Node(50)
-    chain = _follow(node, Chain({}), 40)
+    chain = _follow(node, HeaderChain({}), 40)
     assert sorted(chain.headers) == list(range(40, 50))
     assert chain.holds(45, node.headers[45].hash) is True
     assert chain.holds(45, "other") is False
@@ -52,7 +52,7 @@ def test_from_nothing_it_links_from_the_floor_to_the_head() -> None:
 
 def test_a_rewritten_part_is_replaced_and_the_rest_kept() -> None:
     node = Node(50)
-    known = _follow(node, Chain({}), 40)
+    known = _follow(node, HeaderChain({}), 40)
     old = node.headers[47].hash
     node.rewrite(3, 5, "b")
     chain = _follow(node, known, 40)
@@ -63,7 +63,7 @@ def test_a_rewritten_part_is_replaced_and_the_rest_kept() -> None:
 
 def test_a_node_that_is_behind_changes_nothing() -> None:
     node = Node(50)
-    known = _follow(node, Chain({}), 40)
+    known = _follow(node, HeaderChain({}), 40)
     behind = node.headers[44]
     assert follow(known, head=behind, floor=40, fetch=node.fetch) is known
 
@@ -71,13 +71,13 @@ def test_a_node_that_is_behind_changes_nothing() -> None:
 def test_a_node_that_changes_its_mind_while_asked_is_not_believed() -> None:
     node, other = Node(50), Node(45)
     other.rewrite(10, 20, "b")
-    known = _follow(node, Chain({}), 40)
+    known = _follow(node, HeaderChain({}), 40)
     assert follow(known, head=other.head, floor=40, fetch=node.fetch) is known
 
 
 def test_a_shorter_chain_forgets_what_was_above() -> None:
     node = Node(50)
-    known = _follow(node, Chain({}), 40)
+    known = _follow(node, HeaderChain({}), 40)
     node.rewrite(5, 2, "b")
     chain = _follow(node, known, 40)
     assert chain.tip == node.head
@@ -86,7 +86,7 @@ def test_a_shorter_chain_forgets_what_was_above() -> None:
 
 def test_a_long_absence_is_caught_up_in_bounded_steps() -> None:
     node = Node(20)
-    chain = _follow(node, Chain({}), 10)
+    chain = _follow(node, HeaderChain({}), 10)
     node.grow(3 * MAX_NEW_HEADERS, "a")
     looks = 0
     while chain.tip != node.head:
@@ -97,7 +97,7 @@ def test_a_long_absence_is_caught_up_in_bounded_steps() -> None:
 
 def test_a_floor_that_falls_is_linked_downwards() -> None:
     node = Node(50)
-    chain = _follow(node, _follow(node, Chain({}), 45), 5)
+    chain = _follow(node, _follow(node, HeaderChain({}), 45), 5)
     assert sorted(chain.headers) == list(range(5, 50))
 
 
@@ -106,7 +106,7 @@ moves = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(0
 
 @given(moves)
 def test_whatever_happens_it_ends_linked_and_equal_to_the_node(history: list[tuple[int, int, int]]) -> None:
-    node, chain = Node(60), Chain({})
+    node, chain = Node(60), HeaderChain({})
     for number, (depth, blocks, floor) in enumerate(history):
         node.rewrite(depth, blocks, f"branch{number}-")
         if floor > node.head.number:

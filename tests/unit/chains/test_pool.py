@@ -98,12 +98,12 @@ def test_an_open_breaker_lets_a_trial_through_after_its_pause() -> None:
     breaker = Breaker()
     for _ in range(FAILURES_TO_OPEN):
         assert not breaker.is_open(0.0)
-        breaker.failed(0.0)
+        breaker.record_failure(0.0)
     assert breaker.is_open(FIRST_PAUSE_S - 0.01)
     assert not breaker.is_open(FIRST_PAUSE_S)
-    breaker.failed(FIRST_PAUSE_S)
+    breaker.record_failure(FIRST_PAUSE_S)
     assert breaker.is_open(FIRST_PAUSE_S * 2.9)
-    breaker.answered()
+    breaker.record_answer()
     assert not breaker.is_open(FIRST_PAUSE_S)
 
 
@@ -128,25 +128,25 @@ def test_a_connection_that_was_never_made_sent_nothing() -> None:
 
 def test_two_of_three_have_to_agree() -> None:
     call = [Call("eth_getTransactionReceipt")]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "b"))).agreed(call) == ["b"]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "c"))).agreed(call) == [NOT_AGREED]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", BROKEN, BROKEN))).agreed(call) == [NOT_AGREED]
+    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "b"))).batch_quorum(call) == ["b"]
+    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "c"))).batch_quorum(call) == [NOT_AGREED]
+    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", BROKEN, BROKEN))).batch_quorum(call) == [NOT_AGREED]
     pruned = RpcError(-32000, "header not found")
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in (pruned, pruned, "a"))).agreed(call) == [NOT_AGREED]
+    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in (pruned, pruned, "a"))).batch_quorum(call) == [NOT_AGREED]
 
 
 def test_a_node_that_hangs_is_asked_last_and_only_when_it_is_needed() -> None:
     hung = Node(eth_getBlockByNumber=httpx.ReadTimeout("hangs"))
     pool = _pool(hung, Node(eth_getBlockByNumber="a"), Node(eth_getBlockByNumber="a"))
     for _ in range(FAILURES_TO_OPEN + 3):
-        assert pool.each([Call("eth_getBlockByNumber")]) == [["a"], ["a"]]
-        assert pool.agreed([Call("eth_getBlockByNumber")]) == ["a"]
+        assert pool.batch_each([Call("eth_getBlockByNumber")]) == [["a"], ["a"]]
+        assert pool.batch_quorum([Call("eth_getBlockByNumber")]) == ["a"]
     assert len(hung.asked) == FAILURES_TO_OPEN
 
 
 def test_with_fewer_than_three_one_answer_is_enough() -> None:
     nodes = Node(eth_getTransactionReceipt="a"), Node(eth_getTransactionReceipt="b")
-    assert _pool(*nodes).agreed([Call("eth_getTransactionReceipt")]) == ["a"]
+    assert _pool(*nodes).batch_quorum([Call("eth_getTransactionReceipt")]) == ["a"]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"id": 9, "result": 1}', b"null"])

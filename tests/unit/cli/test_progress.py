@@ -41,7 +41,7 @@ def test_a_pipe_sees_nothing(total: int, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_waiting_ends_when_the_answer_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
     answers = iter([3, 3, 1, 0])
-    seen, settled = progress.until(
+    seen, settled = progress.wait_until(
         lambda: next(answers), enough=lambda left: left == 0, describe=lambda left: f"{left} left", timeout_s=60
     )
     assert (seen, settled) == (0, True)
@@ -49,5 +49,5 @@ def test_waiting_ends_when_the_answer_is_enough(capsys: pytest.CaptureFixture[st
 
 
 def test_waiting_ends_when_the_time_is_over() -> None:
-    seen, settled = progress.until(lambda: 3, enough=lambda left: left == 0, describe=str, timeout_s=0)
+    seen, settled = progress.wait_until(lambda: 3, enough=lambda left: left == 0, describe=str, timeout_s=0)
     assert (seen, settled) == (3, False)

@@ -16,7 +16,7 @@ from fiatrails.config.env import Environment
 from fiatrails.kernel import metrics
 from fiatrails.kernel.currencies import CURRENCIES
 from fiatrails.kernel.profile import Profile
-from fiatrails.ledger.accounts import FAMILIES, FLOW_OF_KIND
+from fiatrails.ledger.accounts import FAMILIES, TERM_OF_KIND
 from fiatrails.providers.core.models import PaymentState, RequestState
 from fiatrails.providers.mpesa.config import SAFARICOM_SOURCES
 from fiatrails.purchases.states import ALLOWED, DeliveryState, Hold, State, public_status
@@ -173,7 +173,7 @@ def test_every_account_family_is_documented_with_its_kind() -> None:
 def test_the_tables_of_the_ledger_are_those_of_the_code() -> None:
     families, kinds, currencies = tables(REFERENCE / "ledger.md")[:3]
     assert families == [[f"`{f.form}`", f.kind, f.side or "none", f.balance] for f in FAMILIES.values()]
-    assert kinds == [[f"`{kind}`", flow or "none"] for kind, flow in FLOW_OF_KIND.items()]
+    assert kinds == [[f"`{kind}`", term or "none"] for kind, term in TERM_OF_KIND.items()]
     assert currencies == [[f"`{code}`", str(scale)] for code, scale in CURRENCIES.items()]
 
 

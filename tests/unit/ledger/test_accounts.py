@@ -6,7 +6,7 @@ import pytest
 
 from fiatrails.kernel.errors import BadInput
 from fiatrails.ledger import accounts
-from fiatrails.ledger.accounts import CODE_LENGTH, FAMILIES, FLOW_OF_KIND, AccountKind, EntryKind, Side, account_spec
+from fiatrails.ledger.accounts import CODE_LENGTH, FAMILIES, TERM_OF_KIND, AccountKind, EntryKind, Side, account_spec
 
 SOLANA_ADDRESS = "7EcDhSYGxXyscszYEp35KHN8vvw3svAuLKTzXwCFLtVx"
 EXAMPLES = {"<provider>": "mpesa", "<party>": SOLANA_ADDRESS, "<CUR>": "USD", "<COUNTRY>": "KES"}
@@ -22,7 +22,7 @@ def test_the_form_of_a_family_is_the_shape_of_its_codes(family: accounts.Family)
 
 
 def test_every_kind_of_entry_says_what_it_adds_to_the_equation() -> None:
-    assert set(FLOW_OF_KIND) == set(EntryKind)
+    assert set(TERM_OF_KIND) == set(EntryKind)
 
 
 def test_a_party_keeps_its_case_and_its_currency_may_be_longer() -> None:

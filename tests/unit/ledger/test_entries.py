@@ -12,7 +12,7 @@ from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import MAX_MINOR, MAX_UINT256, Money
 from fiatrails.ledger import accounts, entries
 from fiatrails.ledger.accounts import AccountKind, EntryKind, account_spec
-from fiatrails.ledger.entries import EntryDraft, Line
+from fiatrails.ledger.entries import EntryDraft, PostingDraft
 
 minors = st.integers(1, MAX_MINOR // 2)
 moneys = st.builds(Money, st.sampled_from(sorted(CURRENCIES)), minors)
@@ -71,10 +71,10 @@ def test_every_form_of_one_receipt_has_one_key(provider: str, receipt: str, mone
 def test_a_mint_moves_fiat_and_token() -> None:
     draft = entries.mint_executed(intent_id="0x1", money=Money("KES", 150), token_amount=15 * 10**17, country="KES")
     assert draft.postings == (
-        Line("pending:KES", 150),
-        Line("minted:KES", -150),
-        Line("token_issued:KES.token", 15 * 10**17),
-        Line("token_supply:KES.token", -15 * 10**17),
+        PostingDraft("pending:KES", 150),
+        PostingDraft("minted:KES", -150),
+        PostingDraft("token_issued:KES.token", 15 * 10**17),
+        PostingDraft("token_supply:KES.token", -15 * 10**17),
     )
     assert (draft.key, draft.kind, draft.reference) == ("mint:0x1", EntryKind.MINT, "0x1")
 
@@ -83,22 +83,22 @@ def test_a_mint_moves_fiat_and_token() -> None:
     "lines",
     [
         (),
-        (Line("pending:KES", 1),),
-        (Line("pending:KES", 1), Line("minted:KES", -2)),
-        (Line("pending:KES", 1), Line("pending:USD", -1)),
-        (Line("pending:KES", 0), Line("minted:KES", 0)),
-        (Line("pending:KES", MAX_UINT256 + 1), Line("minted:KES", -MAX_UINT256 - 1)),
-        (Line("nonsense:KES", 1), Line("minted:KES", -1)),
+        (PostingDraft("pending:KES", 1),),
+        (PostingDraft("pending:KES", 1), PostingDraft("minted:KES", -2)),
+        (PostingDraft("pending:KES", 1), PostingDraft("pending:USD", -1)),
+        (PostingDraft("pending:KES", 0), PostingDraft("minted:KES", 0)),
+        (PostingDraft("pending:KES", MAX_UINT256 + 1), PostingDraft("minted:KES", -MAX_UINT256 - 1)),
+        (PostingDraft("nonsense:KES", 1), PostingDraft("minted:KES", -1)),
     ],
 )
-def test_a_draft_that_the_database_would_refuse_is_never_built(lines: tuple[Line, ...]) -> None:
+def test_a_draft_that_the_database_would_refuse_is_never_built(lines: tuple[PostingDraft, ...]) -> None:
     with pytest.raises(BadInput):
         EntryDraft("k", EntryKind.ADJUSTMENT, "", lines)
 
 
 def test_a_draft_needs_a_key() -> None:
     with pytest.raises(BadInput, match="unbalanced_entry"):
-        EntryDraft("", EntryKind.ADJUSTMENT, "", (Line("pending:KES", 1), Line("minted:KES", -1)))
+        EntryDraft("", EntryKind.ADJUSTMENT, "", (PostingDraft("pending:KES", 1), PostingDraft("minted:KES", -1)))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import Misconfigured
-from fiatrails.operations.doctor import CHECKS, Check, CheckResult, Context, Findings, Level, run_checks, unreadable
+from fiatrails.operations.doctor import (
+    CHECKS,
+    CheckResult,
+    Context,
+    DeploymentCheck,
+    Findings,
+    Level,
+    run_checks,
+    unreadable,
+)
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -20,7 +29,7 @@ def test_a_check_that_raises_keeps_what_it_found_and_its_name(configure: Callabl
     def after(context: Context) -> Findings:
         yield CheckResult("after", Level.OK, context.now.isoformat())
 
-    found = run_checks(configure(), now=NOW, checks=[Check("halves", half), Check("after", after)])
+    found = run_checks(configure(), now=NOW, checks=[DeploymentCheck("halves", half), DeploymentCheck("after", after)])
     assert [(result.name, result.level) for result in found] == [
         ("first", Level.OK),
         ("halves", Level.FAIL),

@@ -37,10 +37,10 @@ _read_skipped = _MINT_SKIPPED.reader("intentId", "code")
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One mint of a batch: `amount` base units to `user`; `tx_ref_word` is the bytes32 reference."""
+    """One mint of a batch: `amount` base units to `recipient`; `tx_ref_word` is the bytes32 reference."""
 
     intent_id: str
-    user: str
+    recipient: str
     amount: int
     tx_ref_word: str
 
@@ -49,16 +49,16 @@ class BatchItem:
 class OnChainIntent:
     """What the escrow has recorded for an intent."""
 
-    user: str
+    recipient: str
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """One MintExecuted: `amount` base units to `user` for the intent."""
+    """One MintExecuted: `amount` base units to `recipient` for the intent."""
 
     intent_id: str
-    user: str
+    recipient: str
     amount: int
 
 
@@ -66,9 +66,9 @@ class MintEscrow(Pausable):
     """The contract that mints a confirmed payment once."""
 
     @staticmethod
-    def settle_batch(settlements: Iterable[BatchItem]) -> bytes:
+    def settle_batch(items: Iterable[BatchItem]) -> bytes:
         """Return the calldata that mints them."""
-        return _SETTLE_BATCH.encode([(one.user, one.amount, as_bytes(one.tx_ref_word)) for one in settlements])
+        return _SETTLE_BATCH.encode([(item.recipient, item.amount, as_bytes(item.tx_ref_word)) for item in items])
 
     def intent_states(self, intent_ids: Sequence[str]) -> Read[list[int]]:
         """Ask for the states: 0 unknown, 1 pending, 2 executed, 3 refunded, 4 failed."""
@@ -109,4 +109,4 @@ def read_minted(log: Mapping[str, Any]) -> Minted:
 
 def _intent(result: object) -> OnChainIntent:
     row = _GET_INTENT.answer(result)[0]
-    return OnChainIntent(user=str(row[0]).lower(), amount=int(row[1]))
+    return OnChainIntent(recipient=str(row[0]).lower(), amount=int(row[1]))

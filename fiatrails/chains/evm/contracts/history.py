@@ -13,7 +13,7 @@ BLOCKS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class MintSeen(Minted):
+class MintEvent(Minted):
     """A mint in transaction `tx_hash` of block `block_number`."""
 
     tx_hash: str
@@ -25,14 +25,14 @@ def head(*, pool: RpcPool) -> int:
     return int(pool.call("eth_blockNumber"), 16)
 
 
-def mints(*, escrow: str, from_block: int, to_block: int, pool: RpcPool) -> Iterator[MintSeen]:
+def mints(*, escrow: str, from_block: int, to_block: int, pool: RpcPool) -> Iterator[MintEvent]:
     """Yield every mint of `escrow` in the canonical blocks of the range, both ends included, in order."""
     contract = MintEscrow(escrow)
     for start in range(from_block, to_block + 1, BLOCKS_PER_QUERY):
         stop = min(start + BLOCKS_PER_QUERY - 1, to_block)
-        question = contract.mints_between(start, stop)
-        for log in pool.call(question.method, *question.params):
-            one = read_minted(log)
-            yield MintSeen(
-                one.intent_id, one.user, one.amount, log["transactionHash"].lower(), int(log["blockNumber"], 16)
+        query = contract.mints_between(start, stop)
+        for log in pool.call(query.method, *query.params):
+            mint = read_minted(log)
+            yield MintEvent(
+                mint.intent_id, mint.recipient, mint.amount, log["transactionHash"].lower(), int(log["blockNumber"], 16)
             )

@@ -18,7 +18,7 @@ from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 DECIMALS = 18
 _DECIMALS = load("USDStablecoin").function("decimals")
 # Chain and stablecoin that this process has asked. ERC-20 decimals do not change, so only the good answer is kept.
-_seen: set[tuple[int, str]] = set()
+_checked: set[tuple[int, str]] = set()
 
 
 class Stablecoin(Contract):
@@ -34,10 +34,10 @@ def require_fitting_decimals(*, pool: RpcPool) -> None:
     settings = config()
     deployed = deployment(settings.deployments_path, settings.profile.chain_id)
     key = deployed.chain_id, deployed.stablecoin
-    if key in _seen:
+    if key in _checked:
         return
     refuse_other_decimals(deployed.stablecoin, decimals_of(deployed.stablecoin, pool=pool))
-    _seen.add(key)
+    _checked.add(key)
 
 
 def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
@@ -51,9 +51,9 @@ def refuse_other_decimals(stablecoin: str, decimals: int | None) -> None:
         )
 
 
-def forget() -> None:
+def reset_cache() -> None:
     """Ask again with the next call: for tests."""
-    _seen.clear()
+    _checked.clear()
 
 
 def decimals_of(stablecoin: str, *, pool: RpcPool) -> int | None:

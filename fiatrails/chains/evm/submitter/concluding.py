@@ -14,11 +14,11 @@ from django.db.backends.utils import CursorWrapper
 from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError
 from fiatrails.chains.evm.contracts.escrow import BatchItem
-from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
+from fiatrails.chains.evm.submitter.headers import Header, HeaderChain, parse_header
 from fiatrails.chains.evm.submitter.read_back import EscrowRecord, read_back
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt, receipt_mark
 from fiatrails.chains.evm.submitter.states import IntentState, SlotResult, SlotState, intent_sources, slot_sources
-from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View
+from fiatrails.chains.evm.submitter.tick import ChainView, SlotRow, Tick
 from fiatrails.engine.wakeup import notify
 
 _log = structlog.get_logger()
@@ -51,7 +51,7 @@ _ADVANCE = "UPDATE evm_lane SET next_nonce = greatest(next_nonce, %s) WHERE id =
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _EndedSlot:
     """A slot whose nonce a finalized transaction used: ours with its receipt, or, without one, somebody else's."""
 
     slot: SlotRow
@@ -66,7 +66,7 @@ class _Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rider:
+class _Member:
     """An intent of an ended slot; `code` says why it was left out of the signed batch."""
 
     slot_id: int
@@ -75,7 +75,7 @@ class _Rider:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _IntentEnd:
     """What an intent of an ended slot became."""
 
     slot_id: int
@@ -86,23 +86,25 @@ class _Done:
     block_number: int | None
 
 
-def conclude(tick: Tick, view: View, slots: Sequence[SlotRow], chain: Chain) -> None:
+def conclude(tick: Tick, view: ChainView, slots: Sequence[SlotRow], chain: HeaderChain) -> None:
     """Make included slots final once their block is, with receipts that two endpoints agree on (three configured)."""
     ready = [slot for slot in slots if slot.state is SlotState.INCLUDED and slot.block_number <= view.final_number]
     ready = [slot for slot in ready if chain.holds(slot.block_number, slot.block_hash)][:_MAX_SLOTS]
     final = chain.headers.get(view.final_number)
     if not ready or final is None:
         return
-    answers = tick.pool.agreed([Call("eth_getTransactionReceipt", (slot.tx_hash,)) for slot in ready], key=receipt_mark)
+    answers = tick.pool.batch_quorum(
+        [Call("eth_getTransactionReceipt", (slot.tx_hash,)) for slot in ready], key=receipt_mark
+    )
     ended = []
     for slot, answer in zip(ready, answers, strict=True):
         receipt = parse_receipt(None if answer is NOT_AGREED else answer, tx_hash=slot.tx_hash, escrow=slot.escrow)
         if receipt is not None and receipt.block_hash == slot.block_hash:
-            ended.append(_Ended(slot, receipt))
-    _finish(tick, ended, final)
+            ended.append(_EndedSlot(slot, receipt))
+    _write_ends(tick, ended, final)
 
 
-def conclude_usurped(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+def conclude_usurped(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> None:
     """Conclude slots whose nonce the chain has used without any of our attempts having a receipt.
 
     Our bytes may still be the ones (a node that lags, a receipt that is not indexed), so nothing is sent again and
@@ -112,19 +114,19 @@ def conclude_usurped(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
     suspects = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
     if not suspects or view.final_number < 0:
         return
-    answer = tick.pool.agreed(
+    answer = tick.pool.batch_quorum(
         [Call("eth_getBlockByNumber", (hex(view.final_number), False))], key=lambda raw: raw and raw.get("hash")
     )[0]
     final = parse_header(None if answer is NOT_AGREED else answer)
     if final is None:
         return
     count = _final_count(tick, final)
-    gone = [slot for slot in suspects if slot.nonce < count and _absent(tick, slot, final)][:_MAX_SLOTS]
-    if not gone:
+    usurped = [slot for slot in suspects if slot.nonce < count and _has_no_receipt(tick, slot, final)][:_MAX_SLOTS]
+    if not usurped:
         return
-    for slot in gone:
+    for slot in usurped:
         _log.error("chain.nonce_usurped", lane=tick.lease.lane_id, address=tick.lease.address, nonce=slot.nonce)
-    tick.report.usurped += _finish(tick, [_Ended(slot, None) for slot in gone], final)
+    tick.report.usurped += _write_ends(tick, [_EndedSlot(slot, None) for slot in usurped], final)
     with tick.lease.write() as cursor:
         cursor.execute(_ADVANCE, [count, tick.lease.lane_id])
 
@@ -132,16 +134,16 @@ def conclude_usurped(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
 def _final_count(tick: Tick, final: Header) -> int:
     """Transactions of the lane's address up to the finalized block; 0 when that is not agreed."""
     block = {"blockHash": final.hash, "requireCanonical": True}
-    answer = tick.pool.agreed([Call("eth_getTransactionCount", (tick.lease.address, block))])[0]
+    answer = tick.pool.batch_quorum([Call("eth_getTransactionCount", (tick.lease.address, block))])[0]
     return int(answer, 16) if isinstance(answer, str) else 0
 
 
-def _absent(tick: Tick, slot: SlotRow, final: Header) -> bool:
+def _has_no_receipt(tick: Tick, slot: SlotRow, final: Header) -> bool:
     """Whether no attempt of the slot has a receipt, by endpoints that hold the finalized block."""
     calls = [Call("eth_getBlockByHash", (final.hash, False))]
     calls += [Call("eth_getTransactionReceipt", (attempt.hash,)) for attempt in slot.attempts]
     witnesses = 0
-    for header, *receipts in tick.pool.each(calls):
+    for header, *receipts in tick.pool.batch_each(calls):
         if parse_header(header) != final or any(isinstance(receipt, RpcError) for receipt in receipts):
             continue
         if any(receipt is not None for receipt in receipts):
@@ -150,11 +152,13 @@ def _absent(tick: Tick, slot: SlotRow, final: Header) -> bool:
     return witnesses >= (2 if tick.pool.has_quorum else 1)
 
 
-def _finish(tick: Tick, ended: Sequence[_Ended], final: Header) -> int:
+def _write_ends(tick: Tick, ended: Sequence[_EndedSlot], final: Header) -> int:
     """Writes slots and intents together: a slot is final only when each of its intents has its end."""
-    riders = _riders([one.slot.id for one in ended])
+    members = _members([one.slot.id for one in ended])
     decided = [
-        (one, done) for one in ended if (done := _judge(tick, one, riders.get(one.slot.id, []), final)) is not None
+        (one, done)
+        for one in ended
+        if (done := _intent_ends(tick, one, members.get(one.slot.id, []), final)) is not None
     ]
     if not decided:
         return 0
@@ -179,51 +183,51 @@ def _finish(tick: Tick, ended: Sequence[_Ended], final: Header) -> int:
     return len(finished)
 
 
-def _riders(slot_ids: Sequence[int]) -> dict[int, list[_Rider]]:
-    found: dict[int, list[_Rider]] = {}
+def _members(slot_ids: Sequence[int]) -> dict[int, list[_Member]]:
+    found: dict[int, list[_Member]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_INTENTS, [list(slot_ids)])
         for slot_id, intent_id, user, amount, tx_ref, code in cursor.fetchall():
             item = BatchItem(intent_id, user, int(amount), tx_ref)
-            found.setdefault(slot_id, []).append(_Rider(slot_id, item, code))
+            found.setdefault(slot_id, []).append(_Member(slot_id, item, code))
     return found
 
 
-def _judge(tick: Tick, one: _Ended, riders: Sequence[_Rider], final: Header) -> list[_Done] | None:
+def _intent_ends(tick: Tick, one: _EndedSlot, members: Sequence[_Member], final: Header) -> list[_IntentEnd] | None:
     """What became of each intent; None when the escrow could not be asked: the slot then stays as it is."""
     receipt = one.receipt
-    minted = {(m.intent_id, m.user, m.amount) for m in receipt.minted} if receipt and receipt.succeeded else set()
-    left = [r for r in riders if (r.item.intent_id, r.item.user, r.item.amount) not in minted]
+    minted = {(m.intent_id, m.recipient, m.amount) for m in receipt.minted} if receipt and receipt.succeeded else set()
+    left = [r for r in members if (r.item.intent_id, r.item.recipient, r.item.amount) not in minted]
     records: dict[str, EscrowRecord] | None = {}
     if left:
-        settlements = [rider.item for rider in left]
+        settlements = [member.item for member in left]
         records = read_back(tick.pool, escrow=one.slot.escrow, settlements=settlements, final_hash=final.hash)
     if records is None:
         tick.report.held = tick.report.held or "escrow_unknown"
         return None
-    return [_done(one, rider, records.get(rider.item.intent_id)) for rider in riders]
+    return [_intent_end(one, member, records.get(member.item.intent_id)) for member in members]
 
 
-def _done(one: _Ended, rider: _Rider, record: EscrowRecord | None) -> _Done:
-    done = _Done(rider.slot_id, rider.item.intent_id, IntentState.EXECUTED, "", "", None)
+def _intent_end(one: _EndedSlot, member: _Member, record: EscrowRecord | None) -> _IntentEnd:
+    done = _IntentEnd(member.slot_id, member.item.intent_id, IntentState.EXECUTED, "", "", None)
     if record is None and one.receipt is not None:
         return replace(done, tx_hash=one.receipt.tx_hash, block_number=one.receipt.block_number)
     if record is not None and record.executed:
         return replace(done, code=record.code)
-    code = (record.code if record else "") or _why_not(one, rider)
+    code = (record.code if record else "") or _release_code(one, member)
     return replace(done, state=IntentState.RELEASED, code=code)
 
 
-def _why_not(one: _Ended, rider: _Rider) -> str:
+def _release_code(one: _EndedSlot, member: _Member) -> str:
     if one.receipt is None:
         return "usurped"
-    skipped = one.receipt.skipped.get(rider.item.intent_id)
+    skipped = one.receipt.skipped.get(member.item.intent_id)
     if skipped:
         return skipped
-    return rider.code or ("reverted" if not one.receipt.succeeded else "not_executed")
+    return member.code or ("reverted" if not one.receipt.succeeded else "not_executed")
 
 
-def _write_slots(cursor: CursorWrapper, tick: Tick, ended: Sequence[_Ended]) -> set[int]:
+def _write_slots(cursor: CursorWrapper, tick: Tick, ended: Sequence[_EndedSlot]) -> set[int]:
     columns: list[list[Any]] = [
         [one.slot.id for one in ended],
         [one.result.value for one in ended],
@@ -237,7 +241,7 @@ def _write_slots(cursor: CursorWrapper, tick: Tick, ended: Sequence[_Ended]) -> 
     return finished
 
 
-def _write_intents(cursor: CursorWrapper, done: Sequence[_Done]) -> None:
+def _write_intents(cursor: CursorWrapper, done: Sequence[_IntentEnd]) -> None:
     if not done:
         return
     columns: list[list[Any]] = [

@@ -27,7 +27,7 @@ Fetch = Callable[[Sequence[int]], list[Header | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class HeaderChain:
     """Linked headers by number, without gaps; empty when nothing is known. The highest is as far as we have looked."""
 
     headers: Mapping[int, Header]
@@ -51,7 +51,7 @@ def parse_header(raw: Any) -> Header | None:
         return None
 
 
-def follow(known: Chain, *, head: Header, floor: int, fetch: Fetch) -> Chain:
+def follow(known: HeaderChain, *, head: Header, floor: int, fetch: Fetch) -> HeaderChain:
     """Return the canonical chain from `floor` to `head` (to `floor` + MAX_NEW_HEADERS when more is new).
 
     `known` comes back unchanged when the node is merely behind, or changed its mind while it was asked: the next look
@@ -82,7 +82,7 @@ def _fetched(numbers: range, head: Header, fetch: Fetch) -> dict[int, Header] | 
     return found if linked else None
 
 
-def _joined(known: Chain, fresh: dict[int, Header], floor: int, fetch: Fetch) -> Chain:
+def _joined(known: HeaderChain, fresh: dict[int, Header], floor: int, fetch: Fetch) -> HeaderChain:
     """Walks down from the lowest fresh header until it links to what is known, or the floor is reached."""
     top = max(fresh)
     low = min(fresh)
@@ -90,16 +90,16 @@ def _joined(known: Chain, fresh: dict[int, Header], floor: int, fetch: Fetch) ->
         below = known.headers.get(low - 1)
         if below is not None and below.hash == fresh[low].parent_hash:
             kept = {n: h for n, h in known.headers.items() if floor <= n < low}
-            return _downwards(Chain(kept | fresh), floor, fetch)
+            return _downwards(HeaderChain(kept | fresh), floor, fetch)
         more = _fetched(range(max(floor, low - _STEP), low), fresh[low], fetch)
         if more is None or more[low - 1].hash != fresh[low].parent_hash:
             return known
         fresh |= more
         low = min(fresh)
-    return Chain({n: h for n, h in fresh.items() if floor <= n <= top})
+    return HeaderChain({n: h for n, h in fresh.items() if floor <= n <= top})
 
 
-def _downwards(chain: Chain, floor: int, fetch: Fetch) -> Chain:
+def _downwards(chain: HeaderChain, floor: int, fetch: Fetch) -> HeaderChain:
     """Extends the chain down to a floor that has become lower."""
     headers = dict(chain.headers)
     low = min(headers)
@@ -109,4 +109,4 @@ def _downwards(chain: Chain, floor: int, fetch: Fetch) -> Chain:
             return chain
         headers |= more
         low = min(headers)
-    return Chain({n: h for n, h in headers.items() if n >= floor})
+    return HeaderChain({n: h for n, h in headers.items() if n >= floor})

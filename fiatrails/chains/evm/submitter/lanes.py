@@ -84,15 +84,15 @@ def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder:
     if signer is None:
         report.status = "no_signer"
         return report
-    held = lease.take(lane_id=lane_id, holder=holder, duration=_lease_duration(), clock=clock)
-    if held is None:
+    lane_lease = lease.take(lane_id=lane_id, holder=holder, duration=_lease_duration(), clock=clock)
+    if lane_lease is None:
         report.status = "busy"
         return report
     try:
-        _pass(Tick(held, pool, signer, profile().evm, report))
-        held.hold(report.held)
+        _pass(Tick(lane_lease, pool, signer, profile().evm, report))
+        lane_lease.hold(report.held)
     finally:
-        held.release()
+        lane_lease.release()
     return report
 
 
@@ -144,7 +144,7 @@ def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
     if signers.executors:
         require_fitting_decimals(pool=pool)
     chain_id, override = profile().chain_id, config().nonce_override
-    _refuse_vague_override(override, signers)
+    _refuse_ambiguous_override(override, signers)
     with connection.cursor() as cursor:
         cursor.execute(_KNOWN, [chain_id])
         known = dict(cursor.fetchall())
@@ -154,7 +154,7 @@ def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
     wanted: list[tuple[Signer, str]] = [(signer, EXECUTOR) for signer in signers.executors]
     if signers.officer is not None:
         wanted.append((signers.officer, OFFICER))
-    _keep_available(chain_id, [signer.address for signer, _ in wanted], now)
+    _mark_available(chain_id, [signer.address for signer, _ in wanted], now)
     new = [(signer.address, role) for signer, role in wanted if signer.address not in known]
     if not new:
         return
@@ -164,7 +164,7 @@ def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
         _create(chain_id=chain_id, address=address, role=role, first=first, count=count, now=now)
 
 
-def _keep_available(chain_id: int, addresses: Sequence[str], now: datetime) -> None:
+def _mark_available(chain_id: int, addresses: Sequence[str], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_AVAILABLE, [now + _AVAILABLE_FOR, chain_id, list(addresses), now + _AVAILABLE_FOR / 2])
 
@@ -195,7 +195,7 @@ def _skip_to(chain_id: int, address: str, override: int, now: datetime) -> None:
         _log.warning("chain.nonce_override", address=address, next_nonce=override, was=next_nonce)
 
 
-def _refuse_vague_override(override: int | None, signers: Signers) -> None:
+def _refuse_ambiguous_override(override: int | None, signers: Signers) -> None:
     if override is not None and len(signers.executors) > 1:
         raise Misconfigured(
             "nonce_override", "NONCE_OVERRIDE names one nonce but there are several executors; unset it"

@@ -18,13 +18,13 @@ WITH due AS (
         WHEN state = 'live' THEN ''
         WHEN state = 'released' AND reported = 'mined' THEN ''
         WHEN state = 'executed' AND reported = '' THEN 'mined'
-        ELSE state END AS news
+        ELSE state END AS outcome
     FROM due
 )
 UPDATE evm_slot_intent AS i
-SET reported = step.news, report_due = step.state NOT IN ('live', 'mined') AND step.news <> step.state
+SET reported = step.outcome, report_due = step.state NOT IN ('live', 'mined') AND step.outcome <> step.state
 FROM step WHERE i.id = step.id
-RETURNING i.id, i.intent_id, step.news, i.tx_hash, i.block_number, i.code
+RETURNING i.id, i.intent_id, step.outcome, i.tx_hash, i.block_number, i.code
 """
 _KINDS = {
     "": OutcomeKind.UNMINED,
@@ -47,6 +47,6 @@ def take(limit: int, *, now: datetime) -> list[Outcome]:  # noqa: ARG001 - every
         cursor.execute(_TAKE, [limit])
         rows = sorted(cursor.fetchall())
     return [
-        Outcome(intent_id, _KINDS[news], tx_hash or None, block, code)
-        for _, intent_id, news, tx_hash, block, code in rows
+        Outcome(intent_id, _KINDS[outcome], tx_hash or None, block, code)
+        for _, intent_id, outcome, tx_hash, block, code in rows
     ]

@@ -59,7 +59,7 @@ def _states(pool: EvmPool, contract: MintEscrow, intent_ids: Sequence[str], fina
 
 def _executed_as(settlement: BatchItem, stored: OnChainIntent, escrow: str) -> str:
     """ "Already executed" is success only after reading back whose and how much it was."""
-    if stored == OnChainIntent(user=settlement.user, amount=settlement.amount):
+    if stored == OnChainIntent(recipient=settlement.recipient, amount=settlement.amount):
         return "already_executed"
     _log.error("chain.executed_with_other_terms", intent_id=settlement.intent_id, escrow=escrow)
     return "terms_differ"
@@ -68,5 +68,5 @@ def _executed_as(settlement: BatchItem, stored: OnChainIntent, escrow: str) -> s
 def _ask(pool: EvmPool, reads: Sequence[Read[T]], block_hash: str) -> list[T]:
     """Agreed answers at the block; ValueError where there is none."""
     block = {"blockHash": block_hash, "requireCanonical": True}
-    answers = pool.agreed([read.call(block) for read in reads])
+    answers = pool.batch_quorum([read.call(block) for read in reads])
     return [read.decode(answer) for read, answer in zip(reads, answers, strict=True)]

@@ -31,9 +31,9 @@ _LOAD = """
 SELECT lane_id, count(*) FILTER (WHERE state IN ('reserved', 'published')), count(*) FROM evm_nonce_slot
 WHERE lane_id = ANY(%s) AND state IN ('reserved', 'published', 'included') GROUP BY lane_id
 """
-_ALREADY = "SELECT intent_id, state FROM evm_slot_intent WHERE intent_id = ANY(%s) AND state <> 'released'"
+_ACCEPTED_BEFORE = "SELECT intent_id, state FROM evm_slot_intent WHERE intent_id = ANY(%s) AND state <> 'released'"
 # Whoever orders what is executed already has lost the news: tell it again.
-_TELL_AGAIN = """
+_REPORT_AGAIN = """
 UPDATE evm_slot_intent SET reported = '', report_due = true WHERE intent_id = ANY(%s) AND state = 'executed'
 """
 _INSERT_SLOTS = """
@@ -50,7 +50,7 @@ _ADVANCE = "UPDATE evm_lane SET next_nonce = %s WHERE id = %s"
 
 
 @dataclass(slots=True)
-class _LaneRoom:
+class _LaneCapacity:
     """A locked lane and how many more slots it takes."""
 
     lane_id: int
@@ -76,10 +76,10 @@ def reserve(orders: Sequence[MintOrder], *, now: datetime, clearance_key: bytes)
     for order in orders:
         _require_cleared(order, contracts, now=now, key=clearance_key)
     with connection.cursor() as cursor:
-        rooms = _lock_rooms(cursor, contracts.chain_id, now)
-        taken = _already(cursor, orders)
+        lanes = _lock_lanes(cursor, contracts.chain_id, now)
+        taken = _accepted_before(cursor, orders)
         fresh = list({order.intent_id: order for order in orders if order.intent_id not in taken}.values())
-        accepted = taken | _place(cursor, rooms, fresh, contracts, now)
+        accepted = taken | _assign(cursor, lanes, fresh, contracts, now)
     return list(dict.fromkeys(order.intent_id for order in orders if order.intent_id in accepted))
 
 
@@ -89,7 +89,7 @@ def _require_cleared(order: MintOrder, contracts: Deployment, *, now: datetime, 
     clearance.require_valid(now=now, key=key)
     same = (
         clearance.intent_id == order.intent_id
-        and clearance.recipient.lower() == order.user.lower()
+        and clearance.recipient.lower() == order.recipient.lower()
         and clearance.amount == order.amount
     )
     if not same:
@@ -103,49 +103,49 @@ def _require_cleared(order: MintOrder, contracts: Deployment, *, now: datetime, 
         raise Forbidden("intent_id_mismatch", f"{order.intent_id} is not the escrow's id of its payment reference")
 
 
-def _lock_rooms(cursor: CursorWrapper, chain_id: int, now: datetime) -> list[_LaneRoom]:
+def _lock_lanes(cursor: CursorWrapper, chain_id: int, now: datetime) -> list[_LaneCapacity]:
     """Lanes whose key some worker holds; all of them when none is known to be held, as after a long stop. Orders must
     not wait in the lane of a signer that was taken out of service."""
     evm = config().profile.evm
     cursor.execute(_LOCK_LANES, [chain_id, EXECUTOR])
-    lanes = cursor.fetchall()
-    if not lanes:
+    rows = cursor.fetchall()
+    if not rows:
         raise Misconfigured("no_lane", f"chain {chain_id} has no executor lane; set SIGNER_KEYSTORE and start a worker")
-    lanes = [lane for lane in lanes if lane[2] is not None and lane[2] > now] or lanes
-    cursor.execute(_LOAD, [[lane[0] for lane in lanes]])
+    rows = [row for row in rows if row[2] is not None and row[2] > now] or rows
+    cursor.execute(_LOAD, [[row[0] for row in rows]])
     load = {lane_id: (waiting, undecided) for lane_id, waiting, undecided in cursor.fetchall()}
-    rooms = []
-    for lane_id, next_nonce, _ in lanes:
+    lanes = []
+    for lane_id, next_nonce, _ in rows:
         waiting, undecided = load.get(lane_id, (0, 0))
         free = max(0, min(evm.in_flight - waiting, MAX_UNDECIDED_SLOTS - undecided))
-        rooms.append(_LaneRoom(lane_id, next_nonce, waiting, free))
-    return rooms
+        lanes.append(_LaneCapacity(lane_id, next_nonce, waiting, free))
+    return lanes
 
 
-def _already(cursor: CursorWrapper, orders: Sequence[MintOrder]) -> set[str]:
-    cursor.execute(_ALREADY, [[order.intent_id for order in orders]])
+def _accepted_before(cursor: CursorWrapper, orders: Sequence[MintOrder]) -> set[str]:
+    cursor.execute(_ACCEPTED_BEFORE, [[order.intent_id for order in orders]])
     found = dict(cursor.fetchall())
     executed = [intent_id for intent_id, state in found.items() if state == "executed"]
     if executed:
-        cursor.execute(_TELL_AGAIN, [executed])
+        cursor.execute(_REPORT_AGAIN, [executed])
     return set(found)
 
 
-def _place(
-    cursor: CursorWrapper, rooms: list[_LaneRoom], orders: list[MintOrder], contracts: Deployment, now: datetime
+def _assign(
+    cursor: CursorWrapper, lanes: list[_LaneCapacity], orders: list[MintOrder], contracts: Deployment, now: datetime
 ) -> set[str]:
     """Spreads batches over the lanes, always onto the one with the fewest waiting slots."""
     per_lane: dict[int, list[list[MintOrder]]] = {}
     for batch in _batches(orders, config().profile.evm.batch_size):
-        room = min((room for room in rooms if room.free > 0), key=lambda room: room.waiting, default=None)
-        if room is None:
+        lane = min((lane for lane in lanes if lane.free > 0), key=lambda lane: lane.waiting, default=None)
+        if lane is None:
             break
-        room.free -= 1
-        room.waiting += 1
-        per_lane.setdefault(room.lane_id, []).append(batch)
-    for room in rooms:
-        if room.lane_id in per_lane:
-            _insert(cursor, room, per_lane[room.lane_id], contracts, now)
+        lane.free -= 1
+        lane.waiting += 1
+        per_lane.setdefault(lane.lane_id, []).append(batch)
+    for lane in lanes:
+        if lane.lane_id in per_lane:
+            _insert(cursor, lane, per_lane[lane.lane_id], contracts, now)
     return {order.intent_id for batches in per_lane.values() for batch in batches for order in batch}
 
 
@@ -165,12 +165,12 @@ def _batches(orders: Sequence[MintOrder], size: int) -> Iterator[list[MintOrder]
 
 
 def _insert(
-    cursor: CursorWrapper, room: _LaneRoom, batches: list[list[MintOrder]], contracts: Deployment, now: datetime
+    cursor: CursorWrapper, lane: _LaneCapacity, batches: list[list[MintOrder]], contracts: Deployment, now: datetime
 ) -> None:
-    nonces = [room.next_nonce + offset for offset in range(len(batches))]
+    nonces = [lane.next_nonce + offset for offset in range(len(batches))]
     countries = [batch[0].country_code for batch in batches]
     escrows = [contracts.country(code).escrow for code in countries]
-    cursor.execute(_INSERT_SLOTS, [room.lane_id, now, nonces, escrows, countries])
+    cursor.execute(_INSERT_SLOTS, [lane.lane_id, now, nonces, escrows, countries])
     slot_of = {nonce: slot_id for slot_id, nonce in cursor.fetchall()}
     rows = [(slot_of[nonce], order) for nonce, batch in zip(nonces, batches, strict=True) for order in batch]
     cursor.execute(
@@ -178,10 +178,10 @@ def _insert(
         [
             [slot_id for slot_id, _ in rows],
             [order.intent_id for _, order in rows],
-            [order.user.lower() for _, order in rows],
+            [order.recipient.lower() for _, order in rows],
             [order.amount for _, order in rows],
             [order.tx_ref_hash for _, order in rows],
             [order.clearance.expires_at for _, order in rows],
         ],
     )
-    cursor.execute(_ADVANCE, [room.next_nonce + len(batches), room.lane_id])
+    cursor.execute(_ADVANCE, [lane.next_nonce + len(batches), lane.lane_id])

@@ -16,9 +16,9 @@ from fiatrails.chains.evm.pool import SendReply
 from fiatrails.chains.evm.signer import SignedTransaction, TransactionFields
 from fiatrails.chains.evm.submitter.answers import SendOutcome, classify, combined
 from fiatrails.chains.evm.submitter.fees import Fees, first_offer, is_priced_out, replacement
-from fiatrails.chains.evm.submitter.simulation import Hold, Plan, batch_items, plan
+from fiatrails.chains.evm.submitter.simulation import Deferral, SigningPlan, batch_items, make_plans
 from fiatrails.chains.evm.submitter.states import SlotKind, SlotState, attempt_after_send, is_published
-from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View, raw_bytes
+from fiatrails.chains.evm.submitter.tick import ChainView, SlotRow, Tick, raw_bytes
 from fiatrails.controls import modes
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import profile
@@ -73,7 +73,7 @@ ORDER BY s.nonce LIMIT %s
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Unsigned:
     """Bytes to sign for a slot."""
 
     slot: SlotRow
@@ -92,7 +92,7 @@ class _Sending:
     nonce: int
 
 
-def publish(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+def publish(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> None:
     """Sign reserved slots in nonce order and send them, first what a crash left signed and unsent.
 
     No gaps: nothing is signed beyond a nonce that was never sent, so a node never holds N + 1 while N does not exist.
@@ -105,37 +105,37 @@ def publish(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
         _send(tick, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in retry])
         return
     if reserved and _may_sign(tick, view, slots):
-        _publish_fresh(tick, view, reserved[:SIGN_PER_TICK])
+        _publish_reserved(tick, view, reserved[:SIGN_PER_TICK])
 
 
-def _may_sign(tick: Tick, view: View, slots: Sequence[SlotRow]) -> bool:
+def _may_sign(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> bool:
     if is_gapped(view, slots):
         _hold(tick, f"nonce_gap: the chain waits for nonce {view.nonce}; see `fiatrails nonce repair`")
         return False
     try:
         modes.check(modes.Flow.MINT, now=tick.now(), scopes=(f"evm:{profile().chain_id}",))
-    except Unavailable as switched:
+    except Unavailable as stopped:
         # Bytes that are out already are still followed; nothing new is signed.
-        _hold(tick, f"mode: {switched.code}")
+        _hold(tick, f"mode: {stopped.code}")
         return False
     return True
 
 
-def _publish_fresh(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+def _publish_reserved(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> None:
     fees = first_offer(view.market, tick.policy)
     if fees is None:
         _hold(tick, f"fee_cap: the next block costs {view.market.base_fee} wei per gas")
         return
-    plans = plan(tick, slots)
-    for held in (made for made in plans if isinstance(made, Hold)):
-        _hold(tick, held.reason)
-    ready = [made for made in plans if isinstance(made, Plan)]
+    plans = make_plans(tick, slots)
+    for deferral in (each for each in plans if isinstance(each, Deferral)):
+        _hold(tick, deferral.reason)
+    ready = [each for each in plans if isinstance(each, SigningPlan)]
     if ready:
-        jobs = [_Job(made.slot, made.to, made.data, made.gas, fees) for made in ready]
-        _send(tick, _commit(tick, view, jobs, ready))
+        unsigned = [_Unsigned(plan.slot, plan.to, plan.data, plan.gas, fees) for plan in ready]
+        _send(tick, _commit(tick, view, unsigned, ready))
 
 
-def resend(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
+def resend(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> None:
     """Send the same bytes again for what no block takes, at once after a reorganisation; pay more for the lowest
     nonce."""
     waiting = [slot for slot in slots if slot.state is SlotState.PUBLISHED and slot.nonce >= view.nonce]
@@ -154,7 +154,7 @@ def resend(tick: Tick, view: View, slots: Sequence[SlotRow]) -> None:
         _send(tick, [_Sending(slot.id, slot.newest.id, slot.nonce) for slot in due], everywhere=True)
 
 
-def resend_rewound(tick: Tick, view: View) -> None:
+def resend_rewound(tick: Tick, view: ChainView) -> None:
     """Send final bytes again where the chain counts fewer transactions than are final here: a reorganisation deeper
     than finality, or a node that is behind. The same bytes go out again, which heals the one and does nothing to the
     other; without them every later nonce would wait for ever."""
@@ -169,7 +169,7 @@ def resend_rewound(tick: Tick, view: View) -> None:
         _send(tick, rows, everywhere=True)
 
 
-def is_gapped(view: View, slots: Sequence[SlotRow]) -> bool:
+def is_gapped(view: ChainView, slots: Sequence[SlotRow]) -> bool:
     """Return whether the chain waits for a nonce below everything that is open here: nothing above it can be mined, so
     nothing new is signed (no gaps) and no price helps. Passes by itself when the node was merely behind."""
     return bool(slots) and slots[0].nonce > view.nonce
@@ -183,7 +183,7 @@ def _resend_pause(tick: Tick) -> timedelta:
     return timedelta(milliseconds=_RESEND_AFTER_BLOCKS * tick.evm.block_time_ms)
 
 
-def _is_stuck(tick: Tick, view: View, lowest: SlotRow) -> bool:
+def _is_stuck(tick: Tick, view: ChainView, lowest: SlotRow) -> bool:
     """Whether blocks went by without the lane moving. Measured from the last progress too: a nonce that only now became
     the lowest was merely waiting for its turn."""
     with connection.cursor() as cursor:
@@ -193,7 +193,7 @@ def _is_stuck(tick: Tick, view: View, lowest: SlotRow) -> bool:
     return view.head.number - since >= tick.evm.bump_after_blocks
 
 
-def _bump(tick: Tick, view: View, waiting: Sequence[SlotRow]) -> None:
+def _bump(tick: Tick, view: ChainView, waiting: Sequence[SlotRow]) -> None:
     """Replaces the lowest nonce first, and with it those behind it that no block can afford (no gaps; a replacement
     pays more). A replacement is a new attempt; whichever is mined decides (every attempt is asked about)."""
     chosen = [waiting[0]]
@@ -201,45 +201,45 @@ def _bump(tick: Tick, view: View, waiting: Sequence[SlotRow]) -> None:
         if not is_priced_out(slot.newest.fees, view.market):
             break
         chosen.append(slot)
-    jobs = []
+    unsigned = []
     for slot in chosen:
         fees = replacement(slot.newest.fees, view.market, tick.policy)
         if fees is None:
             _hold(tick, f"fee_cap: nonce {slot.nonce} would have to pay more than the cap")
             break
-        jobs.append(_replacement_job(tick, slot, fees))
-    if not jobs:
+        unsigned.append(_unsigned_replacement(tick, slot, fees))
+    if not unsigned:
         _send(tick, [_Sending(s.id, s.newest.id, s.nonce) for s in chosen if _is_due(tick, s)], everywhere=True)
         return
-    metrics.retry_attempts.labels("bump").inc(len(jobs))
-    tick.report.bumped += len(jobs)
-    for job in jobs:
-        _log.warning("chain.bumped", lane=tick.lease.lane_id, nonce=job.slot.nonce, max_fee=job.fees.max_fee)
-    _send(tick, _commit(tick, view, jobs, []))
+    metrics.retry_attempts.labels("bump").inc(len(unsigned))
+    tick.report.bumped += len(unsigned)
+    for each in unsigned:
+        _log.warning("chain.bumped", lane=tick.lease.lane_id, nonce=each.slot.nonce, max_fee=each.fees.max_fee)
+    _send(tick, _commit(tick, view, unsigned, []))
 
 
-def _replacement_job(tick: Tick, slot: SlotRow, fees: Fees) -> _Job:
+def _unsigned_replacement(tick: Tick, slot: SlotRow, fees: Fees) -> _Unsigned:
     """The same call at another price."""
     if slot.kind is SlotKind.NOOP:
-        return _Job(slot, tick.lease.address, b"", slot.gas, fees)
+        return _Unsigned(slot, tick.lease.address, b"", slot.gas, fees)
     if slot.kind is SlotKind.CALL:
-        return _Job(slot, slot.to_address, slot.calldata, slot.gas, fees)
+        return _Unsigned(slot, slot.to_address, slot.calldata, slot.gas, fees)
     items = [item for item, _ in batch_items([slot.id])[slot.id]]
-    return _Job(slot, slot.to_address, MintEscrow.settle_batch(items), slot.gas, fees)
+    return _Unsigned(slot, slot.to_address, MintEscrow.settle_batch(items), slot.gas, fees)
 
 
-def _commit(tick: Tick, view: View, jobs: Sequence[_Job], plans: Sequence[Plan]) -> list[_Sending]:
+def _commit(tick: Tick, view: ChainView, unsigned: Sequence[_Unsigned], plans: Sequence[SigningPlan]) -> list[_Sending]:
     """Signs, then commits bytes, plan and what was left out, all at once. Nothing has left yet: a crash after this
     finds the bytes, a crash before it finds a slot without an attempt and signs again."""
     tick.lease.renew()
-    signed = [_sign(tick, job) for job in jobs]
+    signed = [_sign(tick, each) for each in unsigned]
     columns: list[list[Any]] = [
-        [job.slot.id for job in jobs],
+        [each.slot.id for each in unsigned],
         [made.hash for made in signed],
         [made.raw for made in signed],
-        [job.fees.max_fee for job in jobs],
-        [job.fees.tip for job in jobs],
-        [job.gas for job in jobs],
+        [each.fees.max_fee for each in unsigned],
+        [each.fees.tip for each in unsigned],
+        [each.gas for each in unsigned],
     ]
     with tick.lease.write() as cursor:
         cursor.execute(_INSERT_ATTEMPTS, [view.head.number, tick.now(), *columns])
@@ -255,21 +255,21 @@ def _commit(tick: Tick, view: View, jobs: Sequence[_Job], plans: Sequence[Plan])
         )
         out = [(p.slot.id, intent_id, code) for p in plans for intent_id, code in p.left_out.items()]
         cursor.execute(_LEFT_OUT, [[o[0] for o in out], [o[1] for o in out], [o[2] for o in out]])
-    tick.report.signed += len(jobs)
-    for job, made in zip(jobs, signed, strict=True):
-        _log.info("chain.signed", lane=tick.lease.lane_id, nonce=job.slot.nonce, tx_hash=made.hash, gas=job.gas)
-    return [_Sending(job.slot.id, attempt_of[job.slot.id], job.slot.nonce) for job in jobs]
+    tick.report.signed += len(unsigned)
+    for each, made in zip(unsigned, signed, strict=True):
+        _log.info("chain.signed", lane=tick.lease.lane_id, nonce=each.slot.nonce, tx_hash=made.hash, gas=each.gas)
+    return [_Sending(each.slot.id, attempt_of[each.slot.id], each.slot.nonce) for each in unsigned]
 
 
-def _sign(tick: Tick, job: _Job) -> SignedTransaction:
+def _sign(tick: Tick, unsigned: _Unsigned) -> SignedTransaction:
     fields = TransactionFields(
         chain_id=tick.lease.chain_id,
-        nonce=job.slot.nonce,
-        to=job.to,
-        data=job.data,
-        gas=job.gas,
-        max_fee=job.fees.max_fee,
-        tip=job.fees.tip,
+        nonce=unsigned.slot.nonce,
+        to=unsigned.to,
+        data=unsigned.data,
+        gas=unsigned.gas,
+        max_fee=unsigned.fees.max_fee,
+        tip=unsigned.fees.tip,
     )
     return tick.signer.sign_transaction(fields)
 
@@ -283,36 +283,36 @@ def _send(tick: Tick, sendings: Sequence[_Sending], *, everywhere: bool = False)
     outcomes = [combined([classify(reply) for reply in each]) for each in replies]
     _record(tick, sendings, replies, outcomes)
     tick.report.published += sum(is_published(outcome) for outcome in outcomes)
-    _explain(tick, sendings, replies, outcomes)
+    _report_refusals(tick, sendings, replies, outcomes)
 
 
 def _record(
     tick: Tick, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
 ) -> None:
     now = tick.now()
-    said = [(s.attempt_id, reply) for s, each in zip(sendings, replies, strict=True) for reply in each]
+    answered = [(s.attempt_id, reply) for s, each in zip(sendings, replies, strict=True) for reply in each]
     pairs = list(zip(sendings, outcomes, strict=True))
     with tick.lease.write() as cursor:
         columns: list[list[Any]] = [
-            [attempt_id for attempt_id, _ in said],
-            [reply.endpoint for _, reply in said],
-            [classify(reply).value for _, reply in said],
-            [_detail(reply) for _, reply in said],
+            [attempt_id for attempt_id, _ in answered],
+            [reply.endpoint for _, reply in answered],
+            [classify(reply).value for _, reply in answered],
+            [_detail(reply) for _, reply in answered],
         ]
         cursor.execute(_SENT, [now, *columns])
         states = [attempt_after_send(outcome).value for outcome in outcomes]
         cursor.execute(_ATTEMPT_SENT, [[s.attempt_id for s in sendings], states])
-        gone = [s.slot_id for s, outcome in pairs if is_published(outcome)]
-        cursor.execute(_SLOT_SENT, [now, now, [SlotState.RESERVED.value], gone])
-        kept = [(s.slot_id, outcome.value) for s, outcome in pairs if not is_published(outcome)]
-        cursor.execute(_SLOT_REFUSED, [now, [slot_id for slot_id, _ in kept], [text for _, text in kept]])
+        published = [s.slot_id for s, outcome in pairs if is_published(outcome)]
+        cursor.execute(_SLOT_SENT, [now, now, [SlotState.RESERVED.value], published])
+        refused = [(s.slot_id, outcome.value) for s, outcome in pairs if not is_published(outcome)]
+        cursor.execute(_SLOT_REFUSED, [now, [slot_id for slot_id, _ in refused], [text for _, text in refused]])
 
 
 def _detail(reply: SendReply) -> str:
     return reply.unknown if reply.error is None else f"{reply.error.code} {reply.error.message[:200]}"
 
 
-def _explain(
+def _report_refusals(
     tick: Tick, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
 ) -> None:
     """Says what an operator must know; what is merely unknown heals by itself."""

@@ -42,7 +42,7 @@ WHERE slot_id = ANY(%s) AND code = '' ORDER BY id
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SigningPlan:
     """What to sign for a slot. `left_out`: intent -> code of those that are not in it."""
 
     slot: SlotRow
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Deferral:
     """Nothing may be signed yet; `reason` is for the operator."""
 
     slot: SlotRow
@@ -81,15 +81,16 @@ class _Draft:
         return self.slot.kind is SlotKind.NOOP or (self.slot.kind is SlotKind.SETTLE and not self.items)
 
 
-def plan(tick: Tick, slots: Sequence[SlotRow]) -> list[Plan | Hold]:
-    """Return plans in nonce order, up to and including the first Hold: nothing after it may be published (no gaps)."""
+def make_plans(tick: Tick, slots: Sequence[SlotRow]) -> list[SigningPlan | Deferral]:
+    """Return plans in nonce order, up to and including the first Deferral: nothing after it may be published (no
+    gaps)."""
     drafts = _drafts(slots, tick.now())
     estimates = iter(_estimate(tick, [draft for draft in drafts if not draft.is_empty]))
-    plans: list[Plan | Hold] = []
+    plans: list[SigningPlan | Deferral] = []
     for draft in drafts:
         made = _noop(tick, draft, "") if draft.is_empty else _decide(tick, draft, next(estimates))
         plans.append(made)
-        if isinstance(made, Hold):
+        if isinstance(made, Deferral):
             break
     return plans
 
@@ -108,9 +109,9 @@ def _drafts(slots: Sequence[SlotRow], now: datetime) -> list[_Draft]:
     items = batch_items([slot.id for slot in slots if slot.kind is SlotKind.SETTLE])
     drafts = []
     for slot in slots:
-        riders = items.get(slot.id, [])
-        expired = {item.intent_id: EXPIRED for item, until in riders if until <= now}
-        fresh = tuple(item for item, _ in riders if item.intent_id not in expired)
+        members = items.get(slot.id, [])
+        expired = {item.intent_id: EXPIRED for item, until in members if until <= now}
+        fresh = tuple(item for item, _ in members if item.intent_id not in expired)
         drafts.append(_Draft(slot, fresh, expired))
     return drafts
 
@@ -133,31 +134,31 @@ def _transaction(tick: Tick, to: str, data: bytes) -> dict[str, str]:
     return {"from": tick.lease.address, "to": to, "data": "0x" + data.hex()}
 
 
-def _decide(tick: Tick, draft: _Draft, estimate: int | RpcError) -> Plan | Hold:
+def _decide(tick: Tick, draft: _Draft, estimate: int | RpcError) -> SigningPlan | Deferral:
     if isinstance(estimate, int) and estimate <= tick.evm.block_gas_limit:
-        return _send(tick, draft, estimate)
+        return _signing_plan(tick, draft, estimate)
     error = estimate if isinstance(estimate, RpcError) else RpcError(0, "exceeds block gas limit")
     if not (is_revert(error) or _is_too_big(error)):
-        return Hold(draft.slot, f"simulation: {error.message[:120]}")
+        return Deferral(draft.slot, f"simulation: {error.message[:120]}")
     if draft.slot.kind is SlotKind.CALL:
         name = revert_name(error)
-        return Hold(draft.slot, name) if is_systemic(name) else _noop(tick, draft, name)
+        return Deferral(draft.slot, name) if is_systemic(name) else _noop(tick, draft, name)
     return _bisect(tick, draft, error)
 
 
-def _send(tick: Tick, draft: _Draft, estimate: int) -> Plan:
+def _signing_plan(tick: Tick, draft: _Draft, estimate: int) -> SigningPlan:
     """Headroom, because balances and the registry may change before the block does; never above a block."""
     gas = estimate * _HEADROOM_NUMERATOR // _HEADROOM_DENOMINATOR + _HEADROOM_CONSTANT
     gas = min(gas, tick.evm.block_gas_limit)
-    return Plan(draft.slot, draft.slot.kind, draft.slot.to_address, draft.data, gas, draft.left_out)
+    return SigningPlan(draft.slot, draft.slot.kind, draft.slot.to_address, draft.data, gas, draft.left_out)
 
 
-def _noop(tick: Tick, draft: _Draft, error: str) -> Plan:
-    return Plan(draft.slot, SlotKind.NOOP, tick.lease.address, b"", NOOP_GAS, draft.left_out, error)
+def _noop(tick: Tick, draft: _Draft, error: str) -> SigningPlan:
+    return SigningPlan(draft.slot, SlotKind.NOOP, tick.lease.address, b"", NOOP_GAS, draft.left_out, error)
 
 
-def _bisect(tick: Tick, draft: _Draft, error: RpcError) -> Plan | Hold:
-    failures = _singly(tick, draft, error)
+def _bisect(tick: Tick, draft: _Draft, error: RpcError) -> SigningPlan | Deferral:
+    failures = _failures_alone(tick, draft, error)
     good = tuple(item for item in draft.items if item.intent_id not in failures)
     if not good:
         return _nothing_passes(tick, draft, failures)
@@ -166,15 +167,15 @@ def _bisect(tick: Tick, draft: _Draft, error: RpcError) -> Plan | Hold:
         trial = _Draft(draft.slot, good, left_out)
         estimate = _estimate(tick, [trial])[0]
         if isinstance(estimate, int) and estimate <= tick.evm.block_gas_limit:
-            return _send(tick, trial, estimate)
+            return _signing_plan(tick, trial, estimate)
         keep = len(good) // 2
         left_out = left_out | {item.intent_id: "batch_reverted" for item in good[keep:]}
         good = good[:keep]
     # Each passed by itself a moment ago and none does now: the state is changing, look again later.
-    return Hold(draft.slot, "simulation: unstable")
+    return Deferral(draft.slot, "simulation: unstable")
 
 
-def _singly(tick: Tick, draft: _Draft, error: RpcError) -> dict[str, str]:
+def _failures_alone(tick: Tick, draft: _Draft, error: RpcError) -> dict[str, str]:
     """Intents that revert even alone, with the reason."""
     if len(draft.items) == 1:
         return {draft.items[0].intent_id: revert_name(error)}
@@ -192,15 +193,15 @@ def _singly(tick: Tick, draft: _Draft, error: RpcError) -> dict[str, str]:
     }
 
 
-def _nothing_passes(tick: Tick, draft: _Draft, failures: dict[str, str]) -> Plan | Hold:
+def _nothing_passes(tick: Tick, draft: _Draft, failures: dict[str, str]) -> SigningPlan | Deferral:
     systemic = [name for name in failures.values() if is_systemic(name)]
-    canary = _canary(tick.pool, tick.lease.address, draft.slot.to_address)
-    if systemic or canary:
-        return Hold(draft.slot, systemic[0] if systemic else canary)
+    empty_batch = _empty_batch_error(tick.pool, tick.lease.address, draft.slot.to_address)
+    if systemic or empty_batch:
+        return Deferral(draft.slot, systemic[0] if systemic else empty_batch)
     return _noop(tick, _Draft(draft.slot, (), draft.left_out | failures), "batch_reverted")
 
 
-def _canary(pool: EvmPool, executor: str, escrow: str) -> str:
+def _empty_batch_error(pool: EvmPool, executor: str, escrow: str) -> str:
     """Why even an empty batch reverts, or ""."""
     call = Call(
         "eth_call", ({"from": executor, "to": escrow, "data": "0x" + MintEscrow.settle_batch([]).hex()}, "latest")

@@ -120,7 +120,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ChainView:
     """The chain as one endpoint tells it now (finality as two of three tell it). `nonce` counts the lane's mined
     transactions; `final_number` is the height up to which nothing changes any more."""
 
@@ -158,7 +158,7 @@ def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
         return {number: bytes(raw) for number, raw in cursor.fetchall()}
 
 
-def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> View:
+def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> ChainView:
     """Return the chain as it is now, asked in one JSON-RPC batch; OutsideUnknown when the answers are of no use."""
     tag = "finalized" if evm.finality == "finalized" else "latest"
     calls = [
@@ -183,13 +183,13 @@ def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> View:
         final_number = final_header.number if final_header else -1
     if pool.has_quorum:
         final_number = min(final_number, _second_highest_final(pool, evm))
-    return View(head=head, final_number=final_number, nonce=nonce, market=fees)
+    return ChainView(head=head, final_number=final_number, nonce=nonce, market=fees)
 
 
 def _second_highest_final(pool: EvmPool, evm: Evm) -> int:
     """The height that two endpoints call final (absence needs two); -1 when no two answer."""
     depth = evm.finality == "depth"
-    answers = pool.each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
+    answers = pool.batch_each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
     headers = [header for answer in answers if (header := parse_header(answer[0])) is not None]
     heights = sorted((header.number for header in headers), reverse=True)
     if len(heights) < 2:

@@ -11,10 +11,10 @@ from django.db.backends.utils import CursorWrapper
 
 from fiatrails.chains.core.rpc import Call
 from fiatrails.chains.evm.submitter import window
-from fiatrails.chains.evm.submitter.headers import Chain, follow
+from fiatrails.chains.evm.submitter.headers import HeaderChain, follow
 from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt
 from fiatrails.chains.evm.submitter.states import IntentState, SlotState, intent_sources, slot_sources
-from fiatrails.chains.evm.submitter.tick import SlotRow, Tick, View
+from fiatrails.chains.evm.submitter.tick import ChainView, SlotRow, Tick
 from fiatrails.engine.wakeup import notify
 
 _log = structlog.get_logger()
@@ -55,37 +55,37 @@ WHERE i.slot_id = ANY(%s) AND i.intent_id = t.intent_id AND i.user_address = t.u
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SeenReceipt:
     """A receipt of one of a slot's attempts, in a block that is canonical now."""
 
     slot: SlotRow
     receipt: Receipt
 
 
-def track(tick: Tick, view: View, slots: Sequence[SlotRow]) -> Chain:
+def track(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> HeaderChain:
     """Record inclusions and take back those whose block is no longer canonical; return the linked chain.
 
     Canonical means linked by parent hash to the head (finality for both ends), so a changed block hash is noticed even
     where heights and receipts look the same."""
-    sightings = _receipts(tick, view, slots)
+    receipts_seen = _receipts(tick, view, slots)
     included = [slot for slot in slots if slot.state is SlotState.INCLUDED]
-    heights = [sighting.receipt.block_number for sighting in sightings]
+    heights = [seen_receipt.receipt.block_number for seen_receipt in receipts_seen]
     stored_floor = window.lowest_undecided(tick.lease.chain_id)
     floor = min((*heights, *(() if stored_floor is None else (stored_floor,))), default=None)
     if floor is None:
-        return Chain({})
+        return HeaderChain({})
     known = window.load(tick.lease.chain_id, floor)
-    chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetcher(tick.pool, numbers))
+    chain = follow(known, head=view.head, floor=floor, fetch=lambda numbers: window.fetch_headers(tick.pool, numbers))
     if chain is known and view.head.number >= floor and not known.holds(view.head.number, view.head.hash):
         # Once is a node that changed its mind while it was asked. Pass after pass it is a node whose blocks contradict
         # each other: nothing is believed, so nothing becomes final, and whoever looks at the lane must see why.
         tick.report.held = f"unlinked: block {view.head.number} does not link to the blocks below it"
     orphans = [slot for slot in included if _is_orphan(slot, known, chain)]
-    seen = [s for s in sightings if chain.holds(s.receipt.block_number, s.receipt.block_hash)]
+    seen = [s for s in receipts_seen if chain.holds(s.receipt.block_number, s.receipt.block_hash)]
     if orphans or seen or chain is not known:
         with tick.lease.write() as cursor:
             window.save(cursor, tick.lease.chain_id, known, chain, floor)
-            _take_back(cursor, orphans)
+            _undo_inclusions(cursor, orphans)
             _record(cursor, tick, seen)
             if orphans or seen:
                 notify()
@@ -93,7 +93,7 @@ def track(tick: Tick, view: View, slots: Sequence[SlotRow]) -> Chain:
     return chain
 
 
-def _is_orphan(slot: SlotRow, known: Chain, chain: Chain) -> bool:
+def _is_orphan(slot: SlotRow, known: HeaderChain, chain: HeaderChain) -> bool:
     canonical = chain.holds(slot.block_number, slot.block_hash)
     if canonical is not None:
         return not canonical
@@ -102,7 +102,7 @@ def _is_orphan(slot: SlotRow, known: Chain, chain: Chain) -> bool:
     return chain is not known and chain.tip is not None and slot.block_number > chain.tip.number
 
 
-def _receipts(tick: Tick, view: View, slots: Sequence[SlotRow]) -> list[Sighting]:
+def _receipts(tick: Tick, view: ChainView, slots: Sequence[SlotRow]) -> list[SeenReceipt]:
     """Receipts of every attempt (every attempt is asked about) of slots whose nonce the chain has used. A null proves
     nothing (absence needs two)."""
     waiting = [slot for slot in slots if slot.state is not SlotState.INCLUDED and slot.nonce < view.nonce]
@@ -112,11 +112,11 @@ def _receipts(tick: Tick, view: View, slots: Sequence[SlotRow]) -> list[Sighting
     for (slot, attempt), answer in zip(asked, answers, strict=True):
         receipt = parse_receipt(answer, tx_hash=attempt.hash, escrow=slot.escrow)
         if receipt is not None:
-            found.append(Sighting(slot, receipt))
+            found.append(SeenReceipt(slot, receipt))
     return found
 
 
-def _take_back(cursor: CursorWrapper, orphans: Iterable[SlotRow]) -> None:
+def _undo_inclusions(cursor: CursorWrapper, orphans: Iterable[SlotRow]) -> None:
     """Back to published with nothing sent yet, so that the same bytes go out again at once: a reorganisation need not
     return transactions to the pool."""
     ids = [slot.id for slot in orphans]
@@ -126,7 +126,7 @@ def _take_back(cursor: CursorWrapper, orphans: Iterable[SlotRow]) -> None:
         cursor.execute(_INTENTS_BACK, [ids])
 
 
-def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[Sighting]) -> None:
+def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[SeenReceipt]) -> None:
     if not seen:
         return
     now = tick.now()
@@ -141,7 +141,7 @@ def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[Sighting]) -> None
     minted = [(m, r) for r in receipts if r.succeeded for m in r.minted]
     columns: list[list[Any]] = [
         [m.intent_id for m, _ in minted],
-        [m.user for m, _ in minted],
+        [m.recipient for m, _ in minted],
         [m.amount for m, _ in minted],
         [r.tx_hash for _, r in minted],
         [r.block_number for _, r in minted],
@@ -149,19 +149,19 @@ def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[Sighting]) -> None
     cursor.execute(_INTENTS_MINED, [*columns, ids, intent_sources(IntentState.MINED)])
 
 
-def _report(tick: Tick, orphans: Sequence[SlotRow], seen: Sequence[Sighting]) -> None:
+def _report(tick: Tick, orphans: Sequence[SlotRow], seen: Sequence[SeenReceipt]) -> None:
     tick.report.included += len(seen)
     tick.report.reorganised += len(orphans)
     for slot in orphans:
         _log.warning("chain.reorganised", lane=tick.lease.lane_id, nonce=slot.nonce, tx_hash=slot.tx_hash)
-    for sighting in seen:
+    for seen_receipt in seen:
         _log.info(
             "chain.included",
             lane=tick.lease.lane_id,
-            nonce=sighting.slot.nonce,
-            tx_hash=sighting.receipt.tx_hash,
-            block=sighting.receipt.block_number,
-            succeeded=sighting.receipt.succeeded,
-            minted=len(sighting.receipt.minted),
-            skipped=len(sighting.receipt.skipped),
+            nonce=seen_receipt.slot.nonce,
+            tx_hash=seen_receipt.receipt.tx_hash,
+            block=seen_receipt.receipt.block_number,
+            succeeded=seen_receipt.receipt.succeeded,
+            minted=len(seen_receipt.receipt.minted),
+            skipped=len(seen_receipt.receipt.skipped),
         )

@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 
 from fiatrails.chains.core.rpc import Call
 from fiatrails.chains.evm.pool import EvmPool
-from fiatrails.chains.evm.submitter.headers import Chain, Header, parse_header
+from fiatrails.chains.evm.submitter.headers import Header, HeaderChain, parse_header
 
 _FLOOR = """
 SELECT min(s.block_number) FROM evm_nonce_slot s JOIN evm_lane l ON l.id = s.lane_id
@@ -30,7 +30,7 @@ INSERT INTO evm_block (chain_id, number, hash, parent_hash)
 SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[])
 ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true
 """
-_FORGET = "DELETE FROM evm_block WHERE chain_id = %s AND number < %s"
+_PRUNE = "DELETE FROM evm_block WHERE chain_id = %s AND number < %s"
 
 
 def lowest_undecided(chain_id: int) -> int | None:
@@ -41,7 +41,7 @@ def lowest_undecided(chain_id: int) -> int | None:
     return row[0] if row else None
 
 
-def load(chain_id: int, floor: int) -> Chain:
+def load(chain_id: int, floor: int) -> HeaderChain:
     """Return what was linked when last looked at, from the top down as far as it links."""
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [chain_id, floor])
@@ -53,10 +53,10 @@ def load(chain_id: int, floor: int) -> Chain:
             break
         above = Header(number, block_hash, parent)
         headers[number] = above
-    return Chain(headers)
+    return HeaderChain(headers)
 
 
-def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, floor: int) -> None:
+def save(cursor: CursorWrapper, chain_id: int, known: HeaderChain, current: HeaderChain, floor: int) -> None:
     """Write the difference. `current` is linked, so only what differs from `known` is new."""
     changed = [header for number, header in current.headers.items() if known.headers.get(number) != header]
     if not changed:
@@ -71,10 +71,10 @@ def save(cursor: CursorWrapper, chain_id: int, known: Chain, current: Chain, flo
         [h.parent_hash for h in changed],
     ]
     cursor.execute(_INSERT, [chain_id, *columns])
-    cursor.execute(_FORGET, [chain_id, floor])
+    cursor.execute(_PRUNE, [chain_id, floor])
 
 
-def fetcher(pool: EvmPool, numbers: Sequence[int]) -> list[Header | None]:
+def fetch_headers(pool: EvmPool, numbers: Sequence[int]) -> list[Header | None]:
     """Return headers by number from one endpoint after the other."""
     calls = [Call("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
     return [parse_header(answer) for answer in pool.batch(calls)]
