@@ -27,7 +27,7 @@ def raw_body(request: HttpRequest) -> bytes:
 
 def _read(environ: Mapping[str, Any]) -> bytes:
     chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-    length = MAX_BODY_BYTES + 1 if chunked else _declared(environ.get("CONTENT_LENGTH") or "0")
+    length = MAX_BODY_BYTES + 1 if chunked else _declared_length(environ.get("CONTENT_LENGTH") or "0")
     if length == 0:
         return b""
     if length > MAX_BODY_BYTES and not chunked:
@@ -44,7 +44,7 @@ def _read(environ: Mapping[str, Any]) -> bytes:
     return raw
 
 
-def _declared(length: str) -> int:
+def _declared_length(length: str) -> int:
     if not (length.isascii() and length.isdecimal()):
         raise BadInput("malformed_length", "Content-Length must be a number")
     # A number of more digits is too large whatever it says.

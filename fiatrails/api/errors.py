@@ -94,7 +94,7 @@ def error_response(
 def respond(error: Exception) -> HttpResponse:
     """The answer to any exception; what nobody foresaw is logged and answered without its text."""
     if isinstance(error, FiatRailsError):
-        return _known(error)
+        return _domain_error_response(error)
     if isinstance(error, DATABASE_LOST):
         log.warning("database.unavailable", error=type(error).__name__)
         return _unavailable("database_unavailable", "the database cannot be reached; send it again", _DATABASE_RETRY_S)
@@ -104,7 +104,7 @@ def respond(error: Exception) -> HttpResponse:
     return error_response("internal_error", "the request could not be handled; quote the requestId", 500)
 
 
-def _known(error: FiatRailsError) -> HttpResponse:
+def _domain_error_response(error: FiatRailsError) -> HttpResponse:
     if error.status >= status.HTTP_500_INTERNAL_SERVER_ERROR and not isinstance(error, Unavailable):
         # What is missing or stale is for the operator's eyes: the messages name files and addresses.
         log.error("request.refused", code=error.code, detail=error.message)
@@ -126,7 +126,7 @@ def _known(error: FiatRailsError) -> HttpResponse:
 
 
 def _unavailable(code: str, message: str, retry_after: int) -> HttpResponse:
-    return _known(Unavailable(code, message, retry_after=retry_after))
+    return _domain_error_response(Unavailable(code, message, retry_after=retry_after))
 
 
 def _from_rest_framework(error: drf.APIException) -> HttpResponse:

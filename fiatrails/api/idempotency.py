@@ -38,7 +38,7 @@ _STORE = """
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """A response as stored; `replayed` when it was given before."""
 
     status: int
@@ -54,7 +54,9 @@ def key_of(request: HttpRequest) -> str:
     return str(key)
 
 
-def once(*, client: str, key: str, body: Mapping[str, Any], now: datetime, work: Callable[[], Answer]) -> Answer:
+def run_once(
+    *, client: str, key: str, body: Mapping[str, Any], now: datetime, work: Callable[[], StoredResponse]
+) -> StoredResponse:
     """Runs `work` in a transaction with the storing of its answer, unless the key was answered before.
 
     InFlight while another request with the key runs; Unprocessable when the key was answered for another body.
@@ -82,13 +84,13 @@ def _try_lock(client: str, key: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _replay(stored: IdempotencyKey, digest: bytes) -> Answer:
+def _replay(stored: IdempotencyKey, digest: bytes) -> StoredResponse:
     if bytes(stored.request_hash) != digest:
         raise Unprocessable("idempotency_key_reused", "X-Idempotency-Key was used for another body; use a new key")
-    return replace(Answer(stored.response_status, stored.response_body), replayed=True)
+    return replace(StoredResponse(stored.response_status, stored.response_body), replayed=True)
 
 
-def _store(client: str, key: str, digest: bytes, answer: Answer, now: datetime) -> None:
+def _store(client: str, key: str, digest: bytes, answer: StoredResponse, now: datetime) -> None:
     expires_at = now + timedelta(seconds=profile().timeouts.idempotency_window_s)
     with connection.cursor() as cursor:
         cursor.execute(_STORE, [client, key, digest, answer.status, answer.body, now, expires_at])

@@ -15,7 +15,7 @@ from fiatrails.api.shapes import Shape
 View = Callable[..., HttpResponse]
 
 
-def only(method: str) -> Callable[[View], View]:
+def require_method(method: str) -> Callable[[View], View]:
     """Refuses every other method with 405 and Allow; a GET view answers HEAD too."""
     allowed = (method, "HEAD") if method == "GET" else (method,)
 

@@ -18,13 +18,13 @@ _PURPOSE = b"fiatrails api client secrets v1"
 
 def seal(secret: SecretStr) -> bytes:
     """Encrypts under a key derived from DJANGO_SECRET_KEY."""
-    return _box().encrypt(secret.get_secret_value().encode())
+    return _cipher().encrypt(secret.get_secret_value().encode())
 
 
 def unseal(sealed: bytes) -> SecretStr:
     """Decrypts; Misconfigured when DJANGO_SECRET_KEY was replaced without keeping the old one as a fallback."""
     try:
-        return SecretStr(_box().decrypt(sealed).decode())
+        return SecretStr(_cipher().decrypt(sealed).decode())
     except InvalidToken:
         raise Misconfigured(
             "secrets_unreadable",
@@ -32,12 +32,12 @@ def unseal(sealed: bytes) -> SecretStr:
         ) from None
 
 
-def _box() -> MultiFernet:
-    return _box_of((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+def _cipher() -> MultiFernet:
+    return _cipher_of((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
 
 
 @lru_cache(maxsize=4)
-def _box_of(keys: tuple[str, ...]) -> MultiFernet:
+def _cipher_of(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(_derive(key)) for key in keys])
 
 

@@ -78,7 +78,7 @@ class Evm(_Section):
     block_gas_limit: int = Field(30_000_000, gt=0)
 
 
-class Country(_Section):
+class CountryProfile(_Section):
     """One country code with its own escrow and token; `currency` is what payers pay in."""
 
     country_code: str = Field(pattern=r"^[A-Z]{3}$")
@@ -92,7 +92,7 @@ class Country(_Section):
         return value
 
 
-class Screening(_Section):
+class ScreeningProfile(_Section):
     """`max_list_age_s`: seconds since a sanctions list was last seen at its source, beyond which nobody is cleared.
     `oracle`: address of a contract with `isSanctioned(address)` that is asked about each wallet too."""
 
@@ -148,17 +148,17 @@ class Profile(_Section):
     name: str = "local"
     chain_id: int = Field(31337, gt=0)
     rpc_urls: tuple[str, ...] = ("http://127.0.0.1:8545",)
-    countries: tuple[Country, ...] = (Country(country_code="KES", currency="KES"),)
+    countries: tuple[CountryProfile, ...] = (CountryProfile(country_code="KES", currency="KES"),)
     compliance: Compliance = Compliance()  # type: ignore[call-arg]
     limits: Limits = Limits()  # type: ignore[call-arg]
     retry: Retry = Retry()  # type: ignore[call-arg]
     timeouts: Timeouts = Timeouts()  # type: ignore[call-arg]
     evm: Evm = Evm()  # type: ignore[call-arg]
     geo: Geo = Geo()  # type: ignore[call-arg]
-    screening: Screening = Screening()  # type: ignore[call-arg]
+    screening: ScreeningProfile = ScreeningProfile()  # type: ignore[call-arg]
     velocity: tuple[VelocityRule, ...] = Field((), max_length=32)
     hmac_salt: str = ""
 
-    def country(self, code: str) -> Country | None:
+    def country(self, code: str) -> CountryProfile | None:
         """The configured country, or None."""
         return next((country for country in self.countries if country.country_code == code), None)

@@ -7,48 +7,48 @@ from datetime import timedelta
 from django.db import connection
 
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.open.probe import Finding
+from fiatrails.api.open.probe import ProbeResult
 from fiatrails.chains.evm.pool import default_pool
 from fiatrails.engine import heartbeat
 from fiatrails.kernel.conf import config
 from fiatrails.purchases.models import Intent
 from fiatrails.purchases.states import State
 
-HEALTHY, UNHEALTHY, DISABLED = Finding("healthy"), Finding("unhealthy"), Finding("disabled")
+HEALTHY, UNHEALTHY, DISABLED = ProbeResult("healthy"), ProbeResult("unhealthy"), ProbeResult("disabled")
 # Loops beat every 5 s.
 WORKER_SILENT_AFTER = timedelta(seconds=20)
 _QUEUED = (State.PAID, State.CLEARED, State.SUBMITTING, State.MINED)
 # Counting further tells nobody more.
-_MOST = 100_000
+_MAX_COUNTED = 100_000
 
 
-def database() -> Finding:
+def database() -> ProbeResult:
     """Reachable, and writable: a standby answers reads and could not keep a payment."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 2000")
         cursor.execute("SELECT current_setting('transaction_read_only')")
         (read_only,) = cursor.fetchone()
-    return UNHEALTHY if read_only == "on" else Finding("healthy", value=queue_depth())
+    return UNHEALTHY if read_only == "on" else ProbeResult("healthy", value=queue_depth())
 
 
 def queue_depth() -> int:
     """Payments taken and not yet final on chain."""
-    return Intent.objects.filter(state__in=[state.value for state in _QUEUED])[:_MOST].count()
+    return Intent.objects.filter(state__in=[state.value for state in _QUEUED])[:_MAX_COUNTED].count()
 
 
-def rpc() -> Finding:
+def rpc() -> ProbeResult:
     """The configured endpoints, by the same pool that mints."""
     default_pool().call("eth_blockNumber")
     return HEALTHY
 
 
-def worker() -> Finding:
+def worker() -> ProbeResult:
     """Some worker loop has beaten lately."""
     last = heartbeat.latest()
     return HEALTHY if last is not None and CLOCK.now() - last <= WORKER_SILENT_AFTER else UNHEALTHY
 
 
-def message_broker() -> Finding:
+def message_broker() -> ProbeResult:
     """Redis, where one is configured; it carries hints only."""
     url = config().redis_url
     if not url:

@@ -13,7 +13,7 @@ from pydantic import Field
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.open import checks
 from fiatrails.api.open.probe import Probe
-from fiatrails.api.plain import json_response, only
+from fiatrails.api.plain import json_response, require_method
 from fiatrails.api.shapes import Shape
 from fiatrails.controls import modes
 
@@ -45,20 +45,20 @@ class Health(Shape):
     modes: Annotated[list[str], Field(description="Modes in force; none is normal")]
 
 
-@only("GET")
+@require_method("GET")
 def health(_request: HttpRequest) -> HttpResponse:
     """All checks at once, two seconds at most."""
     deadline = time.monotonic() + DEADLINE_S
     for probe in _PROBES.values():
         probe.start()
-    found = {name: probe.finding(deadline=deadline) for name, probe in _PROBES.items()}
+    found = {name: probe.result(deadline=deadline) for name, probe in _PROBES.items()}
     in_force = _modes(database_up=found["database"].state == "healthy")
-    well = all(finding.state != "unhealthy" for finding in found.values()) and not in_force
+    well = all(result.state != "unhealthy" for result in found.values()) and not in_force
     body = Health(
         status="healthy" if well else "degraded",
         rpc=RpcHealth(connected=found["rpc"].state == "healthy", latency_ms=found["rpc"].latency_ms),
         queue_depth=found["database"].value,
-        checks={name: finding.state for name, finding in found.items()},
+        checks={name: result.state for name, result in found.items()},
         modes=in_force,
     )
     return json_response(body, 200 if found["database"].state == "healthy" else 503)

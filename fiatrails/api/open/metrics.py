@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import DATABASE_LOST
 from fiatrails.api.open.checks import queue_depth
-from fiatrails.api.plain import only
+from fiatrails.api.plain import require_method
 from fiatrails.compliance.sanctions import checks
 from fiatrails.engine import dead_letters
 from fiatrails.kernel import metrics as product_metrics
@@ -34,7 +34,7 @@ class _Gauges(Collector):
         return [GaugeMetricFamily(name, help_text, value) for name, (help_text, value) in self._values.items()]
 
 
-@only("GET")
+@require_method("GET")
 def metrics(_request: HttpRequest) -> HttpResponse:
     """Prometheus text format."""
     extra = _read_gauges()

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProbeResult:
     """`state` is healthy, unhealthy or disabled; `value` what else the check learned."""
 
     state: str
@@ -22,38 +22,38 @@ class Finding:
     value: int | None = None
 
 
-UNKNOWN = Finding("unhealthy")
+UNKNOWN = ProbeResult("unhealthy")
 
 
 class Probe:
-    """Runs `check` on a thread of its own, at most one at a time, and remembers the finding for `fresh_for_s`.
+    """Runs `check` on a thread of its own, at most one at a time, and remembers the result for `fresh_for_s`.
 
     A check that hangs is waited for by nobody longer than asked, and is not started a second time meanwhile.
     """
 
-    def __init__(self, name: str, check: Callable[[], Finding], *, fresh_for_s: float) -> None:
+    def __init__(self, name: str, check: Callable[[], ProbeResult], *, fresh_for_s: float) -> None:
         self._name = name
         self._check = check
         self._fresh_for_s = fresh_for_s
         self._lock = threading.Lock()
         self._done: threading.Event | None = None
-        self._finding = UNKNOWN
+        self._result = UNKNOWN
         self._found_at = float("-inf")
 
     def start(self) -> None:
-        """Starts the check unless its last finding is fresh or it is running."""
+        """Starts the check unless its last result is fresh or it is running."""
         with self._lock:
             if self._done is None and time.monotonic() - self._found_at >= self._fresh_for_s:
                 self._done = threading.Event()
                 threading.Thread(target=self._run, args=(self._done,), name=f"probe-{self._name}", daemon=True).start()
 
-    def finding(self, *, deadline: float) -> Finding:
+    def result(self, *, deadline: float) -> ProbeResult:
         """What was found; UNKNOWN when the running check does not end before `deadline` (monotonic seconds)."""
         with self._lock:
             running = self._done
         if running is not None and not running.wait(max(0.0, deadline - time.monotonic())):
             return UNKNOWN
-        return self._finding
+        return self._result
 
     def _run(self, done: threading.Event) -> None:
         started = time.monotonic()
@@ -65,7 +65,7 @@ class Probe:
         finally:
             connections.close_all()
         if found.latency_ms is None and found.state == "healthy":
-            found = Finding(found.state, round((time.monotonic() - started) * 1000, 1), found.value)
+            found = ProbeResult(found.state, round((time.monotonic() - started) * 1000, 1), found.value)
         with self._lock:
-            self._finding, self._found_at, self._done = found, time.monotonic(), None
+            self._result, self._found_at, self._done = found, time.monotonic(), None
         done.set()

@@ -10,7 +10,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 
 from fiatrails.api.authentication import SignedRequest
-from fiatrails.api.openapi.answers import Linked, Refused, response_header
+from fiatrails.api.openapi.answers import LinkedResponse, RefusalResponse, response_header
 
 Schema = dict[str, Any]
 # Name, type, description, statuses of the refusals that carry it.
@@ -51,8 +51,8 @@ class Operation(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """Return X-Key-Id where requests are signed, and the headers of the answers."""
         # What is not JSON stands under (status, media type).
-        answers = {code: said for code, said in self._answers().items() if isinstance(code, int)}
-        refusals = [code for code, said in answers.items() if isinstance(said, Refused)]
+        answers = {code: response for code, response in self._answers().items() if isinstance(code, int)}
+        refusals = [code for code, response in answers.items() if isinstance(response, RefusalResponse)]
         request_id = "The request's X-Request-Id, or a new one"
         parameters = [response_header("X-Request-Id", str, list(answers), request_id)]
         for name, type_, description, codes in _HEADERS:
@@ -76,16 +76,16 @@ class Operation(AutoSchema):
             operation["requestBody"]["required"] = True
         operation.setdefault("security", [])
         responses = operation["responses"]
-        for code, said in self._answers().items():
-            if isinstance(said, Linked):
-                responses[str(code)]["links"] = said.links
-            elif isinstance(said, Refused):
-                responses[str(code)] = self._shared(said, responses[str(code)])
+        for code, response in self._answers().items():
+            if isinstance(response, LinkedResponse):
+                responses[str(code)]["links"] = response.links
+            elif isinstance(response, RefusalResponse):
+                responses[str(code)] = self._shared(response, responses[str(code)])
         operation["responses"] = dict(sorted(responses.items()))
         return operation
 
-    def _shared(self, said: Refused, response: Schema) -> Schema:
-        component = ResolvedComponent(said.name, ResolvedComponent.RESPONSE, response, said)  # type: ignore[no-untyped-call]
+    def _shared(self, refusal: RefusalResponse, response: Schema) -> Schema:
+        component = ResolvedComponent(refusal.name, ResolvedComponent.RESPONSE, response, refusal)  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         reference: Schema = component.ref
         return reference

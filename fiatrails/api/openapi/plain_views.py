@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from fiatrails.api.errors import Error
 from fiatrails.api.open.health import Health
-from fiatrails.api.openapi.answers import refused, refused_callback
+from fiatrails.api.openapi.answers import callback_refusals, refusals
 from fiatrails.api.webhooks.shapes import CallbackAnswer, DarajaAnswer, GatewayCallback
 
 # path, regular expression of the path, method, view: as drf-spectacular passes them.
@@ -53,7 +53,7 @@ _GATEWAY = _view(
     responses={
         200: OpenApiResponse(CallbackAnswer, "Kept, now or before."),
         409: OpenApiResponse(Error, "Received before with other content; both are kept, the first one counts."),
-        **refused_callback(401),
+        **callback_refusals(401),
     },
 )
 
@@ -67,7 +67,7 @@ def _daraja(operation_id: str, summary: str, *parameters: str) -> Any:
         description="Daraja's own body. From allowed addresses and with the right token only, else 404.",
         parameters=[OpenApiParameter(name, str, OpenApiParameter.PATH) for name in ("token", *parameters)],
         request={"application/json": {"type": "object"}},
-        responses={200: OpenApiResponse(DarajaAnswer, "Daraja's answer."), **refused_callback(404)},
+        responses={200: OpenApiResponse(DarajaAnswer, "Daraja's answer."), **callback_refusals(404)},
     )
 
 
@@ -88,15 +88,15 @@ _HEALTH = _view(
     responses={
         200: OpenApiResponse(Health, "Payments can be taken; `degraded` names what is not well."),
         503: OpenApiResponse(Health, "A payment could not be kept durably."),
-        **refused(405),
+        **refusals(405),
     },
 )
 _OPENAPI = "application/vnd.oai.openapi+json"
 
 
-def _text(operation_id: str, summary: str, media_type: str, *refusals: int) -> Any:
+def _text(operation_id: str, summary: str, media_type: str, *codes: int) -> Any:
     answer = OpenApiResponse(OpenApiTypes.ANY, summary)
     return _view(
         "get", "operation", operation_id=operation_id, summary=summary,
-        responses={(200, media_type): answer, **refused(*refusals)},
+        responses={(200, media_type): answer, **refusals(*codes)},
     )  # fmt: skip

@@ -7,11 +7,11 @@ from functools import lru_cache
 from django.http import HttpRequest, HttpResponse
 
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.plain import only
+from fiatrails.api.plain import require_method
 from fiatrails.api.throttling import count_anonymous
 
 
-@only("GET")
+@require_method("GET")
 def schema(request: HttpRequest) -> HttpResponse:
     """The document of exactly this version."""
     count_anonymous(request, now=CLOCK.now())

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import Error, error_response
-from fiatrails.api.idempotency import KEY_SCHEMA, Answer, key_of, once
-from fiatrails.api.openapi.answers import Linked, refused_signed, response_header
+from fiatrails.api.idempotency import KEY_SCHEMA, StoredResponse, key_of, run_once
+from fiatrails.api.openapi.answers import LinkedResponse, response_header, signed_refusals
 from fiatrails.api.plain import json_response
 from fiatrails.api.shapes import read
 from fiatrails.api.v1.fields import INTENT_ID
@@ -33,7 +33,7 @@ _KEY = OpenApiParameter(
     description="16 to 128 printable ASCII characters, one per intent",
 )  # fmt: skip
 _REPLAYED = response_header("Idempotent-Replayed", {"type": "string", "const": "true"}, [201], "On a repetition")
-_MADE = Linked(
+_MADE = LinkedResponse(
     CreatedMintIntent,
     "Made, now or by an earlier request with this key.",
     read={"operationId": "readMintIntent", "parameters": {"intentId": "$response.body#/intentId"}},
@@ -62,7 +62,7 @@ class MintIntents(SignedView):
                 TxRefConflict, "The txRef is used, or the first request with this key is still running."
             ),
             422: OpenApiResponse(Error, "Outside the limits, or the key was used for another body."),
-            **refused_signed(415),
+            **signed_refusals(415),
         },
     )
     def post(self, request: Request) -> HttpResponse:
@@ -72,7 +72,7 @@ class MintIntents(SignedView):
         wanted = read(NewMintIntent, body).wanted()
         client = client_of(request)
         try:
-            answer = once(client=client, key=key, body=body, now=CLOCK.now(), work=lambda: _make(wanted, client))
+            answer = run_once(client=client, key=key, body=body, now=CLOCK.now(), work=lambda: _make(wanted, client))
         except Conflict as conflict:
             if conflict.existing is None:
                 raise
@@ -85,7 +85,7 @@ class MintIntents(SignedView):
         tags=_TAGS,
         summary="List the caller's intents, newest first",
         parameters=[MintIntentQuery],  # type: ignore[list-item] # the library's extension takes models
-        responses={200: OpenApiResponse(MintIntentPage, "A page."), **refused_signed()},
+        responses={200: OpenApiResponse(MintIntentPage, "A page."), **signed_refusals()},
     )
     def get(self, request: Request) -> HttpResponse:
         """List the caller's intents, newest first."""
@@ -102,7 +102,7 @@ class OneMintIntent(SignedView):
         operation_id="readMintIntent",
         tags=_TAGS,
         summary="Read one of the caller's intents",
-        responses={200: OpenApiResponse(MintIntent, "The intent."), **refused_signed(404)},
+        responses={200: OpenApiResponse(MintIntent, "The intent."), **signed_refusals(404)},
     )
     def get(self, request: Request, intent_id: str) -> HttpResponse:
         """Show one of the caller's intents."""
@@ -113,10 +113,10 @@ class OneMintIntent(SignedView):
         return json_response(MintIntent.of(get_intent(intent_id=wanted, client=client_of(request))))
 
 
-def _make(wanted: NewIntent, client: str) -> Answer:
+def _make(wanted: NewIntent, client: str) -> StoredResponse:
     intent = create_intent(request=wanted, client=client, now=CLOCK.now())
     structlog.contextvars.bind_contextvars(intent_id=intent.intent_id)
-    return Answer(201, CreatedMintIntent.of(intent).as_json())
+    return StoredResponse(201, CreatedMintIntent.of(intent).as_json())
 
 
 def _refer(conflict: Conflict, client: str) -> HttpResponse:

@@ -24,7 +24,7 @@ Name = Annotated[Text, described(minLength=1, maxLength=MAX_NAME, pattern=_TEXT)
 Identifier = Annotated[Text, described(minLength=1, maxLength=MAX_IDENTIFIER, pattern=_TEXT)]
 
 
-def _said_name(value: object) -> str:
+def _optional_name(value: object) -> str:
     if value is None:
         return ""
     if not (isinstance(value, str) and value.strip()):
@@ -50,7 +50,7 @@ class Person(RequestShape):
     # What the fields are called by in messages.
     within: ClassVar[str] = ""
 
-    name: Annotated[Name | None, BeforeValidator(_said_name)] = None
+    name: Annotated[Name | None, BeforeValidator(_optional_name)] = None
     type: Annotated[
         Literal[EntityType.PERSON, EntityType.ORGANIZATION] | None,
         Refusal("malformed_payer", "{field} must be person or organization"),

@@ -46,8 +46,15 @@ class NewScreening(Person):
 
     def party(self) -> Party:
         """Return whom to screen, as the domain takes it."""
-        said = self.identity(self.name or "")
-        return Party(said.name, said.type, said.born, said.countries, said.identifiers, tuple(self.wallets or ()))
+        identity = self.identity(self.name or "")
+        return Party(
+            identity.name,
+            identity.type,
+            identity.born,
+            identity.countries,
+            identity.identifiers,
+            tuple(self.wallets or ()),
+        )
 
 
 class Evidence(Shape):

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from fiatrails.api.bodies import json_object
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.openapi.answers import Linked, refused_signed
+from fiatrails.api.openapi.answers import LinkedResponse, signed_refusals
 from fiatrails.api.shapes import read
 from fiatrails.api.v1.screening_shapes import NewScreening, Screening
 from fiatrails.api.v1.signed import SignedView, client_of
@@ -17,7 +17,7 @@ from fiatrails.compliance.sanctions import screenings
 from fiatrails.compliance.sanctions.screenings import Answered
 
 _TAGS = ["screenings"]
-_FOUND = Linked(
+_FOUND = LinkedResponse(
     Screening,
     "What was found.",
     read={"operationId": "readScreening", "parameters": {"screeningId": "$response.body#/id"}},
@@ -36,7 +36,7 @@ class Screenings(SignedView):
         description="Every question is answered anew, on the list of the moment, and kept with its answer; there is no "
         "idempotency key, and an answer moves no payment. 503 `sanctions_unusable`: no list can be relied on now.",
         request=NewScreening,
-        responses={200: _FOUND, **refused_signed(415)},
+        responses={200: _FOUND, **signed_refusals(415)},
     )
     def post(self, request: Request) -> HttpResponse:
         """Screen a party; moves no payment."""
@@ -56,7 +56,7 @@ class OneScreening(SignedView):
         tags=_TAGS,
         summary="Read one of the caller's screenings, as it was answered",
         description="The bytes of the first answer, whatever the lists say now.",
-        responses={200: OpenApiResponse(Screening, "The answer."), **refused_signed(404)},
+        responses={200: OpenApiResponse(Screening, "The answer."), **signed_refusals(404)},
     )
     def get(self, request: Request, screening_id: str) -> HttpResponse:
         """Return what the caller was answered, byte by byte."""

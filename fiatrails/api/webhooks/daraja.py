@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from fiatrails.api.bodies import raw_body
 from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import not_found
-from fiatrails.api.plain import json_response, only
+from fiatrails.api.plain import json_response, require_method
 from fiatrails.controls.modes import ModeName, in_force
 from fiatrails.kernel import metrics
 from fiatrails.kernel.client_address import client_address
@@ -38,7 +38,7 @@ _REJECTIONS = {
     "C2B00013": "Invalid Amount",
     "C2B00015": "Invalid Shortcode",
 }
-_WORDS = {
+_METRIC_LABELS = {
     Recorded.NEW: "accepted",
     Recorded.SEEN: "duplicate",
     Recorded.RECEIPT_SEEN: "duplicate",
@@ -56,7 +56,7 @@ def _callback(source: str) -> Callable[[Handler], View]:
         metrics.callbacks.labels(source, word)
 
     def decorate(handle: Handler) -> View:
-        post_only = only("POST")(_answering(source, handle))
+        post_only = require_method("POST")(_answer_view(source, handle))
 
         @csrf_exempt
         @wraps(handle)
@@ -70,7 +70,7 @@ def _callback(source: str) -> Callable[[Handler], View]:
     return decorate
 
 
-def _answering(source: str, handle: Handler) -> View:
+def _answer_view(source: str, handle: Handler) -> View:
     def answer(request: HttpRequest, reference: str) -> HttpResponse:
         try:
             word = _handle(request, reference, handle)
@@ -96,7 +96,7 @@ def _handle(request: HttpRequest, reference: str, handle: Handler) -> str:
 def stk(raw: bytes, reference: str) -> str:
     """What became of a push."""
     callback = callbacks.parse_stk(raw)
-    return _WORDS[
+    return _METRIC_LABELS[
         confirmations.record_stk(callback=callback, reference=reference, purchases=PURCHASES, now=CLOCK.now()).status
     ]
 
@@ -110,7 +110,7 @@ def c2b_validation(raw: bytes, _reference: str) -> str:
 @_callback("mpesa_c2b")
 def c2b_confirmation(raw: bytes, _reference: str) -> str:
     """A payment to the paybill was made."""
-    return _WORDS[
+    return _METRIC_LABELS[
         confirmations.record_c2b(payment=callbacks.parse_c2b(raw), purchases=PURCHASES, now=CLOCK.now()).status
     ]
 

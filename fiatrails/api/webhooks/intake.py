@@ -42,14 +42,14 @@ class PaymentStore:
         if self._down_until is not None and now < self._down_until <= now + _PAUSE:
             raise _LOST
         try:
-            answers = self._twice(events)
+            answers = self._record(events)
         except DATABASE_LOST:
             self._down_until = self._clock.now() + _PAUSE
             raise _LOST from None
         self._down_until = None
         return answers
 
-    def _twice(self, events: Sequence[PaymentEvent]) -> list[Stored]:
+    def _record(self, events: Sequence[PaymentEvent]) -> list[Stored]:
         """A server that restarted breaks the connection once. Repeating is safe even if the lost batch had been
         committed: its events are then recognised as seen."""
         try:

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from fiatrails.api.bodies import raw_body
 from fiatrails.api.clock import CLOCK
-from fiatrails.api.plain import json_response, only
+from fiatrails.api.plain import json_response, require_method
 from fiatrails.api.webhooks.intake import INTAKE
 from fiatrails.kernel import metrics
 from fiatrails.kernel.errors import Conflict, FiatRailsError
@@ -33,14 +33,14 @@ def signed_callback(source: str, verify: Verify) -> Callable[[HttpRequest], Http
     The view answers 200 only after COMMIT. Anything else means that the provider should send it again, or correct it.
     """
 
-    @only("POST")
+    @require_method("POST")
     def view(request: HttpRequest) -> HttpResponse:
         try:
             answer = INTAKE.submit(verify(raw_body(request), request.META, CLOCK.now()))
         except FiatRailsError as error:
             metrics.callbacks.labels(source, "failed" if error.status >= _REFUSED_FROM else "rejected").inc()
             raise
-        metrics.callbacks.labels(source, _word(answer)).inc()
+        metrics.callbacks.labels(source, _metric_label(answer)).inc()
         structlog.contextvars.bind_contextvars(intent_id=answer.intent_id)
         if answer.status is Recorded.CONFLICT:
             raise Conflict("callback_conflict", "this event was received before with other content; kept for review")
@@ -50,7 +50,7 @@ def signed_callback(source: str, verify: Verify) -> Callable[[HttpRequest], Http
     return view
 
 
-def _word(answer: Stored) -> str:
+def _metric_label(answer: Stored) -> str:
     if answer.status is Recorded.CONFLICT:
         return "conflict"
     if answer.status is not Recorded.NEW:

@@ -24,7 +24,7 @@ class Agreement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceItem:
     """`subject` is birth, country or identifier; `detail` reads as a sentence's end."""
 
     subject: str
@@ -39,36 +39,36 @@ def plain_number(number: str) -> str:
 
 def weigh(
     entity: ListedEntity, *, born: date | None, countries: Iterable[str], identifiers: Iterable[str]
-) -> tuple[Evidence, ...]:
+) -> tuple[EvidenceItem, ...]:
     """Return all that can be said; nothing where either side is silent."""
     found = (_birth(entity, born), _country(entity, tuple(countries)), _identifier(entity, tuple(identifiers)))
     return tuple(evidence for evidence in found if evidence)
 
 
-def _birth(entity: ListedEntity, born: date | None) -> Evidence | None:
+def _birth(entity: ListedEntity, born: date | None) -> EvidenceItem | None:
     if born is None or not entity.births:
         return None
     listed = " or ".join(_written(birth) for birth in entity.births)
     if any(birth.earliest == birth.latest == born for birth in entity.births):
-        return Evidence("birth", Agreement.CONFIRMS, f"born {born}, as listed")
+        return EvidenceItem("birth", Agreement.CONFIRMS, f"born {born}, as listed")
     if any(birth.earliest <= born <= birth.latest for birth in entity.births):
-        return Evidence("birth", Agreement.SUPPORTS, f"born {born}, listed {listed}")
+        return EvidenceItem("birth", Agreement.SUPPORTS, f"born {born}, listed {listed}")
     if min(_years_apart(birth, born) for birth in entity.births) > SAME_PERSON_YEARS:
-        return Evidence("birth", Agreement.CONTRADICTS, f"born {born}, listed {listed}")
+        return EvidenceItem("birth", Agreement.CONTRADICTS, f"born {born}, listed {listed}")
     return None
 
 
-def _country(entity: ListedEntity, countries: tuple[str, ...]) -> Evidence | None:
+def _country(entity: ListedEntity, countries: tuple[str, ...]) -> EvidenceItem | None:
     known = set(entity.nationalities) | set(entity.countries)
     shared = sorted(known.intersection(countries))
-    return Evidence("country", Agreement.SUPPORTS, f"{', '.join(shared)}, as listed") if shared else None
+    return EvidenceItem("country", Agreement.SUPPORTS, f"{', '.join(shared)}, as listed") if shared else None
 
 
-def _identifier(entity: ListedEntity, identifiers: tuple[str, ...]) -> Evidence | None:
+def _identifier(entity: ListedEntity, identifiers: tuple[str, ...]) -> EvidenceItem | None:
     listed = {plain_number(identifier.number): identifier for identifier in entity.identifiers}
     for number in map(plain_number, identifiers):
         if len(number) >= 5 and number in listed:
-            return Evidence(
+            return EvidenceItem(
                 "identifier", Agreement.CONFIRMS, f"{listed[number].kind} {listed[number].number}, as listed"
             )
     return None

@@ -13,7 +13,7 @@ from rapidfuzz.distance import JaroWinkler
 from fiatrails.screening.entities import EntityType, ListedEntity, ListedName, NameKind
 from fiatrails.screening.matching import evidence as evidences
 from fiatrails.screening.matching.alignment import Alignment
-from fiatrails.screening.matching.evidence import Agreement, Evidence, plain_number
+from fiatrails.screening.matching.evidence import Agreement, EvidenceItem, plain_number
 from fiatrails.screening.matching.index import IndexedName, NameIndex, align_names, weigh
 from fiatrails.screening.matching.scoring import ALGORITHM, REVIEW, Score, is_identical, score
 from fiatrails.screening.matching.text import Name, parse, split
@@ -56,7 +56,7 @@ class Hit:
     alignment: Alignment | None
     ofac_score: int
     wallets: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceItem, ...]
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -187,7 +187,9 @@ def _hit(party: Party, entity: ListedEntity, match: Match | None, wallets: tuple
     )  # fmt: skip
 
 
-def _band(entity: ListedEntity, match: Match | None, wallets: tuple[str, ...], evidence: tuple[Evidence, ...]) -> Band:
+def _band(
+    entity: ListedEntity, match: Match | None, wallets: tuple[str, ...], evidence: tuple[EvidenceItem, ...]
+) -> Band:
     """Return the band. A name alone never confirms a person; a birth far from every listed one clears a namesake."""
     agreements = {item.subject: item.agreement for item in evidence}
     if wallets or agreements.get("identifier") is Agreement.CONFIRMS:

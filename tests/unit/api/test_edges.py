@@ -14,7 +14,7 @@ from django.test import RequestFactory
 
 from fiatrails.api.bodies import MAX_BODY_BYTES, parse_object, raw_body
 from fiatrails.api.errors import TooLarge
-from fiatrails.api.open.probe import Finding, Probe
+from fiatrails.api.open.probe import Probe, ProbeResult
 from fiatrails.config.env import Environment
 from fiatrails.config.logging import secrets_of
 from fiatrails.kernel import log as product_log
@@ -130,28 +130,28 @@ def test_every_secret_of_the_environment_is_known_to_the_log() -> None:
 def test_a_check_that_hangs_delays_nobody_and_is_not_piled_up() -> None:
     release, started = threading.Event(), []
 
-    def hang() -> Finding:
+    def hang() -> ProbeResult:
         started.append(1)
         release.wait(10)
-        return Finding("healthy")
+        return ProbeResult("healthy")
 
     probe = Probe("hanging", hang, fresh_for_s=60)
     for _ in range(3):
         probe.start()
         before = time.monotonic()
-        assert probe.finding(deadline=before + 0.05).state == "unhealthy"
+        assert probe.result(deadline=before + 0.05).state == "unhealthy"
         assert time.monotonic() - before < 1
     assert len(started) == 1
     release.set()
-    assert probe.finding(deadline=time.monotonic() + 5).state == "healthy"
+    assert probe.result(deadline=time.monotonic() + 5).state == "healthy"
     probe.start()
-    assert len(started) == 1, "the finding is still fresh"
+    assert len(started) == 1, "the result is still fresh"
 
 
 def test_a_check_that_raises_is_unhealthy() -> None:
-    def fail() -> Finding:
+    def fail() -> ProbeResult:
         raise RuntimeError("no")
 
     probe = Probe("failing", fail, fresh_for_s=60)
     probe.start()
-    assert probe.finding(deadline=time.monotonic() + 5).state == "unhealthy"
+    assert probe.result(deadline=time.monotonic() + 5).state == "unhealthy"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from fiatrails.kernel.currencies import CRYPTO, CURRENCIES, FIAT, scale_of, token_currency
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.money import Money, format_minor, parse_money
-from fiatrails.kernel.profile import Country, VelocityRule
+from fiatrails.kernel.profile import CountryProfile, VelocityRule
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_an_amount_of_a_country_token_is_no_money() -> None:
 @pytest.mark.parametrize("code", ["USDC", "KES.token", "XXX"])
 def test_payers_pay_in_fiat(code: str) -> None:
     with pytest.raises(ValidationError, match="not supported"):
-        Country(country_code="KES", currency=code)
+        CountryProfile(country_code="KES", currency=code)
     with pytest.raises(ValidationError, match="not supported"):
         VelocityRule(scope="payer", window_s=60, max_amount=1, currency=code)  # type: ignore[call-arg]
