@@ -9,7 +9,7 @@ from fiatrails.cli.kit.environment import prepare
 
 
 def main() -> None:
-    """Runs a management command against the same deployment as `fiatrails` would."""
+    """Run a management command against the same deployment as `fiatrails` would."""
     prepare()
     from django.core.management import execute_from_command_line
 

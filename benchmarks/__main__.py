@@ -14,7 +14,7 @@ SITED = {"intake": intake.measure, "mint": mint.measure, "scale": scale.measure}
 
 
 def main() -> int:
-    """Runs the groups asked for, printing and keeping each group's figures as soon as they are there."""
+    """Run the groups asked for, printing and keeping each group's figures as soon as they are there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("group", nargs="?", default="", choices=["", *SITED, *ALONE])
     wanted = parser.parse_args().group

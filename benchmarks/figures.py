@@ -28,7 +28,7 @@ class Figure:
 
 
 def figure(name: str, samples: Sequence[float], unit: str, limit: float) -> Figure:
-    """A figure from its samples."""
+    """Return a figure from its samples."""
     value = statistics.median(samples)
     return Figure(name, round(value, 3), unit, round(limit, 3), round(value / limit, 3), [round(s, 3) for s in samples])
 
@@ -39,20 +39,20 @@ def median_of(repeat: int, measure: Callable[[], float]) -> list[float]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of the values do not exceed."""
+    """Return the value that `share` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def keep(figures: Sequence[Figure]) -> None:
-    """Writes the figures into latest.json, beside those of other groups."""
+    """Write the figures into latest.json, beside those of other groups."""
     known = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
     known |= {each.name: asdict(each) for each in figures}
     LATEST.write_text(json.dumps(list(known.values()), indent=2) + "\n")
 
 
 def show(figures: Sequence[Figure], notes: Sequence[str] = ()) -> None:
-    """Prints the figures."""
+    """Print the figures."""
     table = Table("figure", "value", "unit", "limit", "ratio", "samples")
     for each in figures:
         samples = " ".join(f"{sample:g}" for sample in each.samples[:8])

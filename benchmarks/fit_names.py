@@ -56,7 +56,7 @@ class Queries:
     owner: NDArray[np.int64]
 
     def nearest(self, weights: Matrix) -> NDArray[np.int64]:
-        """The row with the highest score of each query."""
+        """Return the row with the highest score of each query."""
         order = np.lexsort((self.rows @ weights, self.owner))
         owners = self.owner[order]
         last: NDArray[np.int64] = order[np.append(owners[1:] != owners[:-1], True)]
@@ -64,7 +64,7 @@ class Queries:
 
 
 def main() -> None:
-    """Prints what was asked for."""
+    """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["frequencies", "person", "thing"])
     what = parser.parse_args().what
@@ -84,7 +84,7 @@ def _ours(names: Iterable[str]) -> Iterable[str]:
 
 
 def frequencies(index: NameIndex) -> Iterable[str]:
-    """Lines of frequencies.txt, the most frequent words first."""
+    """Return the lines of frequencies.txt, the most frequent words first."""
     borne = Counter({fold(word): index.bearers(word) for name in index.names for word in name.name.tokens})
     borne |= _among_people(len(index.entities))
     by_number: dict[int, list[str]] = defaultdict(list)
@@ -109,7 +109,7 @@ def _among_people(population: int) -> Counter[str]:
 
 
 def fit(index: NameIndex, type: EntityType, ordinary: Sequence[Asked], others: Sequence[Asked] = ()) -> Weights:
-    """The weights for names of this type; `others` have a say in the weights and not in the base."""
+    """Return the weights for names of this type; `others` have a say in the weights and not in the base."""
     aliases = _gather(_aliases(index, type), index)
     strangers = _gather(_strangers(index, type, [*ordinary, *others]), index)
     at_hand = PERSON if type is EntityType.PERSON else THING

@@ -16,7 +16,7 @@ _pool: ConnectionPool | None = None
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Checks the signature, stores the body, answers 200."""
+    """Check the signature, store the body, answer 200."""
     global _pool  # noqa: PLW0603 - one pool per worker process, made after the fork
     if _pool is None:
         _pool = ConnectionPool(os.environ["DATABASE_URL"], min_size=16, max_size=16, open=True)

@@ -44,7 +44,7 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
 
 
 def sustain(rail: Rail, label: str, count: int) -> load.Load:
-    """Pays `count` fresh intents; every answer must be 200 and every payment must be in the database."""
+    """Pay `count` fresh intents; every answer must be 200 and every payment must be in the database."""
     refs = [f"{label}-{number}" for number in range(count)]
     insert_intents(rail, refs, [USER])
     requests = [callback_request(ref, port=rail.port) for ref in refs]

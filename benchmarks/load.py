@@ -26,7 +26,7 @@ class Load:
 
 
 def run(host: str, port: int, requests: Sequence[bytes], *, connections: int) -> Load:
-    """Sends every request once over `connections` connections, each sending its next when the last was answered."""
+    """Send every request once over `connections` connections, each sending its next when the last was answered."""
     return asyncio.run(_run(host, port, requests, connections))
 
 

@@ -69,7 +69,8 @@ def _gas_per_mint(rail: Rail) -> float:
 
 
 def _trickle(rail: Rail, users: list[str]) -> list[float]:
-    """A steady stream of callbacks over HTTP; blocks from the callback's storing to the row saying mined."""
+    """Send a steady stream of callbacks over HTTP; measure the blocks from the callback's storing to the row saying
+    mined."""
     refs = [f"trickle-{number}" for number in range(LATENCY_PAYMENTS)]
     insert_intents(rail, refs, users)
     rail.start_api()

@@ -44,8 +44,8 @@ SHARES = (2_600, 500, 700, 300, 400, 400)
 
 
 def ordinary_organisations() -> list[str]:
-    """About 8,000, the same in every run: companies as Faker makes them, and a family, a place or an acronym with words
-    that say what it does."""
+    """Return about 8,000 names, the same in every run: companies as Faker makes them, and a family, a place or an
+    acronym with words that say what it does."""
     names: dict[str, None] = {}
     for number, (locale, count) in enumerate(COMPANIES.items()):
         fake = Faker(locale)

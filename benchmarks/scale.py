@@ -55,7 +55,8 @@ _HISTORY = (
 
 
 def measure(site: Site) -> tuple[list[Figure], list[str]]:
-    """Ratios big/empty of claim, intake and status query (goal 1.5), and the worker's memory over the run."""
+    """Measure the ratios big/empty of claim, intake and status query (goal 1.5), and the worker's memory over the
+    run."""
     with site.rail(**WORKERS) as rail:
         [user] = compliant_users(rail.chain, 1)
         api = rail.start_api()
@@ -135,7 +136,7 @@ def _fill(rail: Rail) -> None:
 
 
 def _api_rss(pid: int | None) -> float:
-    """The largest of gunicorn's workers."""
+    """Return the memory of the largest of gunicorn's workers."""
     return max(_rss(child.pid) for child in psutil.Process(pid).children())
 
 

@@ -31,7 +31,7 @@ LOCALES = {
 
 
 def measure() -> tuple[list[Figure], list[str]]:
-    """All figures of the group."""
+    """Measure all figures of the group."""
     parsed = read_list(_files())
     before = _rss_mb()
     builds: list[float] = []
@@ -56,7 +56,7 @@ def measure() -> tuple[list[Figure], list[str]]:
 
 
 def listed() -> ScreeningList:
-    """The whole list."""
+    """Return the whole list."""
     parsed = read_list(_files())
     return ScreeningList(parsed.entities, digest=parsed.digest)
 
@@ -66,7 +66,7 @@ def _files() -> dict[str, bytes]:
 
 
 def ordinary_names() -> list[str]:
-    """First and last names as they come in each locale; the same in every run."""
+    """Return first and last names as they come in each locale; the same in every run."""
     names: dict[str, None] = {}
     for number, (locale, count) in enumerate(LOCALES.items()):
         fake = Faker(locale)

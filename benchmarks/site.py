@@ -34,7 +34,7 @@ class Site:
 
     @contextmanager
     def rail(self, **env: str) -> Iterator[Rail]:
-        """A rail with a database and a chain of its own: blocks of a second, 30 M gas."""
+        """Start a rail with a database and a chain of its own: blocks of a second, 30 M gas."""
         self.made += 1
         name = f"bench{self.made}"
         with Anvil(free_port(), block_time=1.0) as anvil:
@@ -48,7 +48,7 @@ class Site:
 
 @contextmanager
 def site() -> Iterator[Site]:
-    """Starts a PostgreSQL with fsync on."""
+    """Start a PostgreSQL with fsync on."""
     directory = Path(tempfile.mkdtemp(prefix="fiatrails-bench-"))
     try:
         with EmbeddedPostgres(directory / "pg") as postgres:
@@ -59,7 +59,7 @@ def site() -> Iterator[Site]:
 
 
 def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> None:
-    """Intents that wait for their payment, as the API would have made them, in bulk."""
+    """Insert intents that wait for their payment, as the API would have made them, in bulk."""
     escrow = rail.chain.deployment.countries["KES"].escrow
     rows = "\n".join(
         "\t".join(
@@ -86,7 +86,7 @@ def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> Non
 
 
 def callback_request(ref: str, *, port: int) -> bytes:
-    """A whole signed HTTP request of the gateway form."""
+    """Return a whole signed HTTP request of the gateway form."""
     body = json.dumps({"txRef": ref, "amount": 10, "phone": "254712345678", "timestamp": int(time.time())}).encode()
     signature = hmac.new(GATEWAY_SECRET.encode(), body, hashlib.sha256).hexdigest()
     return (

@@ -17,7 +17,8 @@ from tests.kit.rail import ROOT
 
 
 def measure() -> tuple[list[Figure], list[str]]:
-    """The first start beside set-up alone; the second beside bare servers plus the blocks until finality."""
+    """Measure the first start beside set-up alone, and the second beside bare servers plus the blocks until
+    finality."""
     with tempfile.TemporaryDirectory(prefix="fiatrails-start-") as scratch:
         home, clone = Path(scratch, "home"), Path(scratch, "clone")
         home.mkdir()

@@ -87,7 +87,7 @@ class Step:
         return TOOLS / "stamps" / re.sub(r"\W+", "-", self.name)
 
     def key(self) -> str:
-        """A hash of everything that the result depends on."""
+        """Return a hash of everything that the result depends on."""
         digest = hashlib.sha256(f"{self.salt}\0{ROOT}\0".encode())
         for path in expand(self.inputs):
             digest.update(f"{path.relative_to(ROOT)}\0".encode())
@@ -108,7 +108,7 @@ class Step:
 
 
 def expand(inputs: Iterable[Path]) -> Iterator[Path]:
-    """Files as they are, directories as all the files below them, in a fixed order."""
+    """Yield files as they are, and directories as all the files below them, in a fixed order."""
     for path in inputs:
         if path.is_dir():
             yield from sorted(found for found in path.rglob("*") if found.is_file())
@@ -216,7 +216,7 @@ def uv_environment() -> dict[str, str]:
 
 
 def configured_index() -> dict[str, str]:
-    """The index of pip's configuration files, which uv does not read either."""
+    """Return the index of pip's configuration files, which uv does not read either."""
     try:
         asked = subprocess.run(
             [*pip_command(), "config", "get", "global.index-url"], check=False, capture_output=True, text=True
@@ -233,7 +233,7 @@ def node_environment() -> dict[str, str]:
 
 
 def with_writable_home(environment: dict[str, str]) -> dict[str, str]:
-    """The clients cache under HOME; where there is none to write to, under .tools instead."""
+    """Return the environment with a HOME that clients can cache under: under .tools where there is none to write to."""
     home = environment.get("HOME")
     if not home or not os.access(home, os.W_OK):
         environment["HOME"] = str(TOOLS / "home")
@@ -242,7 +242,7 @@ def with_writable_home(environment: dict[str, str]) -> dict[str, str]:
 
 
 def venv_is_usable() -> bool:
-    """Whether the environment runs, is where it was made, and has this Python's version."""
+    """Return whether the environment runs, is where it was made, and has this Python's version."""
     code = "import sys; print(sys.prefix, *sys.version_info[:2])"
     expected = f"{VENV} {sys.version_info.major} {sys.version_info.minor}"
     try:
@@ -276,7 +276,7 @@ def run(command: list[str | Path], *, environment: dict[str, str] | None = None,
 
 
 def excerpt(output: str) -> str:
-    """The beginning and the end: npm says what is wrong first, compilers say it last."""
+    """Return the beginning and the end: npm says what is wrong first, compilers say it last."""
     lines = output.strip().splitlines()
     return "\n".join(lines if len(lines) <= 20 else [*lines[:8], "...", *lines[-12:]])
 
@@ -292,7 +292,7 @@ def hint(output: str) -> str:
 
 
 def pip_command() -> list[str]:
-    """A pip that runs: the interpreter's own, or a wheel of it (a wheel can be run in place)."""
+    """Return the command of a pip that runs: the interpreter's own, or a wheel of it (a wheel can be run in place)."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     for wheel in (bundled_pip(), *sorted((TOOLS / "pip").glob("pip-*.whl"))):
@@ -302,7 +302,7 @@ def pip_command() -> list[str]:
 
 
 def bundled_pip() -> Path | None:
-    """The wheel that ensurepip would install; Debian keeps it elsewhere."""
+    """Return the wheel that ensurepip would install; Debian keeps it elsewhere."""
     places = [Path("/usr/share/python-wheels")]
     spec = importlib.util.find_spec("ensurepip")
     if spec is not None and spec.origin is not None:
@@ -336,7 +336,7 @@ class _Links(html.parser.HTMLParser):
 
 
 def fetch_pip_from_index(index: str) -> Path:
-    """The pip of requirements.lock, checked against the hashes there."""
+    """Fetch the pip of requirements.lock, checked against the hashes there."""
     locked = re.search(r"^pip==(\S+)((?:[^\n]*\\\n)[^#]*)", REQUIREMENTS.read_text(), re.MULTILINE)
     if locked is None:
         raise BootstrapError(f"{REQUIREMENTS.name} names no pip. Run `make lock` on a machine that has one.")
@@ -389,7 +389,7 @@ def fetch_pip_from_debian() -> Path:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """A second bootstrap waits for the first, then finds everything done."""
+    """Hold the lock of the bootstrap: a second one waits for the first, then finds everything done."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "bootstrap.lock").open("w") as lock:
         try:

@@ -10,7 +10,7 @@ class ApiConfig(AppConfig):
     label = "api"
 
     def ready(self) -> None:
-        """Hands the worker the clean-up of this layer's tables, which it may not import."""
+        """Register the clean-up of this layer's tables as jobs of the worker, which may not import this layer."""
         from fiatrails.api.housekeeping import register_jobs
 
         register_jobs()

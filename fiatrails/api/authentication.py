@@ -41,7 +41,7 @@ class SignedRequest(BaseAuthentication):
     """Unauthorized when a header is missing, no valid secret signed, or the timestamp is outside the window."""
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
-        """The caller; its quota is counted here, once it is known who it is."""
+        """Return the caller, and count the request against its quota now that it is known who it is."""
         now = CLOCK.now()
         key = verify(request._request, now=now)
         structlog.contextvars.bind_contextvars(client=key.client)
@@ -50,7 +50,7 @@ class SignedRequest(BaseAuthentication):
 
 
 def verify(request: HttpRequest, *, now: datetime) -> Key:
-    """The key that signed the request."""
+    """Return the key that signed the request; Unauthorized when none did, or the timestamp is stale."""
     raw = raw_body(request)
     timestamp, signature = _headers(request)
     candidates = KEY_RING.candidates(request.META.get("HTTP_X_KEY_ID") or None, now=now)

@@ -18,7 +18,7 @@ _MALFORMED = BadInput("malformed_json", "the body must be one JSON object in UTF
 
 
 def raw_body(request: HttpRequest) -> bytes:
-    """The bytes as sent. TooLarge above 64 KiB, whether the length was declared or the body is chunked."""
+    """Return the bytes as sent. TooLarge above 64 KiB, whether the length was declared or the body is chunked."""
     known: bytes | None = request.__dict__.get(_CACHE)
     if known is None:
         known = request.__dict__[_CACHE] = _read(request.META)
@@ -56,7 +56,7 @@ def _too_large() -> TooLarge:
 
 
 def json_object(request: HttpRequest) -> dict[str, Any]:
-    """The body as an object; WrongMediaType unless it is declared as JSON, BadInput when it is not."""
+    """Return the body as an object; WrongMediaType unless it is declared as JSON, BadInput when it is not."""
     content_type = request.META.get("CONTENT_TYPE") or ""
     if content_type.split(";")[0].strip().lower() != "application/json":
         raise WrongMediaType("wrong_media_type", "send Content-Type: application/json")
@@ -64,7 +64,7 @@ def json_object(request: HttpRequest) -> dict[str, Any]:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The one JSON object in `raw`; numbers with a fraction come as Decimal."""
+    """Return the one JSON object in `raw`; numbers with a fraction come as Decimal."""
     try:
         text = raw.decode("utf-8")
         body = json.loads(

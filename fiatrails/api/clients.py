@@ -37,7 +37,7 @@ class Key:
     valid_until: datetime | None = None
 
     def is_valid(self, now: datetime) -> bool:
-        """True within the key's window; the end does not belong to it."""
+        """Return whether `now` lies within the key's window; the end does not belong to it."""
         return (self.valid_from is None or self.valid_from <= now) and (
             self.valid_until is None or now < self.valid_until
         )
@@ -63,19 +63,19 @@ class KeyRing:
         self._quotas: dict[str, int] = {}
 
     def candidates(self, key_id: str | None, *, now: datetime) -> list[Key]:
-        """Keys that may have signed: the named one, else all of the default client. Other clients name theirs, so
-        that the work for one request does not grow with the number of clients."""
+        """Return the keys that may have signed: the named one, else all of the default client. Other clients name
+        theirs, so that the work for one request does not grow with the number of clients."""
         self._refresh(now)
         keys = (k for k in self._keys if (k.key_id == key_id if key_id else k.client == DEFAULT_CLIENT))
         return [key for key in keys if key.is_valid(now)]
 
     def quota(self, client: str, *, now: datetime) -> int:
-        """Requests per minute; 0 for an unknown client."""
+        """Return the client's requests per minute; 0 for an unknown client."""
         self._refresh(now)
         return self._quotas.get(client, 0)
 
     def forget(self) -> None:
-        """Reads the table again with the next request."""
+        """Read the table again with the next request."""
         with self._lock:
             self._read_at = None
 
@@ -103,7 +103,7 @@ KEY_RING = KeyRing()
 
 
 def list_clients() -> list[ClientView]:
-    """Every client by name, `default` included; secrets stay sealed, so it works when they cannot be opened."""
+    """Return every client by name, `default` included; secrets stay sealed, so it works when they cannot be opened."""
     rows = list(ApiClient.objects.prefetch_related("secrets").order_by("name"))
     found = [ClientView(row.name, row.active, row.quota_per_min, _keys_of(row)) for row in rows]
     if all(row.name != DEFAULT_CLIENT for row in rows):
@@ -122,7 +122,7 @@ def _keys_of_environment() -> tuple[Key, ...]:
 
 
 def create_client(*, name: str, quota_per_min: int, actor: str, now: datetime) -> ApiClient:
-    """A new client without keys. Conflict when the name is taken."""
+    """Create a client without keys; Conflict when the name is taken."""
     if not _KEY_ID.fullmatch(name) or quota_per_min < 1:
         raise BadInput("bad_client", "name must be 1 to 64 letters, digits, dots or dashes; quota at least 1")
     with transaction.atomic():
@@ -139,7 +139,7 @@ def add_secret(
     *, client: str, key_id: str, secret: SecretStr, valid_from: datetime, valid_until: datetime | None,
     actor: str, now: datetime,
 ) -> None:  # fmt: skip
-    """Lets one more secret sign for the client. Conflict when the key id is taken (`current` and `new` always are)."""
+    """Let one more secret sign for the client. Conflict when the key id is taken (`current` and `new` always are)."""
     _require_usable(key_id, secret, valid_from, valid_until)
     with transaction.atomic():
         owner = ApiClient.objects.filter(name=client).first()
@@ -170,7 +170,7 @@ def _require_usable(key_id: str, secret: SecretStr, valid_from: datetime, valid_
 
 
 def end_secret(*, key_id: str, at: datetime, actor: str, now: datetime) -> None:
-    """Ends a key's validity at `at`; every process follows within five seconds."""
+    """End a key's validity at `at`; every process follows within five seconds."""
     with transaction.atomic():
         if not ApiSecret.objects.filter(key_id=key_id).update(valid_until=at):
             raise NotFound("no_such_key", f"there is no key {key_id[:64]!r}")

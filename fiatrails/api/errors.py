@@ -73,7 +73,7 @@ class GeoRestricted(Error):
 
 
 def request_id() -> str:
-    """The id that the answer to the current request carries."""
+    """Return the id that the answer to the current request carries."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
@@ -92,7 +92,7 @@ def error_response(
 
 
 def respond(error: Exception) -> HttpResponse:
-    """The answer to any exception; what nobody foresaw is logged and answered without its text."""
+    """Return the answer to any exception; what nobody foresaw is logged and answered without its text."""
     if isinstance(error, FiatRailsError):
         return _domain_error_response(error)
     if isinstance(error, DATABASE_LOST):
@@ -135,7 +135,7 @@ def _from_rest_framework(error: drf.APIException) -> HttpResponse:
 
 
 def handle(error: Exception, _context: Mapping[str, Any]) -> HttpResponse:
-    """Django REST framework's exception handler."""
+    """Return the answer to an exception of a view: Django REST framework's exception handler."""
     return respond(error)
 
 

@@ -54,8 +54,8 @@ class GeoRestriction:
 
 
 def _refuse(request: HttpRequest, address: Address | None, verdict: GeoVerdict) -> HttpResponse:
-    """The line has a bounded size and nothing in it that the client wrote: not the path (tokens stand there), no
-    header; of the address its network, which tells where from and not who."""
+    """Log and answer a refusal. The log line has a bounded size and nothing in it that the client wrote: not the path
+    (tokens stand there), no header; of the address its network, which tells where from and not who."""
     geo_refusals.labels(code=verdict.code).inc()
     log.warning(
         "geo.refused", code=verdict.code, country=verdict.country, network=network_of(address), method=_method(request)

@@ -9,7 +9,8 @@ from fiatrails.kernel.clock import Clock
 
 
 def register_jobs() -> None:
-    """Every ten minutes; each run drops a bounded number of rows, so it never holds a lock for long."""
+    """Register the job that purges every ten minutes; each run drops a bounded number of rows, so it never holds a lock
+    for long."""
     register(Job("api.purge", 600, _purge))
 
 

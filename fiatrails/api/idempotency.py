@@ -47,7 +47,7 @@ class StoredResponse:
 
 
 def key_of(request: HttpRequest) -> str:
-    """X-Idempotency-Key; BadInput when it is missing or malformed."""
+    """Return the X-Idempotency-Key of a request; BadInput when it is missing or malformed."""
     key = request.META.get("HTTP_X_IDEMPOTENCY_KEY", "")
     if not _KEY.fullmatch(key):
         raise BadInput("malformed_idempotency_key", "X-Idempotency-Key must be 16 to 128 printable ASCII characters")
@@ -57,7 +57,7 @@ def key_of(request: HttpRequest) -> str:
 def run_once(
     *, client: str, key: str, body: Mapping[str, Any], now: datetime, work: Callable[[], StoredResponse]
 ) -> StoredResponse:
-    """Runs `work` in a transaction with the storing of its answer, unless the key was answered before.
+    """Run `work` and store its answer in one transaction, unless the key was answered before.
 
     InFlight while another request with the key runs; Unprocessable when the key was answered for another body.
     """
@@ -97,6 +97,6 @@ def _store(client: str, key: str, digest: bytes, answer: StoredResponse, now: da
 
 
 def purge_idempotency(*, now: datetime, limit: int = 10_000) -> int:
-    """Drops up to `limit` expired answers; for a periodic job."""
+    """Delete up to `limit` expired answers; for a periodic job."""
     expired = IdempotencyKey.objects.filter(expires_at__lte=now).order_by("expires_at").values("pk")[:limit]
     return IdempotencyKey.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).delete()[0]

@@ -40,7 +40,7 @@ class RequestContext:
         return response
 
     def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponse:
-        """Answers what a plain view raised; Django REST framework's views have answered already."""
+        """Answer what a plain view raised; Django REST framework's views have answered already."""
         return respond(error)
 
 

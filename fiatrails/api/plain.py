@@ -16,7 +16,7 @@ View = Callable[..., HttpResponse]
 
 
 def require_method(method: str) -> Callable[[View], View]:
-    """Refuses every other method with 405 and Allow; a GET view answers HEAD too."""
+    """Refuse every other method with 405 and Allow; a GET view answers HEAD too."""
     allowed = (method, "HEAD") if method == "GET" else (method,)
 
     def decorate(view: View) -> View:

@@ -66,7 +66,8 @@ class RequestShape(Shape):
     @model_validator(mode="before")
     @classmethod
     def _absent_is_null(cls, body: object) -> object:
-        """What is missing is refused by the field's own check, in the order of the fields and in the field's words."""
+        """Add null for what is missing: the field's own check refuses it, in the order of the fields and in the field's
+        words."""
         return {**cls._required, **body} if isinstance(body, dict) else body
 
 

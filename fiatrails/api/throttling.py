@@ -25,12 +25,12 @@ _COUNT = """
 
 
 def count_client(client: str, *, quota: int, now: datetime) -> None:
-    """Counts a request of an API client; TooMany above its quota."""
+    """Count a request of an API client; TooMany above its quota."""
     _count(f"client:{client}", quota, now)
 
 
 def count_anonymous(request: HttpRequest, *, now: datetime) -> None:
-    """Counts a request that is served to anybody; TooMany above 60 a minute from one address.
+    """Count a request that is served to anybody; TooMany above 60 a minute from one address.
 
     A request that fails authentication is not counted: refusing it costs less than counting it.
     """
@@ -47,5 +47,5 @@ def _count(subject: str, quota: int, now: datetime) -> None:
 
 
 def purge_counters(*, now: datetime) -> int:
-    """Drops counters of minutes that are over; for a periodic job."""
+    """Delete counters of minutes that are over; for a periodic job."""
     return RateCounter.objects.filter(minute__lt=unix(now) // 60 - 1).delete()[0]

@@ -17,12 +17,12 @@ _PURPOSE = b"fiatrails api client secrets v1"
 
 
 def seal(secret: SecretStr) -> bytes:
-    """Encrypts under a key derived from DJANGO_SECRET_KEY."""
+    """Encrypt a secret under a key derived from DJANGO_SECRET_KEY."""
     return _cipher().encrypt(secret.get_secret_value().encode())
 
 
 def unseal(sealed: bytes) -> SecretStr:
-    """Decrypts; Misconfigured when DJANGO_SECRET_KEY was replaced without keeping the old one as a fallback."""
+    """Decrypt a secret; Misconfigured when DJANGO_SECRET_KEY was replaced without keeping the old one as a fallback."""
     try:
         return SecretStr(_cipher().decrypt(sealed).decode())
     except InvalidToken:

@@ -81,7 +81,7 @@ def _leaf(command: Any, name: str, parent: Any, *, heading: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The description and the lines under "Examples:"."""
+    """Return the description, and the lines under "Examples:"."""
     description, _, examples = text.partition("\b\nExamples:\n")
     return description.strip(), inspect.cleandoc(examples)
 

@@ -25,7 +25,7 @@ app = make_app(_url)
 
 @app.task(name=TASK)  # type: ignore[untyped-decorator]
 def advance() -> int:
-    """Works until nothing is due; returns how much was done."""
+    """Work until nothing is due, and return how much was done."""
     try:
         return drain(clock=SystemClock())
     finally:

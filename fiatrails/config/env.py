@@ -66,7 +66,7 @@ class Environment(MpesaEnvironment):
 
 
 def load_profile(path: Path | None, env: Environment) -> Profile:
-    """The profile file with the environment's overrides; Misconfigured names the file and the field."""
+    """Read the profile file and apply the environment's overrides; Misconfigured names the file and the field."""
     raw: dict[str, Any] = {}
     try:
         if path is not None:
@@ -90,7 +90,7 @@ def load_profile(path: Path | None, env: Environment) -> Profile:
 
 
 def load_config(env: Environment) -> Config:
-    """Builds the process's configuration; refuses placeholder secrets outside local and test."""
+    """Build the process's configuration; refuse placeholder secrets outside local and test."""
     if env.fiatrails_env not in ("local", "test"):
         _refuse_placeholders(env)
     return Config(
@@ -122,13 +122,13 @@ def load_config(env: Environment) -> Config:
 
 
 def secret_key_fallbacks(env: Environment) -> list[str]:
-    """Former values of DJANGO_SECRET_KEY, which still open what was sealed under them."""
+    """Return the former values of DJANGO_SECRET_KEY, which still open what was sealed under them."""
     return listed(env.django_secret_key_fallbacks.get_secret_value())
 
 
 def trusted_proxies(env: Environment) -> tuple[str, ...]:
-    """Networks of our own proxies. Misconfigured for anything else: a typing error must not make X-Forwarded-For
-    fail with every request, or count when it should not."""
+    """Return the networks of our own proxies. Misconfigured for anything else: a typing error must not make
+    X-Forwarded-For fail with every request, or count when it should not."""
     for network in listed(env.trusted_proxies):
         try:
             ip_network(network)
@@ -140,7 +140,7 @@ def trusted_proxies(env: Environment) -> tuple[str, ...]:
 
 
 def admin_origins(env: Environment) -> list[str]:
-    """Where people open `/admin/` when a proxy of ours speaks TLS: what a browser says a form comes from.
+    """Return where people open `/admin/` when a proxy of ours speaks TLS: what a browser says a form comes from.
     Misconfigured for anything else, which would refuse every form."""
     for origin in listed(env.admin_origins):
         parts = urlsplit(origin)

@@ -38,13 +38,13 @@ logger_class = "fiatrails.config.logging.GunicornLogger"
 
 
 def post_worker_init(_worker: Worker) -> None:
-    """Imports every view now: the first request would otherwise wait seconds for it."""
+    """Import every view now: the first request would otherwise wait seconds for it."""
     from django.urls import get_resolver
 
     _ = get_resolver().url_patterns
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Drops the gauges of a worker that ended; its counters stay, or rates would fall."""
+    """Drop the gauges of a worker that ended; its counters stay, or rates would fall."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ class StickyThreadWorker(ThreadWorker):  # type: ignore[misc]
     """Serves the next request of a connection on the same thread when it comes at once and nobody waits."""
 
     def handle(self, conn: Any) -> Any:
-        """As the original; True means that the connection is kept alive and idle."""
+        """Serve the connection as the original does; True means that it is kept alive and idle."""
         while True:
             kept = super().handle(conn)
             if kept is not True or not self._has_next_request(conn):

@@ -17,7 +17,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]
     """Configures the process's logs before anything is logged, and sends gunicorn's through the same handler."""
 
     def setup(self, cfg: GunicornConfig) -> None:
-        """Called by gunicorn in the arbiter; workers inherit it."""
+        """Configure the logs: gunicorn calls it in the arbiter, and workers inherit it."""
         super().setup(cfg)
         environment = Environment()
         configure(as_json=environment.fiatrails_log_json, secrets=secrets_of(environment))
@@ -26,7 +26,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]
 
 
 def secrets_of(environment: Environment) -> Iterator[str]:
-    """Everything in the environment that no log line may show, and the parts of URLs that grant access."""
+    """Yield everything in the environment that no log line may show, and the parts of URLs that grant access."""
     for name in type(environment).model_fields:
         value = getattr(environment, name)
         if isinstance(value, SecretStr):

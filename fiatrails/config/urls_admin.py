@@ -11,15 +11,15 @@ urlpatterns = [path("", include("fiatrails.api.urls")), path("", include("fiatra
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django itself refuses."""
+    """Answer what Django itself refuses."""
     return page(400) if is_below(request) else api.bad_request(request, exception)
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """An address that does not exist."""
+    """Answer for an address that does not exist."""
     return page(404) if is_below(request) else api.not_found(request, exception)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """Everything else failed; Django has logged the exception."""
+    """Answer when everything else failed; Django has logged the exception."""
     return page(500) if is_below(request) else api.server_error(request)

@@ -50,8 +50,7 @@ class AuditVerification:
 
 
 def record(actor: str, action: str, subject: str, details: Mapping[str, object], *, now: datetime) -> int:
-    """Adds a record in the caller's transaction (or its own) and returns its id. `details` is JSON, without
-    secrets.
+    """Add a record in the caller's transaction (or its own) and return its id. `details` is JSON, without secrets.
 
     BadInput without an actor or action: an anonymous audit record is worth nothing.
     """
@@ -62,12 +61,12 @@ def record(actor: str, action: str, subject: str, details: Mapping[str, object],
 
 
 def of_subject(subject: str, *, limit: int) -> list[AuditRecord]:
-    """The latest records about one subject, oldest first."""
+    """Return the latest records about one subject, oldest first."""
     return list(AuditRecord.objects.filter(subject=subject).order_by("-id")[:limit])[::-1]
 
 
 def head() -> Anchor:
-    """The end of the chain now. Written down elsewhere, it later proves that nothing was cut off."""
+    """Return the end of the chain now. Written down elsewhere, it later proves that nothing was cut off."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT seq, digest FROM controls_audit_chain ORDER BY seq DESC LIMIT 1")
         row = cursor.fetchone()
@@ -75,8 +74,7 @@ def head() -> Anchor:
 
 
 def verify(*, progress: Callable[[int, int], None] | None = None, anchor: Anchor | None = None) -> AuditVerification:
-    """Recomputes the chain up to its present head; may run beside writers. `progress(done, total)` per
-    chunk."""
+    """Recompute the chain up to its present head; may run beside writers. `progress(done, total)` per chunk."""
     walk = ChainWalk(anchor=anchor)
     total = head().seq
     for chunk in _chunks(total):

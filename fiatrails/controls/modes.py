@@ -190,7 +190,7 @@ _rows = _Rows()
 
 
 def from_environment(environ: Mapping[str, str]) -> set[ModeName]:
-    """Modes that the environment switches on. Anything but empty, 0, false, no and off is on: who wrote
+    """Return the modes that the environment switches on. Anything but empty, 0, false, no and off is on: who wrote
     `ture` into READ_ONLY wants writes to stop."""
     return {name for name, rule in _RULES.items() if environ.get(rule.variable, "").strip().lower() not in _OFF}
 
@@ -257,5 +257,5 @@ def set_mode(
 
 
 def forget_cached() -> None:
-    """Drops what was remembered: for tests, and after restoring a database."""
+    """Drop what was remembered: for tests, and after restoring a database."""
     _rows.forget()

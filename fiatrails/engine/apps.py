@@ -10,7 +10,7 @@ class EngineConfig(AppConfig):
     label = "engine"
 
     def ready(self) -> None:
-        """Installs the Celery hint when it is configured; Celery is imported only then."""
+        """Install the Celery hint when it is configured; Celery is imported only then."""
         from django.conf import settings
 
         if settings.FIATRAILS.dispatch == "celery":

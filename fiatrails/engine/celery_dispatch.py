@@ -22,8 +22,8 @@ PAUSE_AFTER_ERROR_S = 5.0
 
 
 def make_app(redis_url: str) -> Celery:
-    """The Celery application. Late acknowledgement and rejection on a lost worker: a hint is repeated rather than
-    lost; the visibility timeout lies above the hard limit, so that a running task is not delivered twice."""
+    """Return the Celery application. Late acknowledgement and rejection on a lost worker: a hint is repeated rather
+    than lost; the visibility timeout lies above the hard limit, so that a running task is not delivered twice."""
     app = Celery("fiatrails", broker=redis_url)
     app.conf.update(
         task_acks_late=True,
@@ -80,7 +80,7 @@ class CeleryHint:
 
 
 def install() -> None:
-    """Adds the Celery hint when the deployment asks for it (FIATRAILS_DISPATCH=celery and REDIS_URL)."""
+    """Add the Celery hint when the deployment asks for it (FIATRAILS_DISPATCH=celery and REDIS_URL)."""
     from fiatrails.engine.wakeup import add_hook
 
     config = settings.FIATRAILS

@@ -32,7 +32,7 @@ def claim(
     where: str = "",
     params: dict[str, object] | None = None,
 ) -> list[Row]:
-    """Takes up to `limit` due rows of `model`: raises their fence and leases them until `now + lease`.
+    """Take up to `limit` due rows of `model`: raise their fence and lease them until `now + lease`.
 
     `where` is a trusted SQL fragment starting with AND. The claim commits on its own; work happens afterwards.
     """
@@ -43,7 +43,8 @@ def claim(
 
 
 def still_mine(model: type[Row], rows: Sequence[Row]) -> list[Row]:
-    """Locks those of `rows` (in id order, inside the caller's transaction) whose fence is still the claimed one.
+    """Lock those of `rows` (in id order, inside the caller's transaction) whose fence is still the claimed one, and
+    return them.
 
     The others were taken over while we were busy: whatever we learned about them is void (law: no write with a
     stale fence).

@@ -19,14 +19,14 @@ _LOCK = ".lock"
 
 
 def file_of(directory: Path, item_id: str) -> Path:
-    """Where an item is mirrored."""
+    """Return the path that an item is mirrored to."""
     return directory / f"item-{item_id}.json"
 
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """One process at a time reads the table and writes the files. Otherwise one that read an item as open
-    could write its file after another had closed the item and removed it."""
+    """Hold the lock under which one process at a time reads the table and writes the files. Otherwise one that read an
+    item as open could write its file after another had closed the item and removed it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -34,7 +34,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 
 def write(directory: Path, item_id: str, shown: Mapping[str, object]) -> None:
-    """Writes one item; a reader sees the old file, the new one or none, never half of one."""
+    """Write one item; a reader sees the old file, the new one or none, never half of one."""
     target = file_of(directory, item_id)
     scratch = target.with_suffix(f".{os.getpid()}.tmp")
     scratch.touch(mode=0o600)  # payloads carry phone numbers
@@ -43,12 +43,12 @@ def write(directory: Path, item_id: str, shown: Mapping[str, object]) -> None:
 
 
 def remove(directory: Path, item_id: str) -> None:
-    """Removes the file of a closed item, if there is one."""
+    """Remove the file of a closed item, if there is one."""
     file_of(directory, item_id).unlink(missing_ok=True)
 
 
 def keep_only(directory: Path, item_ids: set[str]) -> None:
-    """Removes the files of all other items, and what killed writers left behind."""
+    """Remove the files of all other items, and what killed writers left behind."""
     wanted = {file_of(directory, item_id) for item_id in item_ids}
     for path in (*directory.glob("item-*.json"), *directory.glob("item-*.tmp")):
         if path not in wanted:
@@ -57,7 +57,7 @@ def keep_only(directory: Path, item_ids: set[str]) -> None:
 
 @contextlib.contextmanager
 def best_effort(what: str) -> Iterator[None]:
-    """A full or missing disk must not turn a committed dead letter into an error."""
+    """Log what a full or missing disk raises: it must not turn a committed dead letter into an error."""
     try:
         yield
     except OSError as error:

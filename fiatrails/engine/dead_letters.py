@@ -74,8 +74,8 @@ def add(
     *, operation: str, subject: str, attempts: int, last_error: str, error_class: str,
     payload: Mapping[str, object], now: datetime,
 ) -> str:  # fmt: skip
-    """Opens a dead letter and returns its item id (`DL-000123`). Doing so again while it is open
-    updates attempts, error and payload of the one that stands, and keeps its time."""
+    """Open a dead letter and return its item id (`DL-000123`). Doing so again while it is open updates attempts, error
+    and payload of the one that stands, and keeps its time."""
     error = _storable_text(last_error)[:_MAX_ERROR_CHARS]
     with connection.cursor() as cursor:
         cursor.execute(_ADD, [operation, subject, attempts, error, error_class[:128], now, _storable_json(payload)])
@@ -86,7 +86,7 @@ def add(
 
 
 def close_alarm(operation: str, subject: str, *, reason: str, actor: str, now: datetime) -> None:
-    """Resolves the open dead letter of this work, if there is one: what it told of has passed."""
+    """Resolve the open dead letter of this work, if there is one: its cause has passed."""
     letter = DeadLetter.objects.filter(operation=operation, subject=subject, state=State.OPEN).first()
     if letter is not None:
         # Somebody may close it at this very moment.
@@ -109,41 +109,38 @@ def list_open(*, since: datetime | None = None, error_class: str | None = None, 
 
 
 def depth() -> int:
-    """Number of open items: the gauge `fiatrails_dlq_depth`."""
+    """Return the number of open items: the gauge `fiatrails_dlq_depth`."""
     return DeadLetter.objects.filter(state=State.OPEN).count()
 
 
 def get(item_id: str) -> Letter:
-    """One item in any state; NotFound when there is none."""
+    """Return one item in any state; NotFound when there is none."""
     return _item(_letter(item_id))
 
 
 def show(item_id: str) -> dict[str, object]:
-    """The item in the runbook's JSON shape; NotFound when there is none."""
+    """Return the item in the runbook's JSON shape; NotFound when there is none."""
     return _shown(_letter(item_id))
 
 
 def mark_replayed(item_id: str, *, actor: str, now: datetime) -> None:
-    """Closes an open item because its work was set going again. Conflict when it is closed already, so that
-    of two operators on one button only one replays; call it in the transaction that schedules the work."""
+    """Close an open item because its work was set going again. Conflict when it is closed already, so that of two
+    operators on one button only one replays; call it in the transaction that schedules the work."""
     _close(item_id, State.REPLAYED, actor=actor, reason="", now=now)
 
 
 def discard(item_id: str, *, reason: str, actor: str, now: datetime) -> None:
-    """Closes an open item for good without doing its work. BadInput without a reason; Conflict when
-    closed."""
+    """Close an open item for good without doing its work. BadInput without a reason; Conflict when closed."""
     _close(item_id, State.DISCARDED, actor=actor, reason=_required(reason), now=now)
 
 
 def resolve(item_id: str, *, reason: str, actor: str, now: datetime) -> None:
-    """Closes an open item whose work turned out to be done, or was settled another way. As `discard`
-    otherwise."""
+    """Close an open item whose work turned out to be done, or was settled another way. As `discard` otherwise."""
     _close(item_id, State.RESOLVED, actor=actor, reason=_required(reason), now=now)
 
 
 def synchronise_mirror() -> None:
-    """Makes DLQ_DIR equal to the table: at start-up, and after a disk that was full or a crash before
-    mirroring."""
+    """Make DLQ_DIR equal to the table: at start-up, and after a disk that was full or a crash before mirroring."""
     directory = config().dlq_dir
     if directory is None:
         return
@@ -176,7 +173,7 @@ def _mirror_after_commit(item_id: str) -> None:
 
 
 def _mirror(directory: Path, item_id: str) -> None:
-    """Reads the item again, under the lock: by now it may have been closed."""
+    """Read the item again under the lock, as it may have been closed by now, and write or remove its file."""
     try:
         with mirror.best_effort(item_id), mirror.exclusive(directory):
             letter = _letter(item_id)

@@ -41,7 +41,7 @@ class GroupCommit(Generic[Item, Answer]):
         return self._queue.qsize()
 
     def submit(self, item: Item) -> Answer:
-        """Blocks until the item's transaction has committed; raises what `commit` raised for it.
+        """Block until the item's transaction has committed; raise what `commit` raised for it.
 
         Unavailable when no answer came in time: the outcome is unknown, the sender resends and dedupe answers.
         """

@@ -12,7 +12,7 @@ FORGET_AFTER = timedelta(days=1)
 
 
 def beat(name: str, *, now: datetime) -> None:
-    """Records that `name` is alive; commits on its own."""
+    """Record that `name` is alive; commits on its own."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO engine_heartbeat (name, at) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET at = EXCLUDED.at",
@@ -21,11 +21,11 @@ def beat(name: str, *, now: datetime) -> None:
 
 
 def latest() -> datetime | None:
-    """The newest sign of life of any worker loop, or None when there never was one."""
+    """Return the newest sign of life of any worker loop, or None when there never was one."""
     row = Heartbeat.objects.order_by("-at").first()
     return row.at if row else None
 
 
 def forget_old(*, now: datetime) -> int:
-    """Drops heartbeats of processes that ended long ago."""
+    """Delete heartbeats of processes that ended long ago."""
     return Heartbeat.objects.filter(at__lt=now - FORGET_AFTER).delete()[0]

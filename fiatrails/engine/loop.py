@@ -28,7 +28,7 @@ class Loop:
     clock: Clock
 
     def run(self, *, stop: threading.Event, wake: threading.Event) -> None:
-        """Runs until `stop` is set. An error is logged and the step tried again after a growing pause: rows are the
+        """Run until `stop` is set. An error is logged and the step tried again after a growing pause: rows are the
         truth, so nothing is lost by trying again."""
         pause, last_beat = 0.0, 0.0
         while not stop.is_set():
@@ -63,7 +63,7 @@ class Loop:
 
 
 def run_all(loops: list[Loop], *, stop: threading.Event, wakes: list[threading.Event]) -> None:
-    """One thread per loop, each with its own database connection; returns when all have stopped."""
+    """Run one thread per loop, each with its own database connection; return when all have stopped."""
     threads = [
         threading.Thread(target=loop.run, kwargs={"stop": stop, "wake": wake}, name=loop.name)
         for loop, wake in zip(loops, wakes, strict=True)

@@ -29,19 +29,19 @@ _registered: list[Job] = []
 
 
 def register(job: Job) -> None:
-    """Adds a job of a layer that the worker may not import; from its application's `ready`."""
+    """Add a job of a layer that the worker may not import; from its application's `ready`."""
     if all(known.name != job.name for known in _registered):
         _registered.append(job)
 
 
 def registered() -> list[Job]:
-    """The jobs added that way."""
+    """Return the jobs added that way."""
     return list(_registered)
 
 
 def run_due(jobs: Sequence[Job], *, clock: Clock) -> int:
-    """Runs those jobs whose current slot nobody has taken; returns how many ran. A job that raises is recorded with
-    its error and runs again in the next slot."""
+    """Run those jobs whose current slot nobody has taken; return how many ran. A job that raises is recorded with its
+    error and runs again in the next slot."""
     ran = 0
     for job in jobs:
         slot = unix(clock.now()) // job.every_s
@@ -68,5 +68,5 @@ def _take(name: str, slot: int, now: datetime) -> bool:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Drops records of runs that nobody asks about any more."""
+    """Delete records of runs that nobody asks about any more."""
     return PeriodicRun.objects.filter(started_at__lt=now - KEEP_RUNS).delete()[0]

@@ -162,5 +162,5 @@ def _report(queue: Queue[Row, Tools], row: Row, error_class: str, clock: Clock) 
 
 
 def _words(error: Exception) -> str:
-    """What happened, in the words of whoever refused it."""
+    """Return what happened, in the words of whoever refused it."""
     return str(error) if isinstance(error, FiatRailsError) else f"{type(error).__name__}: {error}"[:500]

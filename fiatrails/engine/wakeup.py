@@ -16,7 +16,7 @@ _hooks: list[Hint] = []
 
 
 def notify() -> None:
-    """Tells every listening worker that rows are due; inside a transaction it is delivered at COMMIT."""
+    """Tell every listening worker that rows are due; inside a transaction it is delivered at COMMIT."""
     with connection.cursor() as cursor:
         cursor.execute(f"NOTIFY {CHANNEL}")
     for hook in _hooks:
@@ -24,7 +24,7 @@ def notify() -> None:
 
 
 def add_hook(hook: Hint) -> None:
-    """Adds a second carrier of the same hint (Celery); its failure is logged by Django and costs latency only."""
+    """Add a second carrier of the same hint (Celery); its failure is logged by Django and costs latency only."""
     if hook not in _hooks:
         _hooks.append(hook)
 
@@ -38,11 +38,11 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="wakeup", daemon=True)
 
     def start(self) -> None:
-        """Starts listening in the background."""
+        """Start listening in the background."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops within a second."""
+        """Stop within a second."""
         self._stop.set()
         self._thread.join(timeout=3)
 

@@ -25,7 +25,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_ip(request: HttpRequest) -> Address | None:
-    """The nearest address that is not one of our own proxies (`settings.TRUSTED_PROXIES`, networks).
+    """Return the nearest address that is not one of our own proxies (`settings.TRUSTED_PROXIES`, networks).
 
     X-Forwarded-For is read from its end: every proxy appends, so only what our own proxies appended is true, and what
     a client wrote at the front is never reached. None when an address on that way cannot be read, or when the way is
@@ -40,7 +40,7 @@ def client_ip(request: HttpRequest) -> Address | None:
 
 
 def network_of(address: Address | None) -> str:
-    """What a log may say of an address: its network, which tells where from and not who."""
+    """Return what a log may say of an address: its network, which tells where from and not who."""
     if address is None:
         return UNREADABLE
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))

@@ -10,22 +10,22 @@ class Clock(Protocol):
     """Source of the present moment; every datetime in the product is timezone-aware UTC."""
 
     def now(self) -> datetime:
-        """The present moment, aware, UTC."""
+        """Return the present moment, aware, UTC."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """The present moment, aware, UTC."""
+        """Return the present moment, aware, UTC."""
         return datetime.now(UTC)
 
 
 def unix(moment: datetime) -> int:
-    """Whole Unix seconds."""
+    """Return whole Unix seconds."""
     return int(moment.timestamp())
 
 
 def isoformat(moment: datetime) -> str:
-    """RFC 3339 with milliseconds and Z, the only format that leaves the product."""
+    """Return RFC 3339 with milliseconds and Z, the only format that leaves the product."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

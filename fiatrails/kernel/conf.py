@@ -69,10 +69,10 @@ class Config:
 
 
 def config() -> Config:
-    """The process's configuration."""
+    """Return the process's configuration."""
     return settings.FIATRAILS
 
 
 def profile() -> Profile:
-    """The deployment profile."""
+    """Return the deployment profile."""
     return config().profile

@@ -19,7 +19,7 @@ ALPHA2 = frozenset(
 
 
 def require_alpha2(codes: Iterable[str]) -> tuple[str, ...]:
-    """The codes in upper case; ValueError names the first that is no country (UK and EU are none: GB, and each
+    """Return the codes in upper case; ValueError names the first that is no country (UK and EU are none: GB, and each
     member by itself)."""
     found = tuple(code.strip().upper() for code in codes)
     for code in found:

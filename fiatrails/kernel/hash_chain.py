@@ -29,7 +29,7 @@ class Anchor:
 
 
 def content(fields: Iterable[str]) -> bytes:
-    """Netstrings `<bytes>:<text>`, so that no two field lists run together to the same bytes."""
+    """Return the fields as netstrings `<bytes>:<text>`, so that no two field lists run together to the same bytes."""
     encoded = (field.encode() for field in fields)
     return b"".join(b"%d:%b" % (len(field), field) for field in encoded)
 
@@ -45,7 +45,7 @@ class ChainWalk:
         self._anchor = anchor
 
     def follow(self, links: Iterable[StoredLink]) -> None:
-        """Checks the next links, in order; stops at the first broken one."""
+        """Check the next links, in order; stop at the first broken one."""
         for link in links:
             if self.broken is not None:
                 return
@@ -56,7 +56,7 @@ class ChainWalk:
                 self.seq, self.digest = link.seq, link.digest
 
     def finish(self) -> None:
-        """To be called after the last link: an anchor beyond the end means that links were removed."""
+        """Check the anchor after the last link: one beyond the end means that links were removed."""
         if self.broken is None and self._anchor is not None and self._anchor.seq > self.seq:
             self.broken, self.why = self.seq + 1, f"the chain ends before its anchor at {self._anchor.seq}"
 

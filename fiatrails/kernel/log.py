@@ -31,7 +31,7 @@ _QUIET_LIBRARIES = ("django.request", "httpx", "httpcore", "urllib3", "web3")
 
 
 def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Masks fields that are named like a secret, and all but the ends of a phone number."""
+    """Mask fields that are named like a secret, and all but the ends of a phone number."""
     for name, value in event.items():
         if isinstance(value, str | bytes) and _SECRET_FIELDS.search(name):
             event[name] = MASK
@@ -41,12 +41,13 @@ def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def mask_phone(phone: str) -> str:
-    """254712345678 -> 25471*****78."""
+    """Mask a phone number but for its ends: 254712345678 -> 25471*****78."""
     return f"{phone[:5]}{'*' * max(len(phone) - 7, 0)}{phone[-2:]}" if len(phone) > 7 else "*" * len(phone)
 
 
 def line_redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """Masks every given secret (also as JSON writes it) and every phone number in a finished line."""
+    """Return a processor that masks every given secret (also as JSON writes it) and every phone number in a finished
+    line."""
     forms = {
         form for secret in secrets if len(secret) >= _MIN_SECRET_CHARS for form in (secret, json.dumps(secret)[1:-1])
     }
@@ -64,7 +65,7 @@ def line_redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 def configure(
     *, as_json: bool, secrets: Iterable[str] = (), stream: TextIO | None = None, level: int = logging.INFO
 ) -> None:
-    """Sends structlog and standard logging through the same processors to `stream` (stdout)."""
+    """Send structlog and standard logging through the same processors to `stream` (stdout)."""
     redact = line_redactor(secrets)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -104,7 +105,7 @@ def _renderer(as_json: bool) -> Processor:
 
 
 def _text(value: Any) -> str:
-    """What JSON cannot write. `str` and not `repr`: a SecretStr shows nothing in either."""
+    """Return what JSON cannot write as text. `str` and not `repr`: a SecretStr shows nothing in either."""
     return str(value)
 
 

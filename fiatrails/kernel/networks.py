@@ -12,7 +12,8 @@ _WITH_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<four>[
 
 
 def parse_address(text: str) -> Address | None:
-    """`203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`, `[2001:db8::1]:443`, `fe80::1%eth0`, `::ffff:203.0.113.9`.
+    """Return the address in any form that clients and proxies write: `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`,
+    `[2001:db8::1]:443`, `fe80::1%eth0`, `::ffff:203.0.113.9`.
 
     Blanks around it, a port and a scope are dropped; IPv4 inside IPv6 is IPv4. None for everything else: names, octal
     and shortened forms (`010.1.1.1`, `1.2`), two addresses in one. Some readers take those for one address and some

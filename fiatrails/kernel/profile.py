@@ -160,5 +160,5 @@ class Profile(_Section):
     hmac_salt: str = ""
 
     def country(self, code: str) -> CountryProfile | None:
-        """The configured country, or None."""
+        """Return the configured country, or None."""
         return next((country for country in self.countries if country.country_code == code), None)

@@ -13,12 +13,12 @@ Key = TypeVar("Key")
 
 
 def sign(secret: bytes, message: bytes) -> str:
-    """Lower-case hex HMAC-SHA256."""
+    """Return the lower-case hex HMAC-SHA256."""
     return hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
 def matching_key(candidates: Iterable[tuple[Key, bytes]], message: bytes, signature: str) -> Key | None:
-    """The first candidate whose secret made `signature` (hex, any case) over `message`; None when none did.
+    """Return the first candidate whose secret made `signature` (hex, any case) over `message`; None when none did.
 
     Every candidate is tried, so the time does not tell which of them matched.
     """
@@ -31,7 +31,7 @@ def matching_key(candidates: Iterable[tuple[Key, bytes]], message: bytes, signat
 
 
 def require_fresh(claimed: int, now: int, tolerance: int) -> None:
-    """Refuses a Unix time further than `tolerance` seconds from `now`, past or future."""
+    """Refuse a Unix time further than `tolerance` seconds from `now`, past or future."""
     if abs(now - claimed) > tolerance:
         raise Unauthorized(
             "stale_timestamp",

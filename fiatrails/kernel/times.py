@@ -26,7 +26,7 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].+)?", re.ASCII)
 
 
 def since(text: str, *, now: datetime) -> datetime:
-    """The moment `text` means, aware, UTC; times without an offset are UTC. BadInput when it is not
+    """Return the moment that `text` means, aware, UTC; times without an offset are UTC. BadInput when it is not
     understood or lies after `now`, which is more likely a slip than a wish for nothing."""
     cleaned = text.strip()
     moment = _relative(cleaned.lower(), now) or _absolute(cleaned)
@@ -38,8 +38,8 @@ def since(text: str, *, now: datetime) -> datetime:
 
 
 def moment(text: str, *, now: datetime) -> datetime:
-    """The moment `text` means: "now", "in 7 days" or "7 days" from now, "1 hour ago", or an ISO 8601 time. BadInput
-    when it is not understood."""
+    """Return the moment that `text` means: "now", "in 7 days" or "7 days" from now, "1 hour ago", or an ISO 8601 time.
+    BadInput when it is not understood."""
     cleaned = text.strip().lower()
     if cleaned == "now":
         return now

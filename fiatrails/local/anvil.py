@@ -95,18 +95,18 @@ class Anvil:
         self.checkpoint()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would."""
+        """Send SIGKILL, as a crash would."""
         self._stopping.set()
         self.process.kill()
 
     def is_ready(self) -> bool:
-        """Whether the chain answers with the right chain id."""
+        """Return whether the chain answers with the right chain id."""
         with contextlib.suppress(NoAnswer, ValueError):
             return int(self.rpc("eth_chainId"), 16) == self.chain_id
         return False
 
     def block_number(self) -> int:
-        """The height of the head."""
+        """Return the height of the head."""
         return int(self.rpc("eth_blockNumber"), 16)
 
     def rpc(self, method: str, *parameters: object) -> str:

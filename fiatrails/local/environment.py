@@ -19,7 +19,7 @@ _INITIATOR = "testapi"
 
 
 def initial_environment(state: StateDir, *, ports: Mapping[str, int], stored: Mapping[str, str]) -> dict[str, str]:
-    """Everything that is known before a part runs; secrets that exist are kept."""
+    """Return everything that is known before a part runs; secrets that exist are kept."""
     created = generated_secrets(stored)
     profile = PROJECT_ROOT / "seed.json"
     return {
@@ -49,7 +49,7 @@ def initial_environment(state: StateDir, *, ports: Mapping[str, int], stored: Ma
 
 
 def security_credential(sandbox_url: str, password: str) -> str:
-    """The initiator's password, encrypted as Daraja wants it, with the simulator's certificate."""
+    """Return the initiator's password, encrypted as Daraja wants it, with the simulator's certificate."""
     answer = httpx.get(f"{sandbox_url}/_sandbox/public-key", timeout=5.0, trust_env=False)
     key = load_pem_public_key(answer.raise_for_status().json()["pem"].encode())
     if not isinstance(key, rsa.RSAPublicKey):
@@ -58,7 +58,7 @@ def security_credential(sandbox_url: str, password: str) -> str:
 
 
 def _sandbox(created: Mapping[str, str]) -> dict[str, str]:
-    """The simulator's side of the shared secrets."""
+    """Return the simulator's side of the shared secrets."""
     return {
         "MPESA_SANDBOX_GATEWAY_SECRET": created["MPESA_GATEWAY_SECRET"],
         "MPESA_SANDBOX_CONSUMER_KEY": created["MPESA_CONSUMER_KEY"],

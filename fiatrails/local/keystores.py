@@ -20,7 +20,7 @@ _SCRYPT_N = 4096
 
 
 def dev_address(index: int) -> str:
-    """The address of one of anvil's funded accounts."""
+    """Return the address of one of anvil's funded accounts."""
     return str(_dev_account(index).address)
 
 

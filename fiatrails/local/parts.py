@@ -31,7 +31,7 @@ class Part(Protocol):
         """Stop it."""
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Return whether it runs."""
 
 
 class PostgresPart:
@@ -77,12 +77,12 @@ class ServerPart:
 
 
 def local_url(ports: Mapping[str, int], name: str, path: str = "") -> str:
-    """The address of one part, or of a page of it."""
+    """Return the address of one part, or of a page of it."""
     return f"http://{LOOPBACK}:{ports.get(name, DEFAULT_PORTS[name])}{path}"
 
 
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What a process of the stack is started with.
+    """Return what a process of the stack is started with.
 
     Bytecode goes to a cache of its own: where PYTHONDONTWRITEBYTECODE is set every start would compile Django
     again, which triples it.
@@ -93,7 +93,7 @@ def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def all_parts(state: StateDir, *, ports: Mapping[str, int], environment: Mapping[str, str]) -> dict[str, Part]:
-    """Every part, in the order in which they need each other."""
+    """Return every part, in the order in which they need each other."""
 
     def server(name: str, command: list[str | Path], ready_path: str | None) -> ServerPart:
         process = ManagedProcess(

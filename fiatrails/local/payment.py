@@ -95,7 +95,7 @@ class DemoPayment:
         return intent
 
     def _receipt(self, intent_id: str) -> dict[str, Any]:
-        """The receipt of the transaction named now: a fee bump changes its hash."""
+        """Return the receipt of the transaction named now: a fee bump changes its hash."""
         tx_hash = self._intent(intent_id)["txHash"]
         return self._chain.call("eth_getTransactionReceipt", tx_hash) or {}
 

@@ -95,7 +95,7 @@ class EmbeddedPostgres:
         return self.dsn_for("postgres")
 
     def dsn_for(self, database: str) -> str:
-        """The connection URL of one database."""
+        """Return the connection URL of one database."""
         password = (self.data_dir / _PASSWORD_FILE).read_text().strip()
         return f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{database}"
 
@@ -124,7 +124,7 @@ class EmbeddedPostgres:
         return process.pid if process else None
 
     def is_running(self) -> bool:
-        """Whether the server runs and accepts connections."""
+        """Return whether the server runs and accepts connections."""
         return self._postmaster() is not None and self._is_ready()
 
     def start(self) -> None:
@@ -146,7 +146,7 @@ class EmbeddedPostgres:
             self._wait_ended(process, timeout_seconds)
 
     def kill(self) -> None:
-        """SIGKILL the postmaster, as a crash would; its backends follow by themselves."""
+        """Send SIGKILL to the postmaster, as a crash would; its backends follow by themselves."""
         process = self._postmaster()
         if process is not None:
             process.kill()
@@ -297,7 +297,8 @@ class EmbeddedPostgres:
         return len(lines) > 7 and lines[7].strip() == "ready"
 
     def _postmaster(self) -> psutil.Process | None:
-        """The running server. A pid file may outlive its server, and its pid may be another program's."""
+        """Return the running server, or None. A pid file may outlive its server, and its pid may be another
+        program's."""
         if self._child is not None:
             self._child.poll()
         lines = self._pid_file_lines()
@@ -344,7 +345,7 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _unprivileged_account() -> _Account:
-    """The machine's `postgres` account where there is one, else `nobody`: none is created."""
+    """Return the machine's `postgres` account where there is one, else `nobody`: none is created."""
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)

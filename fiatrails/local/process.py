@@ -43,12 +43,12 @@ class ProcessRecord:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """The record of a process that runs now."""
+        """Return the record of a process that runs now."""
         return cls(pid=pid, created_at=psutil.Process(pid).create_time())
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The record stored in a file, or None when there is none that can be read."""
+        """Return the record stored in a file, or None when there is none that can be read."""
         try:
             stored = json.loads(path.read_text())
             return cls(pid=int(stored["pid"]), created_at=float(stored["created_at"]))
@@ -62,7 +62,7 @@ class ProcessRecord:
         scratch.replace(path)
 
     def process(self) -> psutil.Process | None:
-        """The live process, or None when it ended (a zombie has ended)."""
+        """Return the live process, or None when it ended (a zombie has ended)."""
         try:
             found = psutil.Process(self.pid)
             if abs(found.create_time() - self.created_at) > _CREATE_TIME_SLACK_SECONDS:
@@ -72,7 +72,7 @@ class ProcessRecord:
             return None
 
     def is_alive(self) -> bool:
-        """Whether exactly this process still runs."""
+        """Return whether exactly this process still runs."""
         return self.process() is not None
 
 
@@ -120,7 +120,7 @@ class ManagedProcess:
         return self._child.poll() if self._child else None
 
     def is_alive(self) -> bool:
-        """Whether the leader runs."""
+        """Return whether the leader runs."""
         if self._child is not None:
             self._child.poll()  # reaps it, so that its pid is not held by a zombie of ours
         return self._record is not None and self._record.is_alive()
@@ -174,7 +174,7 @@ class ManagedProcess:
         self._forget()
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         with contextlib.suppress(OSError):
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
         return ""
@@ -206,7 +206,7 @@ class ManagedProcess:
         return True
 
     def _members(self) -> Iterator[psutil.Process]:
-        """The living processes of the session that the leader opened.
+        """Return the living processes of the session that the leader opened.
 
         The kernel gives no new process an id that still names a session, so while the leader's id belongs to
         a younger process the old session is empty, and nothing may be signalled.
@@ -223,7 +223,8 @@ class ManagedProcess:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """False for a zombie, unless only its first thread has ended: the others may still hold a port."""
+    """Return whether the process runs: a zombie does not, unless only its first thread has ended: the others may still
+    hold a port."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:

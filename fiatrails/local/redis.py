@@ -50,7 +50,7 @@ class EmbeddedRedis:
         self.process.terminate()
 
     def is_ready(self) -> bool:
-        """Whether the server answers PING."""
+        """Return whether the server answers PING."""
         with (
             contextlib.suppress(OSError),
             socket.create_connection((LOOPBACK, self.port), timeout=1) as connection,

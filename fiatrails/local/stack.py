@@ -134,7 +134,7 @@ class Stack:
         self._require_alive()
 
     def _require_alive(self) -> None:
-        """A server that ended would otherwise show only as a payment that never moves on."""
+        """Raise StackFailedError when a server ended: it would otherwise show only as a payment that never moves on."""
         for name, part in self._parts().items():
             if not part.is_alive():
                 tail = part.log_tail() if isinstance(part, ServerPart) else ""
@@ -190,7 +190,7 @@ class Stack:
         return local_url(self._ports, name, path)
 
     def _choose_ports(self) -> None:
-        """The default ports where they are free, and others where somebody else has them."""
+        """Choose the default ports where they are free, and others where somebody else has them."""
         for name, part in self._parts().items():
             if name not in DEFAULT_PORTS or part.is_alive():
                 continue
@@ -302,7 +302,7 @@ class Stack:
 
     @contextmanager
     def _supervisor_lock(self) -> Iterator[bool]:
-        """Yields whether this is the only `up`; the kernel frees the lock even after a kill."""
+        """Yield whether this is the only `up`; the kernel frees the lock even after a kill."""
         with (self.state.root / "up.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -36,7 +36,7 @@ class StateDir:
 
     @classmethod
     def default(cls) -> "StateDir":
-        """The directory that FIATRAILS_STATE_DIR names, else `.fiatrails` in the project."""
+        """Return the directory that FIATRAILS_STATE_DIR names, else `.fiatrails` in the project."""
         return cls(Path(os.environ.get(STATE_DIR_VARIABLE) or PROJECT_ROOT / ".fiatrails").absolute())
 
     @property
@@ -90,15 +90,15 @@ class StateDir:
         return self.root / "supervisor.json"
 
     def keystore(self, name: str) -> Path:
-        """The keystore of the deployer, the executor or the officer."""
+        """Return the path of the keystore of the deployer, the executor or the officer."""
         return self.root / "keystores" / f"{name}.json"
 
     def log(self, name: str) -> Path:
-        """The log of one process."""
+        """Return the path of the log of one process."""
         return self.logs / f"{name}.log"
 
     def record(self, name: str) -> Path:
-        """The pid record of one process."""
+        """Return the path of the pid record of one process."""
         return self.root / "pids" / f"{name}.json"
 
     def prepare(self) -> None:
@@ -124,7 +124,7 @@ class StateDir:
 
 
 def read_env(path: Path) -> dict[str, str]:
-    """The variables of an env file; none when there is no file."""
+    """Return the variables of an env file; none when there is no file."""
     with contextlib.suppress(FileNotFoundError):
         lines = path.read_text(encoding="utf-8").splitlines()
         pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
@@ -139,12 +139,12 @@ def write_env(path: Path, variables: Mapping[str, str]) -> None:
 
 
 def generated_secrets(known: Mapping[str, str]) -> dict[str, str]:
-    """Secrets of this state directory: those that exist, and new ones for those that do not."""
+    """Return the secrets of this state directory: those that exist, and new ones for those that do not."""
     return {name: known.get(name) or secrets.token_hex(32) for name in _GENERATED_SECRETS}
 
 
 def read_ports(variables: Mapping[str, str]) -> dict[str, int]:
-    """The ports that an env file records."""
+    """Return the ports that an env file records."""
     with contextlib.suppress(ValueError):
         stored = json.loads(variables.get("FIATRAILS_LOCAL_PORTS", "{}"))
         return {str(name): int(port) for name, port in stored.items()}

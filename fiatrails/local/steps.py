@@ -31,11 +31,11 @@ class Steps:
         self.say(label, f"{self.took[label]:.2f} s")
 
     def say(self, label: str, detail: str = "") -> None:
-        """One line with the time at which it happened."""
+        """Print one line with the time at which it happened."""
         self.console.print(f"[dim]{self.elapsed:7.2f} s[/]  [green]✓[/] {label:<22} {detail}", soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        """One line that somebody should read."""
+        """Print one line that somebody should read."""
         self.console.print(f"[dim]{self.elapsed:7.2f} s[/]  [yellow]![/] {message}", soft_wrap=True)
 
     def write(self, path: Path, **totals: float) -> None:

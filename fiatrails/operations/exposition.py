@@ -28,7 +28,7 @@ class _Counters(Collector):
 
 
 def serve_metrics(*, host: str, port: int) -> None:
-    """Answers GET /metrics on a thread that ends with the process. Misconfigured when it cannot listen."""
+    """Answer GET /metrics on a thread that ends with the process; Misconfigured when it cannot listen."""
     registry = CollectorRegistry()
     registry.register(_Counters())
     try:

@@ -16,7 +16,7 @@ from fiatrails.screening.lists.refresh import run_job as refresh_lists
 
 
 def jobs() -> list[Job]:
-    """Every job of a worker."""
+    """Return every job of a worker."""
     return [
         Job("dlq.retry", 600, lambda clock: f"{retry_temporary(now=clock.now())} replayed"),
         Job("dlq.mirror", 60, lambda _: _mirror()),

@@ -61,7 +61,7 @@ class ReplayResult:
 
 
 def replay_item(*, item_id: str, actor: str, now: datetime) -> ReplayResult:
-    """Replays one open item. NotFound when there is none, Conflict when it is closed already."""
+    """Replay one open item; NotFound when there is none, Conflict when it is closed already."""
     check(Flow.REPLAY, now=now)
     item = dead_letters.get(item_id)
     if item.state != "open":
@@ -79,7 +79,7 @@ def replay_item(*, item_id: str, actor: str, now: datetime) -> ReplayResult:
 
 
 def is_replayable(operation: str) -> bool:
-    """Whether the operation's work can simply be set going again."""
+    """Return whether the operation's work can simply be set going again."""
     return operation in REPLAYABLE or provider_named(operation.partition(":")[0]) is not None
 
 
@@ -101,13 +101,13 @@ def _restart(item: Letter, actor: str, now: datetime) -> Restart:
 
 
 def open_items(*, since: datetime | None = None) -> list[Letter]:
-    """The open items, oldest first."""
+    """Return the open items, oldest first."""
     groups = dead_letters.list_open(since=since)
     return sorted((item for group in groups for item in group.items), key=lambda item: item.created_at)
 
 
 def replay_many(items: Sequence[Letter], *, actor: str, now: datetime) -> list[ReplayResult]:
-    """Replays each; one that somebody closed meanwhile is reported, not raised."""
+    """Replay each; one that somebody closed meanwhile is reported, not raised."""
     results = []
     for item in items:
         try:
@@ -140,6 +140,6 @@ def replay_at_rate(
 
 
 def retry_temporary(*, now: datetime) -> int:
-    """The ten-minute job: replays what failed for a passing reason; returns how many were set going."""
+    """Replay what failed for a passing reason (the ten-minute job); return how many were set going."""
     items = [item for item in open_items() if item.error_class == "temporary" and is_replayable(item.operation)]
     return sum(result.restarted for result in replay_many(items, actor=AUTOMATIC, now=now))

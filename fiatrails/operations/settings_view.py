@@ -17,7 +17,8 @@ SET, NOT_SET = "set", "not set"
 
 
 def effective() -> dict[str, dict[str, object]]:
-    """Sections of names and values. URLs are shown without credentials, path and query: providers put keys there."""
+    """Return sections of names and values. URLs are shown without credentials, path and query: providers put keys
+    there."""
     current = config()
     return {
         "deployment": _deployment(current),
@@ -40,7 +41,7 @@ def effective() -> dict[str, dict[str, object]]:
 
 
 def redacted(secret: SecretStr) -> str:
-    """Whether there is a secret; never a part of it."""
+    """Return whether there is a secret; never a part of it."""
     return SET if secret.get_secret_value() else NOT_SET
 
 

@@ -69,7 +69,7 @@ Pay = Callable[[str, Money], str]
 def run(
     *, target: Target, purchase: SmokePurchase, pay: Pay | None, clock: Clock, timeout_s: float
 ) -> Iterator[PassedStep]:
-    """Yields each step as it passes. Raises SmokeTestFailed with the reason, OutsideUnknown when the API is away."""
+    """Yield each step as it passes; SmokeTestFailed with the reason, OutsideUnknown when the API is away."""
     deadline = time.monotonic() + timeout_s
     with httpx.Client(base_url=target.base_url, timeout=_HTTP_TIMEOUT_S, trust_env=False) as http:
         api = _Api(http, target, clock)
@@ -159,7 +159,7 @@ def _until_ended(api: _Api, intent_id: str, deadline: float) -> dict[str, Any]:
 
 
 def _ledger(intent_id: str, currency: str) -> str:
-    """The payment and the mint are posted, and the payment equation holds."""
+    """Check that the payment and the mint are posted, and that the payment equation holds."""
     kinds = _posted(intent_id)
     missing = {EntryKind.PAYMENT.value, EntryKind.MINT.value} - kinds
     # A payment that came before its intent is posted under its receipt and reaches the intent as a match.

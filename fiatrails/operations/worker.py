@@ -33,7 +33,7 @@ JOB_SWEEP_S = 5.0
 
 
 def advance_pass(*, clock: Clock) -> int:
-    """One pass over everything but the chain lanes; returns the amount of work done."""
+    """Make one pass over everything but the chain lanes; return the amount of work done."""
     tools = Tools(clock=clock, pool=default_pool())
     return collect_outcomes(now=clock.now()) + advance_due(tools=tools)
 
@@ -56,12 +56,12 @@ def _run_provider(provider: Provider, clock: Clock) -> int:
 
 
 def _apply_answers(clock: Clock) -> int:
-    """Takes over what the provider's answers mean for intents and money."""
+    """Apply what the provider's answers mean for intents and money."""
     return report_ended(now=clock.now()) + settle_returns(now=clock.now())
 
 
 def lane_pass(*, clock: Clock, holder: str) -> int:
-    """One tick of every signer lane; returns how many of them moved something."""
+    """Make one tick of every signer lane; return how many of them moved something."""
     pool, keys = default_pool(), signers()
     lanes.ensure_lanes(signers=keys, pool=pool, now=clock.now())
     reports = lanes.run_lanes(clock=clock, pool=pool, signers=keys, holder=holder)
@@ -70,13 +70,13 @@ def lane_pass(*, clock: Clock, holder: str) -> int:
 
 @lru_cache(maxsize=1)
 def signers() -> Signers:
-    """The process's signers."""
+    """Return the process's signers."""
     # Once per process: unlocking a keystore takes a second of deliberate work.
     return load_signers(config().signers)
 
 
 def drain(*, clock: Clock, max_passes: int = 50) -> int:
-    """Passes until nothing is due or `max_passes` were made: what a Celery hint starts."""
+    """Make passes until nothing is due or `max_passes` were made: what a Celery hint starts."""
     holder = f"{socket.gethostname()}:{os.getpid()}/celery"
     total = 0
     for _ in range(max_passes):
@@ -89,7 +89,7 @@ def drain(*, clock: Clock, max_passes: int = 50) -> int:
 
 
 def run(*, clock: Clock, stop: threading.Event) -> None:
-    """Runs until `stop` is set; finishes the step in hand, so stopping loses nothing."""
+    """Run until `stop` is set; finish the step in hand, so stopping loses nothing."""
     holder = f"{socket.gethostname()}:{os.getpid()}"
     loops = [
         Loop(f"advance@{holder}", lambda: advance_pass(clock=clock), SWEEP_S, clock),

@@ -23,7 +23,7 @@ _MAX_COUNTED = 100_000
 
 
 def database() -> ProbeResult:
-    """Reachable, and writable: a standby answers reads and could not keep a payment."""
+    """Check that the database is reachable and writable: a standby answers reads and could not keep a payment."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 2000")
         cursor.execute("SELECT current_setting('transaction_read_only')")
@@ -32,24 +32,24 @@ def database() -> ProbeResult:
 
 
 def queue_depth() -> int:
-    """Payments taken and not yet final on chain."""
+    """Return the number of payments taken and not yet final on chain."""
     return Intent.objects.filter(state__in=[state.value for state in _QUEUED])[:_MAX_COUNTED].count()
 
 
 def rpc() -> ProbeResult:
-    """The configured endpoints, by the same pool that mints."""
+    """Check the configured endpoints, by the same pool that mints."""
     default_pool().call("eth_blockNumber")
     return HEALTHY
 
 
 def worker() -> ProbeResult:
-    """Some worker loop has beaten lately."""
+    """Check that some worker loop has recorded a heartbeat lately."""
     last = heartbeat.latest()
     return HEALTHY if last is not None and CLOCK.now() - last <= WORKER_SILENT_AFTER else UNHEALTHY
 
 
 def message_broker() -> ProbeResult:
-    """Redis, where one is configured; it carries hints only."""
+    """Check Redis where it is configured; it carries hints only."""
     url = config().redis_url
     if not url:
         return DISABLED

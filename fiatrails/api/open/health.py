@@ -47,7 +47,7 @@ class Health(Shape):
 
 @require_method("GET")
 def health(_request: HttpRequest) -> HttpResponse:
-    """All checks at once, two seconds at most."""
+    """Run all checks at once, two seconds at most, and answer what they found."""
     deadline = time.monotonic() + DEADLINE_S
     for probe in _PROBES.values():
         probe.start()

@@ -36,7 +36,7 @@ class _Gauges(Collector):
 
 @require_method("GET")
 def metrics(_request: HttpRequest) -> HttpResponse:
-    """Prometheus text format."""
+    """Answer the metrics in the text format of Prometheus."""
     extra = _read_gauges()
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

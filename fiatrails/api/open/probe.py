@@ -41,14 +41,14 @@ class Probe:
         self._found_at = float("-inf")
 
     def start(self) -> None:
-        """Starts the check unless its last result is fresh or it is running."""
+        """Start the check unless its last result is fresh or it is running."""
         with self._lock:
             if self._done is None and time.monotonic() - self._found_at >= self._fresh_for_s:
                 self._done = threading.Event()
                 threading.Thread(target=self._run, args=(self._done,), name=f"probe-{self._name}", daemon=True).start()
 
     def result(self, *, deadline: float) -> ProbeResult:
-        """What was found; UNKNOWN when the running check does not end before `deadline` (monotonic seconds)."""
+        """Return the last result; UNKNOWN when the running check does not end before `deadline` (monotonic seconds)."""
         with self._lock:
             running = self._done
         if running is not None and not running.wait(max(0.0, deadline - time.monotonic())):

@@ -33,7 +33,8 @@ def document() -> dict[str, Any]:
 
 
 def _reference(path: str) -> str:
-    """A path inside of JSON writes / as ~1, and a URL writes braces as percent codes."""
+    """Return the reference to a path of the document: JSON pointers write / as ~1, URLs write braces as percent
+    codes."""
     return f"#/paths/{quote(path.replace('/', '~1'), safe='~')}"
 
 

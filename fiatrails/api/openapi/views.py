@@ -13,7 +13,7 @@ from fiatrails.api.throttling import count_anonymous
 
 @require_method("GET")
 def schema(request: HttpRequest) -> HttpResponse:
-    """The document of exactly this version."""
+    """Answer the document of exactly this version."""
     count_anonymous(request, now=CLOCK.now())
     if request.GET.get("format") == "yaml" or "yaml" in request.META.get("HTTP_ACCEPT", ""):
         return HttpResponse(_yaml(), content_type="application/vnd.oai.openapi")

@@ -71,8 +71,8 @@ class Person(RequestShape):
 
     @classmethod
     def require_known(cls, body: dict[str, Any]) -> None:
-        """BadInput for an unknown field. A date of birth under another name would be lost, and an ordinary namesake
-        held for it."""
+        """Raise BadInput for an unknown field. A date of birth under another name would be lost, and an ordinary
+        namesake held for it."""
         fields = {str(field.alias) for field in cls.model_fields.values()}
         for name in sorted(set(body) - fields)[:1]:
             known = ", ".join(sorted(fields))

@@ -15,7 +15,7 @@ class SignedView(APIView):
     """A view for API clients. Unknown methods are refused before anything else is looked at."""
 
     def initial(self, request: Request, *_: Any, **__: Any) -> None:
-        """Method, authentication, quota."""
+        """Check the method, then the signature, then the permission; authentication counts the quota."""
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(", ".join(self.allowed_methods))
         self.perform_authentication(request)
@@ -23,5 +23,5 @@ class SignedView(APIView):
 
 
 def client_of(request: Request) -> str:
-    """Name of the API client that signed."""
+    """Return the name of the API client that signed."""
     return cast(Caller, request.user).client

@@ -51,7 +51,8 @@ Handler = Callable[[bytes, str], str]
 
 
 def _callback(source: str) -> Callable[[Handler], View]:
-    """The way of every callback: who sent it, how large it is, one domain call, Daraja's answer after COMMIT."""
+    """Wrap a handler into the view of a callback: check sender and size, make one domain call, answer Daraja after
+    COMMIT."""
     for word in ("accepted", "duplicate", "conflict", "rejected", "failed"):
         metrics.callbacks.labels(source, word)
 
@@ -94,7 +95,7 @@ def _handle(request: HttpRequest, reference: str, handle: Handler) -> str:
 
 @_callback("mpesa_stk")
 def stk(raw: bytes, reference: str) -> str:
-    """What became of a push."""
+    """Record what became of a push."""
     callback = callbacks.parse_stk(raw)
     return _METRIC_LABELS[
         confirmations.record_stk(callback=callback, reference=reference, purchases=PURCHASES, now=CLOCK.now()).status
@@ -103,13 +104,13 @@ def stk(raw: bytes, reference: str) -> str:
 
 @_callback("mpesa_c2b_validation")
 def c2b_validation(raw: bytes, _reference: str) -> str:
-    """A payment to the paybill is about to be made: two reads and an answer, far below the eight seconds given."""
+    """Say whether a payment to the paybill may be made: two reads and an answer, far below the eight seconds given."""
     return confirmations.validate_c2b(payment=callbacks.parse_c2b(raw), purchases=PURCHASES) or "accepted"
 
 
 @_callback("mpesa_c2b")
 def c2b_confirmation(raw: bytes, _reference: str) -> str:
-    """A payment to the paybill was made."""
+    """Record that a payment to the paybill was made."""
     return _METRIC_LABELS[
         confirmations.record_c2b(payment=callbacks.parse_c2b(raw), purchases=PURCHASES, now=CLOCK.now()).status
     ]
@@ -117,15 +118,15 @@ def c2b_confirmation(raw: bytes, _reference: str) -> str:
 
 @_callback("mpesa_result")
 def result(raw: bytes, reference: str) -> str:
-    """The result of a status query or a reversal. An unknown reference gets Daraja's usual answer: it would only be
-    sent again, and tells a guesser nothing."""
+    """Settle a status query or a reversal by its result. An unknown reference gets Daraja's usual answer: it would only
+    be sent again, and tells a guesser nothing."""
     known = settle_result(reference=reference, parsed=callbacks.parse_result(raw), now=CLOCK.now())
     return "accepted" if known else "duplicate"
 
 
 @_callback("mpesa_timeout")
 def timeout(raw: bytes, reference: str) -> str:
-    """A request waited too long in M-PESA's queue; not a failure."""
+    """Record that a request waited too long in M-PESA's queue; that is no failure."""
     known = settle_result(reference=reference, parsed=callbacks.parse_timeout(raw), now=CLOCK.now())
     return "accepted" if known else "duplicate"
 
@@ -153,7 +154,7 @@ def _is_allowed(source: str, allowed: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=8)
 def _networks(allowed: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """A malformed entry stops every callback: better than letting one in by mistake."""
+    """Return the allowed networks. A malformed entry stops every callback: better than letting one in by mistake."""
     return tuple(ip_network(entry, strict=False) for entry in allowed)
 
 

@@ -36,7 +36,7 @@ class PaymentStore:
         self._down_until: datetime | None = None
 
     def __call__(self, events: Sequence[PaymentEvent]) -> list[Stored]:
-        """Stores the batch; Unavailable when a mode forbids it or the database is away."""
+        """Store the batch; Unavailable when a mode forbids it or the database is away."""
         now = self._clock.now()
         check(Flow.ACCEPT_CALLBACK, now=now)
         if self._down_until is not None and now < self._down_until <= now + _PAUSE:
@@ -50,8 +50,8 @@ class PaymentStore:
         return answers
 
     def _record(self, events: Sequence[PaymentEvent]) -> list[Stored]:
-        """A server that restarted breaks the connection once. Repeating is safe even if the lost batch had been
-        committed: its events are then recognised as seen."""
+        """Record the payments, a second time when the connection was lost: a server that restarted breaks it once.
+        Repeating is safe even if the lost batch had been committed: its events are then recognised as seen."""
         try:
             return record_payments(events, now=self._clock.now())
         except DATABASE_LOST as error:

@@ -13,7 +13,7 @@ app = typer.Typer(help="The hash-chained record of who did what.", no_args_is_he
 
 @app.callback()
 def audit() -> None:
-    """The hash-chained record of who did what."""
+    """Verify the hash-chained record of who did what."""
 
 
 @app.command("verify")

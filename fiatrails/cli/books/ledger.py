@@ -38,7 +38,7 @@ def verify(json: Json = False) -> None:
 
 @app.command("trial-balance")
 def trial_balance(json: Json = False) -> None:
-    """Every account with its debits and credits; ends with 1 when a currency does not sum to zero.
+    """List every account with its debits and credits; ends with 1 when a currency does not sum to zero.
 
     \b
     Examples:

@@ -115,7 +115,7 @@ def _show(number: int, *, json: bool) -> None:
 
 
 def _party_text(party: dict[str, Any]) -> str:
-    """The screened party and why each hit is one, as it was found."""
+    """Return the screened party and why each hit is one, as it was found."""
     who = party["name"] or " ".join(party["wallets"])
     lines = [f"screened: {who}" + (f", born {party['born']}" if party["born"] else "")]
     for hit in party["hits"]:

@@ -144,7 +144,7 @@ def _answer(party: Party, *, json: bool) -> None:
 
 
 def ready() -> ScreeningList:
-    """The lists in force, made ready; a warning when they are the sample."""
+    """Return the lists in force, made ready; print a warning when they are the sample."""
     from fiatrails.compliance.sanctions import checks
     from fiatrails.screening.lists import current
 

@@ -17,7 +17,7 @@ app = typer.Typer(help="Intents that are paid or queued and not settled yet.", n
 
 @app.callback()
 def backlog() -> None:
-    """Intents that are paid or queued and not settled yet."""
+    """Process intents that are paid or queued and not settled yet."""
 
 
 @app.command("process")

@@ -15,12 +15,12 @@ db_app = typer.Typer(help="The database schema.", no_args_is_help=True)
 
 @config_app.callback()
 def config() -> None:
-    """The effective configuration."""
+    """Show the effective configuration."""
 
 
 @db_app.callback()
 def db() -> None:
-    """The database schema."""
+    """Migrate the database schema."""
 
 
 @config_app.command("show")

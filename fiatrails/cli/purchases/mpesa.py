@@ -21,7 +21,7 @@ app = typer.Typer(help="M-PESA payers: simulated ones, and prompts on real phone
 
 @app.callback()
 def mpesa() -> None:
-    """M-PESA payers: simulated ones, and prompts on real phones."""
+    """Simulate M-PESA payers, or prompt them on real phones."""
 
 
 @app.command("simulate")
@@ -139,7 +139,7 @@ def _order(reference: str, amount: str | None, phone: str, receipt: str | None, 
 
 
 def _intent(reference: str) -> Intent | None:
-    """The intent, or None for a txRef that is not known yet: such payments are kept and matched later."""
+    """Return the intent, or None for a txRef that is not known yet: such payments are kept and matched later."""
     from fiatrails.purchases import queries
 
     try:

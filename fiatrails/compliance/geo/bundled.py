@@ -62,7 +62,8 @@ class BundledCountries:
             self._six_bits.append(bits)
 
     def code_of(self, address: Address) -> str:
-        """See `CountryOf`; special networks have codes of their own in the data (`02`), which are no countries."""
+        """Return the code as `CountryOf` says; special networks have codes of their own in the data (`02`), which are
+        no countries."""
         return self._of_four(int(address)) if isinstance(address, IPv4Address) else self._of_six(int(address))
 
     def _of_four(self, value: int) -> str:

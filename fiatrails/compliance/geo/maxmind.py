@@ -38,7 +38,8 @@ class MaxMindCountries:
         self._announce()
 
     def code_of(self, address: Address) -> str:
-        """See `CountryOf`. IPv6 in a file of IPv4 networks is an address that the data does not know."""
+        """Return the code as `CountryOf` says. IPv6 in a file of IPv4 networks is an address that the data does not
+        know."""
         if self._version_or_none() != self._seen:
             self._reopen()
         try:

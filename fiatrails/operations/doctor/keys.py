@@ -47,7 +47,8 @@ def _balance(context: Context, address: str) -> CheckResult:
 
 
 def _account(context: Context, keystore: Path) -> CheckResult:
-    """A keystore need not name its address (`cast wallet new` does not write it): then it has to open."""
+    """Check the account of a keystore. The keystore need not name its address (`cast wallet new` does not write it):
+    then it has to open."""
     try:
         address = KeystoreSigner(keystore, context.config.signers.password_file).address
     except FiatRailsError as error:

@@ -70,7 +70,7 @@ _BOOK_QUERIES = {
 
 
 def check_books() -> list[Violation]:
-    """Everything that the database alone can show, as of one instant."""
+    """Check everything that the database alone can show, as of one instant."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             # One snapshot for all the queries; beside running workers two statements would see two moments.
@@ -104,7 +104,7 @@ def _ledger_violations() -> Iterator[Violation]:
 
 
 def _pending_violations() -> Iterator[Violation]:
-    """The ledger's pending balance is the money of the intents that are neither minted nor refunded."""
+    """Compare the ledger's pending balance with the money of the intents that are neither minted nor refunded."""
     rows = Intent.objects.filter(state__in=[state.value for state in PENDING_MONEY])
     intents = dict(rows.values_list("fiat_currency").annotate(Sum("fiat_paid")))
     for currency in sorted(intents.keys() | set(currencies())):
@@ -160,7 +160,7 @@ def _missing_mints(histories: Mapping[str, History]) -> Iterator[Violation]:
 
 
 def _supply(settlements: list[Settlement]) -> Iterator[Violation]:
-    """The ledger's token supply is the sum of those mints whose purchases the rows call executed."""
+    """Compare the ledger's token supply with the sum of those mints whose purchases the rows call executed."""
     executed = set(Delivery.objects.filter(purchase__state=State.EXECUTED.value).values_list("reference", flat=True))
     minted = sum(mint.amount for mint in settlements if mint.reference in executed)
     ledger = sum(-a.balance for a in trial_balance() if a.code.startswith("token_supply:"))
@@ -169,7 +169,8 @@ def _supply(settlements: list[Settlement]) -> Iterator[Violation]:
 
 
 def check_settled() -> list[Violation]:
-    """When faults have stopped and time has passed: nothing is left half-way, and nothing waits for a person."""
+    """Check, when faults have stopped and time has passed, that nothing is left half-way and nothing waits for a
+    person."""
     half_way = [s.value for s in PENDING_MONEY if s is not State.HELD]
     left = Intent.objects.filter(state__in=half_way).values_list("intent_id", "state")[:SHOWN]
     return [Violation("everything settles", tuple(f"{i} {s}" for i, s in left))] if left else []

@@ -99,7 +99,7 @@ def record(arrivals: Sequence[Arrival], *, now: datetime) -> list[Stored]:
 
 
 def phones_of(intent_ids: Sequence[str]) -> dict[str, str]:
-    """The phone that first paid each intent, where the provider told it."""
+    """Return the phone that first paid each intent, where the provider named it."""
     events = Payment.objects.filter(intent_id__in=intent_ids).exclude(phone="").order_by("-pk")
     return {str(intent_id): phone for intent_id, phone in events.values_list("intent_id", "phone")}
 
@@ -159,7 +159,8 @@ def _explain(arrivals: Sequence[Arrival], now: datetime) -> Iterator[Stored]:
 
 
 def _record_second_event(arrival: Arrival, event_id: int) -> Stored:
-    """The key is new, so it was the receipt that stood already (one payment, STK callback and C2B confirmation)."""
+    """Record a second event of a receipt: the key is new, so it was the receipt that stood already (one payment, STK
+    callback and C2B confirmation)."""
     event = arrival.event
     first = Payment.objects.get(provider=event.provider, receipt=event.receipt, credits=True)
     Payment.objects.create(

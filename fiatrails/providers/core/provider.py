@@ -24,7 +24,7 @@ class Provider:
         return 0
 
     def confirm_again(self, *, event_id: int, now: datetime) -> None:  # noqa: ARG002
-        """Have a stored event confirmed anew (replay of its dead letter)."""
+        """Make a stored event due for confirmation once more (replay of its dead letter)."""
         raise NotFound("nothing_to_confirm", f"{self.name} signs its events; nothing is confirmed")
 
     def retry_request(self, *, request_id: int, now: datetime) -> None:  # noqa: ARG002

@@ -50,7 +50,7 @@ class Unknown:
 
 
 def read_acknowledgement(status: int, content: bytes, id_field: str) -> Accepted | Refused | Unknown:
-    """The answer to a push, a status query or a reversal."""
+    """Return what the answer to a push, a status query or a reversal says."""
     body = _body(content)
     refusal = _refusal(status, body)
     if refusal is not None:
@@ -72,7 +72,7 @@ def read_acknowledgement(status: int, content: bytes, id_field: str) -> Accepted
 
 
 def read_push_status(status: int, content: bytes) -> Answer | Refused | Unknown:
-    """The answer to a query about a push."""
+    """Return what the answer to a query about a push says."""
     body = _body(content)
     if _code(body.get("errorCode")) == codes.PENDING_ERROR:
         return Answer(PushStatus.PENDING, codes.PENDING_ERROR, fields.words(body.get("errorMessage")))
@@ -86,7 +86,7 @@ def read_push_status(status: int, content: bytes) -> Answer | Refused | Unknown:
 
 
 def read_registration(status: int, content: bytes) -> Accepted | Refused | Unknown:
-    """The answer to registering the C2B addresses; its own field is misspelt."""
+    """Return what the answer to registering the C2B addresses says; its own field is misspelt."""
     answer = read_acknowledgement(status, content, "OriginatorCoversationID")
     if isinstance(answer, Unknown):
         return read_acknowledgement(status, content, "OriginatorConversationID")

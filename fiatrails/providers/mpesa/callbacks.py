@@ -62,7 +62,7 @@ class QueueTimeout:
 
 
 def parse_stk(raw: bytes) -> StkCallback:
-    """`Body.stkCallback` of a push."""
+    """Parse `Body.stkCallback` of a push."""
     body = fields.mapping(fields.json_object(raw).get("Body"), "Body")
     callback = fields.mapping(body.get("stkCallback"), "Body.stkCallback")
     checkout_id = identifier(callback.get("CheckoutRequestID"), "CheckoutRequestID")
@@ -77,8 +77,8 @@ def parse_stk(raw: bytes) -> StkCallback:
 
 
 def _stk_event(checkout_id: str, code: str, items: Mapping[str, Any], raw: bytes) -> PaymentEvent:
-    """The receipt and the code are part of the key: an invented failure, or an invented receipt, must not occupy the
-    place of the true callback of the same push and have that one quarantined."""
+    """Return the event of a push's callback. The receipt and the code are part of the key: an invented failure, or an
+    invented receipt, must not occupy the place of the true callback of the same push and have that one quarantined."""
     if code != "0":
         key = f"stk:{checkout_id}:failed-{code}"
         return PaymentEvent(PROVIDER, STK, key, None, "", None, "", None, raw, trusted=False)
@@ -106,18 +106,18 @@ def _pairs(value: object, name: str) -> dict[str, Any]:
 
 
 def checkout_of(event_key: str) -> str:
-    """CheckoutRequestID of a stored STK event, from its key."""
+    """Return the CheckoutRequestID of a stored STK event, from its key."""
     without_channel = event_key.split(":", 1)[1]
     return without_channel.rsplit(":", 1)[0]
 
 
 def poll_key(checkout_id: str) -> str:
-    """Event key of a payment that a query of ours found; it names no receipt."""
+    """Return the event key of a payment that a query of ours found; it names no receipt."""
     return f"{STK_POLL}:{checkout_id}:query"
 
 
 def parse_c2b(raw: bytes) -> C2bPayment:
-    """A validation or a confirmation. `event.tx_ref` is what the payer typed, trimmed; empty when it cannot be a
+    """Parse a validation or a confirmation. `event.tx_ref` is what the payer typed, trimmed; empty when it cannot be a
     txRef at all (the money is real all the same). So does a name that is none: newer forms leave all but the first
     empty, and some are masked."""
     body = fields.json_object(raw)
@@ -147,7 +147,7 @@ def _bill_ref(value: object) -> str:
 
 
 def parse_result(raw: bytes) -> Result:
-    """The `Result` of a status query or a reversal."""
+    """Parse the `Result` of a status query or a reversal."""
     result = fields.mapping(fields.json_object(raw).get("Result"), "Result")
     parameters: dict[str, Any] = {}
     if result.get("ResultParameters"):
@@ -164,7 +164,7 @@ def parse_result(raw: bytes) -> Result:
 
 
 def parse_timeout(raw: bytes) -> QueueTimeout:
-    """A queue timeout; its form is not documented, so only the ids are read, from wherever they are."""
+    """Parse a queue timeout; its form is not documented, so only the ids are read, from wherever they are."""
     body = fields.json_object(raw)
     inner = body.get("Result")
     source = inner if isinstance(inner, dict) else body
@@ -175,7 +175,7 @@ def parse_timeout(raw: bytes) -> QueueTimeout:
 
 
 def identifier(value: object, field: str) -> str:
-    """An id that the provider gave: 1 to 80 printable ASCII characters without blanks."""
+    """Return an id that the provider gave: 1 to 80 printable ASCII characters without blanks."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise BadInput("malformed_id", f"{field} must be 1 to 80 printable characters")
     return value

@@ -34,7 +34,7 @@ class PushStatus(StrEnum):
 
 
 def push_status(code: str) -> PushStatus:
-    """What a ResultCode says about a push."""
+    """Return what a ResultCode says about a push."""
     if code == "0":
         return PushStatus.PAID
     if code == _PENDING_RESULT:
@@ -43,7 +43,7 @@ def push_status(code: str) -> PushStatus:
 
 
 def refuses_reversal(code: str) -> bool:
-    """True when the code says for certain that nothing was reversed."""
+    """Return whether the code says for certain that nothing was reversed."""
     return code in _REVERSAL_REFUSED
 
 
@@ -68,7 +68,7 @@ class Transaction:
 def transaction(
     code: str, parameters: Mapping[str, str], *, receipt: str, shortcode: str, currency: str
 ) -> Transaction:
-    """Reads the result of a status query on `receipt`.
+    """Return what the result of a status query on `receipt` says.
 
     Money that we sent (a reversal, a payout) has a receipt and a completed status as well: only what came in to our
     own short code counts as paid.

@@ -138,7 +138,7 @@ def _count_push(event: Payment, push: ProviderRequest, answer: Answer, purchases
 
 
 def _count_without_callback(event: Payment, push: ProviderRequest, answer: Answer, now: datetime) -> None:
-    """The push was paid, but not as this callback says: the payment is counted as the provider tells it."""
+    """Count the payment as the provider reports it: the push was paid, but not as this callback says."""
     with transaction.atomic():
         mine, _ = crediting.lock_events(event, None)
         locked = ProviderRequest.objects.select_for_update().get(pk=push.pk)
@@ -209,7 +209,8 @@ def _dispute(event: Payment, paid: Money) -> str:
 
 
 def _push_of(event: Payment | PaymentEvent) -> ProviderRequest | None:
-    """The push that an event belongs to: by its CheckoutRequestID, or by the account reference that we gave it."""
+    """Return the push that an event belongs to: by its CheckoutRequestID, or by the account reference that we gave
+    it."""
     asked = ProviderRequest.objects.filter(kind=RequestKind.CHARGE)
     if event.channel in (callbacks.STK, callbacks.STK_POLL):
         return asked.filter(provider_id=callbacks.checkout_of(event.event_key)).first()
@@ -230,7 +231,7 @@ def _set_declined(mine: Payment, why: str) -> None:
 
 
 def retry_event(*, event_id: int, now: datetime) -> None:
-    """Have an event confirmed anew (replay of its dead letter)."""
+    """Make an event due for confirmation once more (replay of its dead letter)."""
     with transaction.atomic():
         waiting = Payment.objects.filter(pk=event_id, state=PaymentState.RECEIVED)
         if waiting.update(due_at=now, attempts=0, lease_until=None):

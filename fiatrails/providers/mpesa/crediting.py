@@ -34,8 +34,8 @@ class Counted(StrEnum):
 
 
 def lock_events(event: Payment, push: ProviderRequest | None) -> tuple[Payment, Mapping[int, Payment]]:
-    """The claimed event and those that may stand for the same payment, locked in id order; StaleFence when the event
-    was taken over or settled meanwhile."""
+    """Lock the claimed event and those that may stand for the same payment, in id order; StaleFence when the event was
+    taken over or settled meanwhile."""
     wanted = Q(pk=event.pk)
     if event.receipt:
         wanted |= Q(provider=event.provider, receipt=event.receipt, credits=True)
@@ -59,7 +59,7 @@ def count(
     purchases: Purchases,
     now: datetime,
 ) -> Counted:
-    """Counts the locked event, or joins it to the event that was counted for the same payment.
+    """Count the locked event, or join it to the event that was counted for the same payment.
 
     `verified`: the provider was asked about this very receipt. A receipt that only a callback names is believed for
     the push it belongs to, and only as long as nothing contradicts it.
@@ -118,17 +118,18 @@ def _after_checking(
 
 
 def latest_query(event: Payment) -> ProviderRequest | None:
-    """The last question about the event's receipt."""
+    """Return the last question about the event's receipt."""
     return _confirming(event).order_by("-pk").first()
 
 
 def is_used_up(query: ProviderRequest, asker: Payment) -> bool:
-    """True when the asker's earlier attempt used the query up: an unclear answer counts once, then it is asked anew."""
+    """Return whether the asker's earlier attempt used the query up: an unclear answer counts once, then it is asked
+    anew."""
     return bool(query.details.get("attempt") != asker.attempts)
 
 
 def use_up_queries(event_id: int) -> None:
-    """Nothing that was asked so far counts for the next attempt."""
+    """Mark what was asked so far as used up, so that nothing of it counts for the next attempt."""
     for query in ProviderRequest.objects.filter(kind=RequestKind.QUERY, payment_id=event_id):
         query.details["attempt"] = None
         query.save(update_fields=["details"])
@@ -147,7 +148,7 @@ def _ask(mine: Payment, about: Payment, now: datetime) -> Counted:
 
 
 def ask_about(mine: Payment, now: datetime) -> Counted:
-    """Opens a status query on the locked event's receipt; the event goes on when it is answered."""
+    """Open a status query on the locked event's receipt; the event goes on when it is answered."""
     return _ask(mine, mine, now)
 
 
@@ -158,7 +159,7 @@ def _wait(mine: Payment, now: datetime) -> Counted:
 
 
 def _link(push: ProviderRequest | None, event: Payment, money: Money) -> None:
-    """This event stands for the push's payment from now on, unless the push is known to have been unpaid."""
+    """Let the event stand for the push's payment from now on, unless the push is known to have been unpaid."""
     if push is None or push.payment_id is not None or push.amount_minor != money.minor:
         return
     if push.state == RequestState.FAILED and push.result.get("code") != RAN_OUT:

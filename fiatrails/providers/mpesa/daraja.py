@@ -53,13 +53,13 @@ class Daraja:
         return f"Daraja({urlsplit(self._mpesa.base_url).hostname!r})"
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def stk_push(
         self, *, amount: Money, phone: str, account_reference: str, description: str, callback_path: str
     ) -> Accepted | Refused | Unknown:
-        """Asks the payer's phone for `amount`, which must be whole shillings. Accepted is not paid."""
+        """Ask the payer's phone for `amount`, which must be whole shillings. Accepted is not paid."""
         timestamp = local_timestamp(self._clock.now())
         body = {
             "BusinessShortCode": self._mpesa.shortcode,
@@ -80,7 +80,7 @@ class Daraja:
         return answers.read_acknowledgement(*reply, "CheckoutRequestID")
 
     def stk_query(self, *, checkout_id: str) -> Answer | Refused | Unknown:
-        """What became of a push."""
+        """Ask what became of a push."""
         timestamp = local_timestamp(self._clock.now())
         body = {
             "BusinessShortCode": self._mpesa.shortcode,
@@ -92,7 +92,7 @@ class Daraja:
         return answers.read_push_status(*reply) if isinstance(reply, tuple) else reply
 
     def transaction_status(self, *, receipt: str, reference: str) -> Accepted | Refused | Unknown:
-        """Asks for the state of a payment; the answer comes to the result address of `reference`."""
+        """Ask for the state of a payment; the answer comes to the result address of `reference`."""
         body = {
             "Initiator": self._mpesa.initiator_name,
             "SecurityCredential": self._mpesa.security_credential.get_secret_value(),
@@ -107,7 +107,7 @@ class Daraja:
         return self._acknowledged("/mpesa/transactionstatus/v1/query", body)
 
     def reversal(self, *, receipt: str, amount: Money, reference: str) -> Accepted | Refused | Unknown:
-        """Asks for a payment to be sent back; the answer comes to the result address of `reference`."""
+        """Ask for a payment to be sent back; the answer comes to the result address of `reference`."""
         body = {
             "Initiator": self._mpesa.initiator_name,
             "SecurityCredential": self._mpesa.security_credential.get_secret_value(),
@@ -124,8 +124,8 @@ class Daraja:
         return self._acknowledged("/mpesa/reversal/v1/request", body)
 
     def register_c2b_urls(self, *, response_type: str = "Cancelled") -> Accepted | Refused | Unknown:
-        """Tells M-PESA where to validate and confirm payments to the paybill. `Cancelled`: a payment is refused when
-        we cannot be asked, so nothing is taken that nobody would record."""
+        """Tell M-PESA where to validate and confirm payments to the paybill. `Cancelled`: a payment is refused when we
+        cannot be asked, so nothing is taken that nobody would record."""
         base = self._mpesa.callback_base_url
         if self._production and any(word in base.lower() for word in _FORBIDDEN_IN_URLS):
             raise Misconfigured(
@@ -176,7 +176,7 @@ class Daraja:
         return status, content
 
     def _access_token(self) -> SecretStr | Refused:
-        """The cached token or a new one. Without one nothing was sent, hence a refusal and never an unknown."""
+        """Return the cached token or a new one. Without one nothing was sent, hence a refusal and never an unknown."""
         with self._lock:
             if self._token_until is not None and self._clock.now() < self._token_until:
                 return self._token
@@ -218,7 +218,7 @@ class Daraja:
 
 
 def local_timestamp(moment: datetime) -> str:
-    """YYYYMMDDHHmmss in East Africa Time."""
+    """Return YYYYMMDDHHmmss in East Africa Time."""
     return moment.astimezone(fields.EAT).strftime("%Y%m%d%H%M%S")
 
 
@@ -229,7 +229,7 @@ def push_password(mpesa: MpesaConfig, timestamp: str) -> str:
 
 
 def whole_shillings(amount: Money) -> int:
-    """M-PESA moves whole shillings; BadInput for anything else, so that nothing is ever rounded."""
+    """Return the whole shillings that M-PESA moves; BadInput for anything else, so that nothing is ever rounded."""
     if amount.currency != "KES" or amount.minor % 100 or amount.minor == 0:
         raise BadInput("not_whole_shillings", "M-PESA moves whole Kenyan shillings only")
     return amount.minor // 100
@@ -241,7 +241,8 @@ def _shillings(amount: Money) -> int | str:
 
 
 def require_safe_url(url: str, *, production: bool) -> None:
-    """The base URL comes from the configuration alone; credentials never travel in the clear off this machine."""
+    """Refuse a base URL that would send credentials in the clear off this machine; it comes from the configuration
+    alone."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     local = parts.scheme == "http" and (not production or parts.hostname in _LOOPBACK)

@@ -23,7 +23,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
 def json_object(raw: bytes) -> Mapping[str, Any]:
-    """The JSON object in `raw`; numbers with a point come as Decimal."""
+    """Return the JSON object in `raw`; numbers with a point come as Decimal."""
     try:
         body = json.loads(
             raw.decode("utf-8"),
@@ -56,7 +56,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def amount(value: object, currency: str) -> Money:
-    """A positive amount, as number or text."""
+    """Return a positive amount, from a number or text."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise BadInput("malformed_amount", f"amount must be what was paid, in {currency}, such as 1500 or 1500.00")
     # 1e999999999 is a short number with a gigabyte of digits: its magnitude is checked before it is written out.
@@ -71,14 +71,14 @@ def amount(value: object, currency: str) -> Money:
 
 
 def receipt(value: object, field: str) -> str:
-    """An M-PESA receipt number, upper case."""
+    """Return an M-PESA receipt number, upper case."""
     if not isinstance(value, str) or not RECEIPT.fullmatch(value):
         raise BadInput("malformed_receipt", f"{field} must be 4 to 64 letters, digits or dashes")
     return value.upper()
 
 
 def code(value: object) -> str:
-    """A result code as text; Daraja sends numbers and strings for the same thing."""
+    """Return a result code as text; Daraja sends numbers and strings for the same thing."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else value
     if not isinstance(text, str) or not _CODE.fullmatch(text.strip()):
         raise BadInput("malformed_code", "the result code must be a number or a short word")
@@ -86,7 +86,7 @@ def code(value: object) -> str:
 
 
 def words(value: object, limit: int = 200) -> str:
-    """Free text or a number made harmless: printable ASCII, one line, cut at `limit`. Anything else is empty."""
+    """Return free text or a number made harmless: printable ASCII, one line, cut at `limit`. Anything else is empty."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return ""
     if isinstance(value, int) and abs(value) >= 10**36:
@@ -99,9 +99,9 @@ def words(value: object, limit: int = 200) -> str:
 
 
 def payer_name(*parts: object) -> str:
-    """One line of the parts of a name: letters of any script kept, blanks made one, marks without a shape left out; at
-    most 100 characters of each part. Empty when no letter is left, and when any part is masked: half a name would be
-    screened as if it were a whole one."""
+    """Return one line of the parts of a name: letters of any script kept, blanks made one, marks without a shape left
+    out; at most 100 characters of each part. Empty when no letter is left, and when any part is masked: half a name
+    would be screened as if it were a whole one."""
     texts = [part[:100] for part in parts if isinstance(part, str)]
     if any(_MASKED.search(text) for text in texts):
         return ""
@@ -110,13 +110,14 @@ def payer_name(*parts: object) -> str:
 
 
 def _shown(character: str) -> str:
-    """Controls become blanks, and so do halves of surrogate pairs, which JSON can carry and PostgreSQL cannot."""
+    """Return the character as it is kept: a control becomes a blank, and so does half of a surrogate pair, which JSON
+    can carry and PostgreSQL cannot."""
     category = unicodedata.category(character)
     return "" if category == "Cf" else " " if category.startswith("C") else character
 
 
 def local_time(value: object) -> datetime | None:
-    """YYYYMMDDHHmmss in East Africa Time -> UTC; None when it is something else: no decision hangs on it."""
+    """Return YYYYMMDDHHmmss of East Africa Time as UTC; None when it is something else: no decision hangs on it."""
     text = words(value, 14)
     if not _LOCAL_TIME.fullmatch(text):
         return None

@@ -30,7 +30,7 @@ def verify(raw: bytes, headers: Mapping[str, Any], now: datetime) -> PaymentEven
 
 
 def authenticate(*, raw: bytes, signature: str, secrets: Sequence[tuple[str, bytes]]) -> str:
-    """Name of the secret that signed `raw`; Unauthorized when none did."""
+    """Return the name of the secret that signed `raw`; Unauthorized when none did."""
     name = matching_key(secrets, raw, signature) if signature else None
     if name is None:
         raise Unauthorized("bad_signature", "X-Mpesa-Signature must be the hex HMAC-SHA256 of the raw body")
@@ -38,7 +38,7 @@ def authenticate(*, raw: bytes, signature: str, secrets: Sequence[tuple[str, byt
 
 
 def parse(*, raw: bytes, now: datetime, tolerance_s: int, currency: str = "KES") -> PaymentEvent:
-    """Reads an authenticated body; BadInput names the field, Unauthorized when its timestamp is stale either way."""
+    """Parse an authenticated body; BadInput names the field, Unauthorized when its timestamp is stale either way."""
     body = fields.json_object(raw)
     tx_ref = parse_tx_ref(body.get("txRef"))
     occurred = _timestamp(body.get("timestamp"))

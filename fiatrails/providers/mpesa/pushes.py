@@ -33,7 +33,7 @@ RAN_OUT = "ran_out"
 
 
 def ask(row: ProviderRequest, *, clock: Clock, client: Daraja) -> None:
-    """One question about a claimed push that was sent."""
+    """Ask once about a claimed push that was sent."""
     if not row.provider_id:
         _without_id(row, clock.now())
         return
@@ -52,12 +52,12 @@ def ask(row: ProviderRequest, *, clock: Clock, client: Daraja) -> None:
 
 
 def outcome(answer: Answer) -> dict[str, object]:
-    """As it is stored with the request."""
+    """Return the outcome as it is stored with the request."""
     return {"code": answer.code, "description": answer.description}
 
 
 def _without_id(row: ProviderRequest, now: datetime) -> None:
-    """The reply was lost, and with it the only id to ask by."""
+    """Settle or wait for a push whose reply was lost, and with it the only id to ask by."""
     if row.payment_id is not None:
         finish(row, RequestState.SUCCEEDED, {"code": "0", "description": "the paybill reported it"}, now=now)
         return
@@ -77,8 +77,8 @@ def _paid(row: ProviderRequest, answer: Answer, now: datetime) -> None:
 
 
 def record_found_payment(push: ProviderRequest, *, now: datetime) -> None:
-    """Stores the payment that a query found, as an event without a receipt. Should the callback with the receipt
-    come as well (or have come), the two are brought together when they are confirmed."""
+    """Store the payment that a query found, as an event without a receipt. Should the callback with the receipt come as
+    well (or have come), the two are brought together when they are confirmed."""
     event = PaymentEvent(
         provider=push.provider,
         channel=callbacks.STK_POLL,
@@ -95,8 +95,8 @@ def record_found_payment(push: ProviderRequest, *, now: datetime) -> None:
 
 
 def reported(*, checkout_id: str, reference: str, unpaid: bool, now: datetime) -> None:
-    """A callback spoke of a push. Nothing in it is believed; that the push ended `unpaid` is a reason to ask now (a
-    payment is asked about when its event is confirmed).
+    """Note that a callback reported a push. Nothing in it is believed; that the push ended `unpaid` is a reason to ask
+    now (a payment is asked about when its event is confirmed).
 
     The reference in the callback's address was known to nobody but us and the provider: it gives a push whose reply
     was lost its id back.
@@ -111,7 +111,7 @@ def reported(*, checkout_id: str, reference: str, unpaid: bool, now: datetime) -
 
 
 def settle_paid(push: ProviderRequest, answer: Answer, *, now: datetime) -> None:
-    """Marks a locked push as paid because the provider says so now, whatever was thought of it before."""
+    """Mark a locked push as paid because the provider says so now, whatever was thought of it before."""
     if push.state == RequestState.SUCCEEDED:
         return
     ProviderRequest.objects.filter(pk=push.pk).update(

@@ -26,8 +26,8 @@ class Registration:
 
 
 def register_urls(*, client: Daraja, mpesa: MpesaConfig, actor: str, now: datetime) -> Registration:
-    """Registers the C2B addresses, audited. Conflict when M-PESA refuses; OutsideUnknown when nobody knows: asking
-    again does no harm."""
+    """Register the C2B addresses, audited. Conflict when M-PESA refuses; OutsideUnknown when nobody knows: asking again
+    does no harm."""
     reply = client.register_c2b_urls()
     if isinstance(reply, Unknown) and _ALREADY in reply.why:
         raise Conflict("mpesa_registered", "M-PESA has addresses for this short code already; its support removes them")

@@ -66,7 +66,7 @@ def _drive(rows: Sequence[ProviderRequest], tools: Tools) -> None:
 
 
 def _send(row: ProviderRequest, clock: Clock, client: Daraja) -> None:
-    """A status query changes nothing at the provider, so it alone may be sent again without asking."""
+    """Send a request. A status query changes nothing at the provider, so it alone may be sent again without asking."""
     now = clock.now()
     sends = int(row.details.get("sends", 0)) + 1
     if row.kind == RequestKind.QUERY and sends > STATUS_SENDS:
@@ -98,7 +98,8 @@ def _call(row: ProviderRequest, client: Daraja) -> Accepted | Refused | Unknown:
 
 
 def _record(row: ProviderRequest, answer: Accepted | Refused | Unknown, now: datetime) -> None:
-    """A result or a callback may have overtaken the acknowledgement: the row is then no longer ours, and complete."""
+    """Record the acknowledgement. A result or a callback may have overtaken it: the row is then no longer ours, and
+    complete."""
     if isinstance(answer, Accepted):
         due = now + _PATIENCE[RequestKind(row.kind)]
         found: dict[str, object] = {"state": RequestState.ACCEPTED, "provider_id": answer.provider_id}
@@ -118,14 +119,15 @@ def _record(row: ProviderRequest, answer: Accepted | Refused | Unknown, now: dat
 
 
 def _ask_at(row: ProviderRequest, now: datetime) -> datetime:
-    """A push whose reply was lost has no id to ask by: its callback brings one, or it runs out."""
+    """Return when to ask about a request. A push whose reply was lost has no id to ask by: its callback brings one, or
+    it runs out."""
     if row.kind == RequestKind.CHARGE:
         return now + pushes.PUSH_LIFETIME
     return now + max(delay(row.attempts + 1, profile().retry), timedelta(seconds=1))
 
 
 def settle_result(*, reference: str, parsed: Result | QueueTimeout, now: datetime) -> bool:
-    """Applies what came to the result or timeout address of `reference`; False when nothing of ours has it.
+    """Apply what came to the result or timeout address of `reference`; False when nothing of ours has it.
 
     The result of a settled request changes nothing, except that a reversal thought refused may turn out to be done.
     """
@@ -189,7 +191,7 @@ def _stored(parsed: Result) -> dict[str, object]:
 
 
 def retry_request(*, request_id: int, now: datetime) -> None:
-    """Sets a request that ran out of attempts going again (replay of its dead letter, whose payload names it)."""
+    """Set a request that ran out of attempts going again (replay of its dead letter, whose payload names it)."""
     rows = ProviderRequest.objects.filter(pk=request_id, state__in=OPEN_STATES)
     if rows.update(due_at=now, attempts=0, lease_until=None):
         notify()

@@ -25,7 +25,7 @@ _PROBE_WAIT = timedelta(seconds=2)
 
 
 def ask(row: ProviderRequest, *, now: datetime) -> None:
-    """One step for a claimed reversal that was sent and has no result."""
+    """Make one step for a claimed reversal that was sent and has no result."""
     probe = _probe(row)
     if probe is None:
         _open_probe(row, now)
@@ -83,7 +83,7 @@ def _open_probe(row: ProviderRequest, now: datetime) -> None:
 
 
 def wake(probe: ProviderRequest, *, now: datetime) -> None:
-    """The reversal that asked can go on."""
+    """Make the reversal that asked due again."""
     purpose = str(probe.details.get("purpose", ""))
     if purpose.startswith("probe-"):
         pk = int(purpose.removeprefix("probe-"))
@@ -91,8 +91,8 @@ def wake(probe: ProviderRequest, *, now: datetime) -> None:
 
 
 def refused(row: ProviderRequest, code: str, message: str, *, now: datetime) -> None:
-    """The provider turned the reversal down. Believed at once when the code decides and this was the only copy;
-    otherwise the receipt is looked at before the money is called not returned."""
+    """Settle a reversal that the provider turned down. That is believed at once when the code decides and this was the
+    only copy; otherwise the receipt is looked at before the money is called not returned."""
     result = {"code": code, "description": message}
     definite = codes.refuses_reversal(code) and int(row.details.get("sends", 1)) <= 1
     if definite:

@@ -16,7 +16,7 @@ STATUS_SENDS = 3
 
 
 def open_status_query(*, event: Payment, purpose: str, number: int, now: datetime, attempt: int = 0) -> ProviderRequest:
-    """Asks about the receipt of `event`. `purpose` and `number` name the question: the same one is asked once.
+    """Ask about the receipt of `event`. `purpose` and `number` name the question: the same one is asked once.
     `attempt`: which attempt of the asker it serves."""
     query, _ = ProviderRequest.objects.get_or_create(
         dedupe_key=f"{purpose}:{event.pk}:{number}",
@@ -30,12 +30,12 @@ def open_status_query(*, event: Payment, purpose: str, number: int, now: datetim
 
 
 def is_open(query: ProviderRequest) -> bool:
-    """True while the answer may still come."""
+    """Return whether the answer may still come."""
     return query.state not in (RequestState.SUCCEEDED, RequestState.FAILED)
 
 
 def read(query: ProviderRequest) -> Transaction:
-    """What a settled query says."""
+    """Return what a settled query says."""
     if query.state != RequestState.SUCCEEDED:
         return Transaction(Standing.UNCLEAR, None, "the provider gave no answer about the payment")
     result = query.result

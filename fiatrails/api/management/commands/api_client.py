@@ -27,7 +27,7 @@ class Command(BaseCommand):
     help = "Lists and makes API clients, adds and ends their secrets."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """One sub-command for each act; the options of all of them follow it."""
+        """Add one sub-command for each act; the options of all of them follow it."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("list")
         create = verbs.add_parser("create")
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             verb.add_argument("--actor", default="")
 
     def handle(self, *_: Any, verb: str, **options: Any) -> None:
-        """Runs one verb and writes its answer, as JSON or line by line."""
+        """Run one verb and write its answer, as JSON or line by line."""
         now = SystemClock().now()
         options["actor"] = options["actor"] or getuser()
         run = {"list": _list, "create": _create, "add-secret": _add_secret, "end-secret": _end_secret}[verb]
@@ -67,7 +67,7 @@ def _create(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _add_secret(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The answer holds a secret that was made here: nobody has seen it yet, and it is not shown again."""
+    """Add a secret. The answer holds one that was made here: nobody has seen it yet, and it is not shown again."""
     given = sys.stdin.readline().strip() if options["secret_stdin"] else None
     secret = given if given is not None else secrets.token_hex(_SECRET_BYTES)
     start, end = moment(options["valid_from"], now=now), _moment(options["valid_until"], now)

@@ -17,9 +17,9 @@ class Command(BaseCommand):
     help = "Writes the OpenAPI document as YAML."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to."""
+        """Add the path of the document that is written."""
         parser.add_argument("target", type=Path)
 
     def handle(self, *_: Any, target: Path, **__: Any) -> None:
-        """Overwrites the target."""
+        """Write the document over the one at the path."""
         target.write_bytes(as_yaml())

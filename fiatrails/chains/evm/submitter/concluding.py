@@ -153,7 +153,7 @@ def _has_no_receipt(tick: Tick, slot: SlotRow, final: Header) -> bool:
 
 
 def _write_ends(tick: Tick, ended: Sequence[_EndedSlot], final: Header) -> int:
-    """Writes slots and intents together: a slot is final only when each of its intents has its end."""
+    """Write slots and intents together: a slot is final only when each of its intents has its end."""
     members = _members([one.slot.id for one in ended])
     decided = [
         (one, done)
@@ -194,7 +194,7 @@ def _members(slot_ids: Sequence[int]) -> dict[int, list[_Member]]:
 
 
 def _intent_ends(tick: Tick, one: _EndedSlot, members: Sequence[_Member], final: Header) -> list[_IntentEnd] | None:
-    """What became of each intent; None when the escrow could not be asked: the slot then stays as it is."""
+    """Return what became of each intent; None when the escrow could not be asked: the slot then stays as it is."""
     receipt = one.receipt
     minted = {(m.intent_id, m.recipient, m.amount) for m in receipt.minted} if receipt and receipt.succeeded else set()
     left = [r for r in members if (r.item.intent_id, r.item.recipient, r.item.amount) not in minted]

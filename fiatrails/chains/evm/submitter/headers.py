@@ -83,7 +83,7 @@ def _fetched(numbers: range, head: Header, fetch: Fetch) -> dict[int, Header] | 
 
 
 def _joined(known: HeaderChain, fresh: dict[int, Header], floor: int, fetch: Fetch) -> HeaderChain:
-    """Walks down from the lowest fresh header until it links to what is known, or the floor is reached."""
+    """Walk down from the lowest fresh header until it links to what is known, or the floor is reached."""
     top = max(fresh)
     low = min(fresh)
     while low > floor:
@@ -100,7 +100,7 @@ def _joined(known: HeaderChain, fresh: dict[int, Header], floor: int, fetch: Fet
 
 
 def _downwards(chain: HeaderChain, floor: int, fetch: Fetch) -> HeaderChain:
-    """Extends the chain down to a floor that has become lower."""
+    """Extend the chain down to a floor that has become lower."""
     headers = dict(chain.headers)
     low = min(headers)
     while low > floor:

@@ -203,7 +203,7 @@ def _refuse_ambiguous_override(override: int | None, signers: Signers) -> None:
 
 
 def _address_with_work(lane_id: int, now: datetime) -> str | None:
-    """The lane's address when something is open or was decided lately; None when there is nothing to look at."""
+    """Return the lane's address when something is open or was decided lately; None when there is nothing to look at."""
     with connection.cursor() as cursor:
         cursor.execute(_WORK, [lane_id])
         row = cursor.fetchone()

@@ -84,7 +84,8 @@ def reserve(orders: Sequence[MintOrder], *, now: datetime, clearance_key: bytes)
 
 
 def _require_cleared(order: MintOrder, contracts: Deployment, *, now: datetime, key: bytes) -> None:
-    """The clearance is ours, in force, and of exactly this order; the id is what the escrow will compute."""
+    """Raise Forbidden unless the clearance is ours, in force and of exactly this order, and the id is what the escrow
+    will compute."""
     clearance = order.clearance
     clearance.require_valid(now=now, key=key)
     same = (

@@ -194,8 +194,8 @@ def _is_stuck(tick: Tick, view: ChainView, lowest: SlotRow) -> bool:
 
 
 def _bump(tick: Tick, view: ChainView, waiting: Sequence[SlotRow]) -> None:
-    """Replaces the lowest nonce first, and with it those behind it that no block can afford (no gaps; a replacement
-    pays more). A replacement is a new attempt; whichever is mined decides (every attempt is asked about)."""
+    """Replace the lowest nonce first, and with it those behind it that no block can afford (no gaps; a replacement pays
+    more). A replacement is a new attempt; whichever is mined decides (every attempt is asked about)."""
     chosen = [waiting[0]]
     for slot in waiting[1:SIGN_PER_TICK]:
         if not is_priced_out(slot.newest.fees, view.market):
@@ -219,7 +219,7 @@ def _bump(tick: Tick, view: ChainView, waiting: Sequence[SlotRow]) -> None:
 
 
 def _unsigned_replacement(tick: Tick, slot: SlotRow, fees: Fees) -> _Unsigned:
-    """The same call at another price."""
+    """Return the same call at another price."""
     if slot.kind is SlotKind.NOOP:
         return _Unsigned(slot, tick.lease.address, b"", slot.gas, fees)
     if slot.kind is SlotKind.CALL:
@@ -275,7 +275,7 @@ def _sign(tick: Tick, unsigned: _Unsigned) -> SignedTransaction:
 
 
 def _send(tick: Tick, sendings: Sequence[_Sending], *, everywhere: bool = False) -> None:
-    """Sends committed bytes in nonce order and records what each endpoint said."""
+    """Send committed bytes in nonce order and record what each endpoint said."""
     if not sendings:
         return
     raws = raw_bytes(s.attempt_id for s in sendings)

@@ -187,7 +187,7 @@ def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> ChainView:
 
 
 def _second_highest_final(pool: EvmPool, evm: Evm) -> int:
-    """The height that two endpoints call final (absence needs two); -1 when no two answer."""
+    """Return the height that two endpoints call final (absence needs two); -1 when no two answer."""
     depth = evm.finality == "depth"
     answers = pool.batch_each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
     headers = [header for answer in answers if (header := parse_header(answer[0])) is not None]
