@@ -62,9 +62,19 @@ def _floor(rail: Rail) -> load.Load:
         connection.execute("CREATE TABLE IF NOT EXISTS floor (id bigserial PRIMARY KEY, raw bytea)")
     port = free_port()
     command: list[str | Path] = [
-        BIN / "gunicorn", "benchmarks.floor:application", "--bind", f"127.0.0.1:{port}", "--workers", "2",
-        "--worker-class", "gthread", "--threads", "32", "--keep-alive", "30",
-    ]  # fmt: skip
+        BIN / "gunicorn",
+        "benchmarks.floor:application",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        "2",
+        "--worker-class",
+        "gthread",
+        "--threads",
+        "32",
+        "--keep-alive",
+        "30",
+    ]
     server = ManagedProcess(
         "floor", command, log_path=rail.directory / f"floor-{port}.log", env=rail.environment, cwd=ROOT
     )

@@ -8,9 +8,23 @@ from faker import Faker
 
 # Locales of invented companies, each with its share.
 COMPANIES = {
-    "en_US": 600, "en_GB": 400, "en_IN": 200, "es_MX": 300, "es_ES": 200, "fr_FR": 200, "de_DE": 200, "it_IT": 200,
-    "pt_BR": 200, "nl_NL": 100, "pl_PL": 100, "tr_TR": 200, "ru_RU": 300, "zh_CN": 200, "ko_KR": 100, "fa_IR": 100,
-}  # fmt: skip
+    "en_US": 600,
+    "en_GB": 400,
+    "en_IN": 200,
+    "es_MX": 300,
+    "es_ES": 200,
+    "fr_FR": 200,
+    "de_DE": 200,
+    "it_IT": 200,
+    "pt_BR": 200,
+    "nl_NL": 100,
+    "pl_PL": 100,
+    "tr_TR": 200,
+    "ru_RU": 300,
+    "zh_CN": 200,
+    "ko_KR": 100,
+    "fa_IR": 100,
+}
 # Locales of the family names and places that stand first in a name, the words that stand behind them, the legal forms.
 _ENGLISH = (
     "trading general international services group global construction investment industries logistics transport travel "
@@ -33,13 +47,17 @@ _TURKISH = "ticaret sanayi insaat ithalat ihracat tekstil gida otomotiv elektron
 _ARABIC = "al sharikat lil tijara mussasat khayriyya islamic exchange general trading sons brothers contracting"
 _CHINESE = "keji maoyi guoji jituan gongye shiye dianzi international trading technology industrial import export"
 KINDS = (
-    (("en_US", "en_GB", "en_KE", "sw", "en_IN", "yo_NG"), _ENGLISH, ("", "Ltd", "LLC", "Limited", "Inc", "Company", "Co.")),
+    (
+        ("en_US", "en_GB", "en_KE", "sw", "en_IN", "yo_NG"),
+        _ENGLISH,
+        ("", "Ltd", "LLC", "Limited", "Inc", "Company", "Co."),
+    ),
     (("es_MX", "es_ES", "pt_BR"), _SPANISH, ("", "S.A.", "S.A. de C.V.", "Ltda", "S.R.L.")),
     (("ru_RU", "uk_UA"), _RUSSIAN, ("OOO", "AO", "Limited Liability Company", "Joint Stock Company", "")),
     (("tr_TR", "az_AZ"), _TURKISH, ("Limited Sirketi", "Anonim Sirketi", "Ltd Sti")),
     (("ar_EG", "ar_SA", "fa_IR"), _ARABIC, ("", "Co.", "LLC", "Est")),
     (("zh_CN", "id_ID", "ko_KR"), _CHINESE, ("Co., Ltd.", "Limited", "Youxian Gongsi", "PTE Ltd")),
-)  # fmt: skip
+)
 SHARES = (2_600, 500, 700, 300, 400, 400)
 
 

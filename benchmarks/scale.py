@@ -73,13 +73,14 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
         rss_after, api_after = _rss(worker.pid), _api_rss(api.pid)
     ratios = {name: [b / e for b, e in zip(big[name], empty[name], strict=True)] for name in empty}
     notes = [
-        f"history of {SETTLED} intents written in {filled:.0f} s; " + "; ".join(
+        f"history of {SETTLED} intents written in {filled:.0f} s; "
+        + "; ".join(
             f"{name}: {statistics.median(empty[name]):.3g} ms empty, {statistics.median(big[name]):.3g} ms full"
             for name in empty
         ),
         f"resident memory: worker {rss_before:.0f} MB before, {rss_after:.0f} MB after; "
         f"largest API worker {api_before:.0f} MB before, {api_after:.0f} MB after",
-    ]  # fmt: skip
+    ]
     return [
         figure("scale.claim_ratio", ratios["claim"], "x", GOAL),
         figure("scale.intake_ratio", ratios["intake"], "x", GOAL),

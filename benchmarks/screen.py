@@ -24,10 +24,28 @@ GOAL_PER_S, GOAL_P99_MS, GOAL_BUILD_S, GOAL_RECALL, GOAL_ALERTS = 1_000, 20, 5, 
 QUERIES, REPEATS, FLOOR_QUERIES = 3_000, 3, 300
 # Where payers of a rail such as this come from; each locale's share of the ordinary names.
 LOCALES = {
-    "en_US": 4_000, "en_KE": 1_000, "sw": 1_500, "en_GB": 1_500, "en_IN": 1_500, "es_MX": 1_000, "fr_FR": 1_000,
-    "de_DE": 1_000, "pt_BR": 800, "id_ID": 700, "yo_NG": 500, "ha_NG": 500, "ig_NG": 500, "it_IT": 500, "tr_TR": 500,
-    "ru_RU": 500, "pl_PL": 400, "zu_ZA": 300, "ar_EG": 300, "zh_CN": 300, "ko_KR": 300,
-}  # fmt: skip
+    "en_US": 4_000,
+    "en_KE": 1_000,
+    "sw": 1_500,
+    "en_GB": 1_500,
+    "en_IN": 1_500,
+    "es_MX": 1_000,
+    "fr_FR": 1_000,
+    "de_DE": 1_000,
+    "pt_BR": 800,
+    "id_ID": 700,
+    "yo_NG": 500,
+    "ha_NG": 500,
+    "ig_NG": 500,
+    "it_IT": 500,
+    "tr_TR": 500,
+    "ru_RU": 500,
+    "pl_PL": 400,
+    "zu_ZA": 300,
+    "ar_EG": 300,
+    "zh_CN": 300,
+    "ko_KR": 300,
+}
 
 
 def measure() -> tuple[list[Figure], list[str]]:

@@ -65,11 +65,13 @@ def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> Non
         "\t".join(
             (
                 intent_id(chain_id=31337, escrow=escrow, payer=escrow, tx_ref=ref),
-                ref, users[number % len(users)], str(10 * TOKEN),
+                ref,
+                users[number % len(users)],
+                str(10 * TOKEN),
             )
         )
         for number, ref in enumerate(refs)
-    )  # fmt: skip
+    )
     with psycopg.connect(rail.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE fresh (intent_id text, tx_ref text, recipient text, amount numeric)")
         with cursor.copy("COPY fresh FROM STDIN") as copy:

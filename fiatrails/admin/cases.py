@@ -63,9 +63,11 @@ class CaseAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         case = cases.get(number)
         context = {
-            **self.admin_site.each_context(request), "title": f"Case {case.id}", "opts": self.model._meta,
+            **self.admin_site.each_context(request),
+            "title": f"Case {case.id}",
+            "opts": self.model._meta,
             **context_of(case, operator=operator_of(request), may_decide=self.has_decide_permission(request)),
-        }  # fmt: skip
+        }
         return TemplateResponse(request, "operators/case.html", context)
 
     @method_decorator(require_POST)

@@ -34,8 +34,14 @@ class BelowAdmin:
         self._get_response = get_response
         self._csrf = CsrfViewMiddleware(get_response)
         chain: Any = self._csrf
-        for layer in (MessageMiddleware, AuthenticationMiddleware, SessionMiddleware, XFrameOptionsMiddleware,
-                      WhiteNoiseMiddleware, SecurityMiddleware):  # fmt: skip
+        for layer in (
+            MessageMiddleware,
+            AuthenticationMiddleware,
+            SessionMiddleware,
+            XFrameOptionsMiddleware,
+            WhiteNoiseMiddleware,
+            SecurityMiddleware,
+        ):
             # As Django does it: what one of them raises becomes an answer that the outer ones still complete.
             chain = layer(convert_exception_to_response(chain))
         self._admin: Any = convert_exception_to_response(chain)

@@ -35,9 +35,12 @@ class ReleaseAdmin(ReadOnlyAdmin):
         """Ask why, then take each of the chosen releases back."""
         if "reason" not in request.POST:
             context = {
-                **self.admin_site.each_context(request), "title": "Take releases back", "releases": chosen,
-                "opts": self.model._meta, "checkbox": ACTION_CHECKBOX_NAME,
-            }  # fmt: skip
+                **self.admin_site.each_context(request),
+                "title": "Take releases back",
+                "releases": chosen,
+                "opts": self.model._meta,
+                "checkbox": ACTION_CHECKBOX_NAME,
+            }
             return render(request, "operators/take_back.html", context)
         for release in chosen:
             self._take_back(request, release)

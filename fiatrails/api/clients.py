@@ -136,9 +136,15 @@ def create_client(*, name: str, quota_per_min: int, actor: str, now: datetime) -
 
 
 def add_secret(
-    *, client: str, key_id: str, secret: SecretStr, valid_from: datetime, valid_until: datetime | None,
-    actor: str, now: datetime,
-) -> None:  # fmt: skip
+    *,
+    client: str,
+    key_id: str,
+    secret: SecretStr,
+    valid_from: datetime,
+    valid_until: datetime | None,
+    actor: str,
+    now: datetime,
+) -> None:
     """Let one more secret sign for the client. Conflict when the key id is taken (`current` and `new` always are)."""
     _require_usable(key_id, secret, valid_from, valid_until)
     with transaction.atomic():
@@ -148,10 +154,13 @@ def add_secret(
         _, created = ApiSecret.objects.get_or_create(
             key_id=key_id,
             defaults={
-                "client": owner, "sealed": seal(secret), "valid_from": valid_from, "valid_until": valid_until,
+                "client": owner,
+                "sealed": seal(secret),
+                "valid_from": valid_from,
+                "valid_until": valid_until,
                 "created_at": now,
             },
-        )  # fmt: skip
+        )
         if not created:
             raise Conflict("key_id_taken", "there is a key with this id already; key ids are never used again")
         audit.record(actor, "api_secret.add", key_id, {"client": client}, now=now)

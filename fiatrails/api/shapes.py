@@ -43,9 +43,14 @@ class Shape(BaseModel):
     """A body that we write: fields in camelCase, made from the names of the attributes."""
 
     model_config = ConfigDict(
-        strict=True, frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=False,
-        serialize_by_alias=True, json_schema_extra=_described,
-    )  # fmt: skip
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=False,
+        serialize_by_alias=True,
+        json_schema_extra=_described,
+    )
 
     def as_json(self) -> str:
         """Return compact JSON in ASCII; fields that were not given are left out."""
@@ -103,9 +108,11 @@ class Refusal:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.custom_error_schema(
-            handler(source), custom_error_type=self.code, custom_error_message=self.code,
+            handler(source),
+            custom_error_type=self.code,
+            custom_error_message=self.code,
             custom_error_context={_REFUSAL: self},
-        )  # fmt: skip
+        )
 
     def error(self) -> PydanticCustomError:
         """Return the same refusal, for a validator to raise."""

@@ -117,9 +117,16 @@ def _inputs(entry: UserCompliance, check: Check | None, home: Residence | None) 
 def _row(subject: Subject, inputs: dict[str, Any], verdict: Verdict, now: datetime) -> Decision:
     policy = policy_version(config().profile.compliance)
     row = Decision(
-        intent_id=subject.intent_id, user=subject.user, amount=Decimal(subject.amount), cleared=verdict.cleared,
-        code=verdict.code, reason=verdict.reason, policy=policy, inputs=inputs, decided_at=now,
-    )  # fmt: skip
+        intent_id=subject.intent_id,
+        user=subject.user,
+        amount=Decimal(subject.amount),
+        cleared=verdict.cleared,
+        code=verdict.code,
+        reason=verdict.reason,
+        policy=policy,
+        inputs=inputs,
+        decided_at=now,
+    )
     if verdict.cleared:
         row.expires_at = now + timedelta(seconds=config().profile.timeouts.clearance_s)
         row.seal = _issue(subject, now, row.expires_at, policy).seal
@@ -128,9 +135,14 @@ def _row(subject: Subject, inputs: dict[str, Any], verdict: Verdict, now: dateti
 
 def _issue(subject: Subject, issued_at: datetime, expires_at: datetime, policy: str) -> Clearance:
     return Clearance.issue(
-        intent_id=subject.intent_id, recipient=subject.user, amount=subject.amount, issued_at=issued_at,
-        expires_at=expires_at, policy=policy, key=clearance_key(),
-    )  # fmt: skip
+        intent_id=subject.intent_id,
+        recipient=subject.user,
+        amount=subject.amount,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        policy=policy,
+        key=clearance_key(),
+    )
 
 
 def clearances(intent_ids: Sequence[str], *, now: datetime) -> dict[str, Clearance]:
@@ -149,9 +161,14 @@ def clearances(intent_ids: Sequence[str], *, now: datetime) -> dict[str, Clearan
 
 def _clearance(row: Decision) -> Clearance:
     return Clearance(
-        intent_id=row.intent_id, recipient=row.user, amount=int(row.amount), issued_at=row.decided_at,
-        expires_at=row.expires_at or row.decided_at, policy=row.policy, seal=row.seal,
-    )  # fmt: skip
+        intent_id=row.intent_id,
+        recipient=row.user,
+        amount=int(row.amount),
+        issued_at=row.decided_at,
+        expires_at=row.expires_at or row.decided_at,
+        policy=row.policy,
+        seal=row.seal,
+    )
 
 
 def _holds(clearance: Clearance, now: datetime) -> bool:

@@ -73,9 +73,15 @@ class Flow(StrEnum):
 # The flows that ask one chain or one provider: what a mode of that scope stops.
 _ASKS_OUTSIDE = frozenset(
     {
-        Flow.BEGIN_PAYMENT, Flow.CONFIRM_PAYMENT, Flow.DRIVE_REQUEST, Flow.CLEAR, Flow.SUBMIT, Flow.MINT, Flow.REFUND,
+        Flow.BEGIN_PAYMENT,
+        Flow.CONFIRM_PAYMENT,
+        Flow.DRIVE_REQUEST,
+        Flow.CLEAR,
+        Flow.SUBMIT,
+        Flow.MINT,
+        Flow.REFUND,
     }
-)  # fmt: skip
+)
 EVERYTHING = ""
 _SCOPE = re.compile(r"[a-z][a-z0-9_]{0,30}(?::[a-z0-9]{1,30})?", re.ASCII)
 

@@ -71,9 +71,15 @@ class ErrorGroup:
 
 
 def add(
-    *, operation: str, subject: str, attempts: int, last_error: str, error_class: str,
-    payload: Mapping[str, object], now: datetime,
-) -> str:  # fmt: skip
+    *,
+    operation: str,
+    subject: str,
+    attempts: int,
+    last_error: str,
+    error_class: str,
+    payload: Mapping[str, object],
+    now: datetime,
+) -> str:
     """Open a dead letter and return its item id (`DL-000123`). Doing so again while it is open updates attempts, error
     and payload of the one that stands, and keeps its time."""
     error = _storable_text(last_error)[:_MAX_ERROR_CHARS]

@@ -24,9 +24,13 @@ class GroupCommit(Generic[Item, Answer]):
     """Runs `commit(items) -> answers` (one per item, in order) on one thread of this process."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Item]], Sequence[Answer]], *, max_batch: int = 64, timeout_s: float = 10.0,
+        self,
+        commit: Callable[[Sequence[Item]], Sequence[Answer]],
+        *,
+        max_batch: int = 64,
+        timeout_s: float = 10.0,
         after_batch: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._commit = commit
         self._max_batch = max_batch
         self._timeout_s = timeout_s

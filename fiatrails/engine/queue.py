@@ -76,9 +76,13 @@ def run(queue: Queue[Row, Tools], tools: Tools, *, clock: Clock, limit: int | No
         return 0
     lease = timedelta(seconds=profile().timeouts.lease_s)
     rows = claim(
-        queue.model, now=clock.now(), lease=lease, limit=limit or queue.limit,
-        where=queue.condition, params=dict(queue.params),
-    )  # fmt: skip
+        queue.model,
+        now=clock.now(),
+        lease=lease,
+        limit=limit or queue.limit,
+        where=queue.condition,
+        params=dict(queue.params),
+    )
     if rows:
         _move(queue, rows, tools, clock)
     return len(rows)
@@ -156,9 +160,14 @@ def retry(queue: Queue[Row, Tools], rows: Sequence[Row], error: Exception, *, cl
 def _report(queue: Queue[Row, Tools], row: Row, error_class: str, clock: Clock) -> None:
     work = queue.work(row)
     dead_letters.add(
-        operation=work.operation, subject=work.subject, attempts=row.attempts, last_error=row.last_error,
-        error_class=error_class, payload=work.payload, now=clock.now(),
-    )  # fmt: skip
+        operation=work.operation,
+        subject=work.subject,
+        attempts=row.attempts,
+        last_error=row.last_error,
+        error_class=error_class,
+        payload=work.payload,
+        now=clock.now(),
+    )
 
 
 def _words(error: Exception) -> str:

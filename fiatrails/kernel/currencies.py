@@ -14,8 +14,18 @@ from fiatrails.kernel.errors import BadInput
 
 # ISO 4217 codes with their exponents: what payers pay in.
 FIAT: Mapping[str, int] = {
-    "KES": 2, "UGX": 0, "TZS": 2, "RWF": 0, "NGN": 2, "GHS": 2, "ZAR": 2, "ETB": 2, "USD": 2, "EUR": 2, "GBP": 2,
-}  # fmt: skip
+    "KES": 2,
+    "UGX": 0,
+    "TZS": 2,
+    "RWF": 0,
+    "NGN": 2,
+    "GHS": 2,
+    "ZAR": 2,
+    "ETB": 2,
+    "USD": 2,
+    "EUR": 2,
+    "GBP": 2,
+}
 # What creators are paid in, and fees on Solana; decimals of the mint account and of the lamport.
 CRYPTO: Mapping[str, int] = {"USDC": 6, "SOL": 9}
 CURRENCIES: Mapping[str, int] = {**FIAT, **CRYPTO}

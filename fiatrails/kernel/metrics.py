@@ -33,16 +33,23 @@ hmac_verifications = Counter(
 )
 geo_refusals = Counter("fiatrails_geo_refusals_total", "Requests refused for where they come from", ["code"])
 velocity_refusals = Counter(
-    "fiatrails_velocity_refusals_total", "Intents beyond a velocity limit, by scope and what became of them",
+    "fiatrails_velocity_refusals_total",
+    "Intents beyond a velocity limit, by scope and what became of them",
     ["scope", "action"],
-)  # fmt: skip
+)
 
 # Each intent is counted once, when it ends, so that executed over all of them is the success rate.
 INTENT_STATUSES = ("executed", "refunded", "failed")
 OPERATIONS = (
-    "expireIntent", "checkCompliance", "executeMint", "refundPayment", "compliance_update", "provider_call",
-    "broadcast", "bump",
-)  # fmt: skip
+    "expireIntent",
+    "checkCompliance",
+    "executeMint",
+    "refundPayment",
+    "compliance_update",
+    "provider_call",
+    "broadcast",
+    "bump",
+)
 GEO_CODES = ("country_denied", "country_not_allowed", "country_unknown", "address_invalid")
 VELOCITY_SCOPES = ("payer", "phone", "wallet", "card", "country")
 

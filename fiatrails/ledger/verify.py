@@ -16,8 +16,15 @@ from fiatrails.ledger.balances import AccountBalance, Equation, equation, overdr
 from fiatrails.ledger.models import Account, Currency
 
 __all__ = [
-    "AccountBalance", "Equation", "Verification", "equation", "head", "overdrawn", "trial_balance", "verify",
-]  # fmt: skip
+    "AccountBalance",
+    "Equation",
+    "Verification",
+    "equation",
+    "head",
+    "overdrawn",
+    "trial_balance",
+    "verify",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +89,7 @@ _CHECKS = {
         WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = to_regclass(expected.relation)
                           AND t.tgname = expected.name AND t.tgenabled IN ('O', 'A'))
         LIMIT %(shown)s""",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

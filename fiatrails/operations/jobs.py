@@ -40,9 +40,14 @@ def _verify_ledger(clock: Clock) -> str:
     result = verify()
     if not result.ok:
         dead_letters.add(
-            operation="verifyLedger", subject="", attempts=1, last_error="; ".join(result.problems)[:500],
-            error_class="permanent", payload={}, now=clock.now(),
-        )  # fmt: skip
+            operation="verifyLedger",
+            subject="",
+            attempts=1,
+            last_error="; ".join(result.problems)[:500],
+            error_class="permanent",
+            payload={},
+            now=clock.now(),
+        )
     return "ok" if result.ok else "broken"
 
 

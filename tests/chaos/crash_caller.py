@@ -104,9 +104,12 @@ class Caller:
         answer = self._signed("GET", f"{ORDERS}/{intent_id}", b"")
         shown = {name: answer.body.get(name) for name in ("intentId", "txRef", "user", "amount", "status")}
         assert shown == {
-            "intentId": intent_id, "txRef": self.tx_ref, "user": self.user, "amount": str(10 * TOKEN),
+            "intentId": intent_id,
+            "txRef": self.tx_ref,
+            "user": self.user,
+            "amount": str(10 * TOKEN),
             "status": "executed",
-        }, answer  # fmt: skip
+        }, answer
         assert answer.body["txHash"], answer
         assert self.slate.read("paid")["intentId"] == intent_id, "the payment was acknowledged for another intent"
 
@@ -180,9 +183,13 @@ def _serve(method: str, path: str, body: bytes, headers: dict[str, str]) -> Answ
 
 def _environ(method: str, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": method, "PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1",
-        "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body),
-    }  # fmt: skip
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     setup_testing_defaults(environ)
     return environ

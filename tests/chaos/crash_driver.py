@@ -189,10 +189,15 @@ class Run:
         """Figures, and the labels from which the reader can tell what was planned."""
         crossed = [len(labels) for labels in self.recoveries.values()] or [0]
         return {
-            "boundaries": len(self.labels), "strikes": self.strikes, "pairs": self.pairs,
-            "possible_pairs": sum(crossed) + len(crossed), "recoveries_cross": [min(crossed), max(crossed)],
-            "kills": self.driver.kills, "walks": self.driver.walks, "labels": self.labels,
-        }  # fmt: skip
+            "boundaries": len(self.labels),
+            "strikes": self.strikes,
+            "pairs": self.pairs,
+            "possible_pairs": sum(crossed) + len(crossed),
+            "recoveries_cross": [min(crossed), max(crossed)],
+            "kills": self.driver.kills,
+            "walks": self.driver.walks,
+            "labels": self.labels,
+        }
 
 
 def arguments_of(line: Sequence[str] | None = None) -> argparse.Namespace:

@@ -43,8 +43,13 @@ def plant(bug: PlantedBug, tree: Path) -> None:
 def run_tests(tree: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments],
-        cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
 
 
 def test_what_catches_them_passes_without_them(tmp_path: Path) -> None:
@@ -74,7 +79,11 @@ def test_a_planted_bug_is_caught_by_the_crash_points(
     result = subprocess.run(
         [sys.executable, "-m", "tests.chaos.crash_driver", "--user", user, "--only", bug.caught_by[0].split(":", 1)[1]],
         env={**rail.environment, "PYTHONPATH": str(tree)},
-        cwd=tree, capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert result.returncode == TESTS_FAILED, f"not caught: {result.stdout[-2000:]}{result.stderr[-2000:]}"
     assert "FAILED at boundary" in result.stdout, result.stderr[-2000:]

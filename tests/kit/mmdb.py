@@ -26,10 +26,16 @@ def mmdb(records: Mapping[str, Any], *, build_epoch: int = 1_790_000_000, ip_ver
     count = len(nodes)
     tree = b"".join(struct.pack(">II", *(_pointer(half, count) for half in node)) for node in nodes)
     metadata = {
-        "node_count": count, "record_size": 32, "ip_version": ip_version, "database_type": "Test-Country",
-        "languages": ["en"], "binary_format_major_version": 2, "binary_format_minor_version": 0,
-        "build_epoch": build_epoch, "description": {"en": "made by a test"},
-    }  # fmt: skip
+        "node_count": count,
+        "record_size": 32,
+        "ip_version": ip_version,
+        "database_type": "Test-Country",
+        "languages": ["en"],
+        "binary_format_major_version": 2,
+        "binary_format_minor_version": 0,
+        "build_epoch": build_epoch,
+        "description": {"en": "made by a test"},
+    }
     return tree + b"\0" * 16 + data + _SEPARATOR + _encoded(metadata)
 
 

@@ -208,9 +208,13 @@ class DumpedRail:
         signature = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).hexdigest()
         signing = {"X-Request-Timestamp": timestamp, "X-Request-Signature": signature}
         return httpx.request(
-            method, f"{self.api_url}{path}", content=body, timeout=20, trust_env=False,
+            method,
+            f"{self.api_url}{path}",
+            content=body,
+            timeout=20,
+            trust_env=False,
             headers={"Content-Type": "application/json", **signing, **headers},
-        )  # fmt: skip
+        )
 
     def log_tails(self) -> str:
         """Return the ends of all logs."""
@@ -273,9 +277,16 @@ def _restore_database(server: EmbeddedPostgres, name: str) -> str:
     url = server.createdb(name)
     parts = urlsplit(url)
     command = [
-        str(server.bin_dir / "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null",
-        f"--host={parts.hostname}", f"--port={parts.port}", f"--username={parts.username}", f"--dbname={name}",
-    ]  # fmt: skip
+        str(server.bin_dir / "psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+        f"--host={parts.hostname}",
+        f"--port={parts.port}",
+        f"--username={parts.username}",
+        f"--dbname={name}",
+    ]
     statements = gzip.decompress((DUMP / DATABASE).read_bytes())
     password = {"PGPASSWORD": parts.password or ""}
     done = subprocess.run(command, input=statements, env=password, capture_output=True, check=False)

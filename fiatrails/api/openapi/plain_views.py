@@ -97,6 +97,9 @@ _OPENAPI = "application/vnd.oai.openapi+json"
 def _text(operation_id: str, summary: str, media_type: str, *codes: int) -> Any:
     answer = OpenApiResponse(OpenApiTypes.ANY, summary)
     return _view(
-        "get", "operation", operation_id=operation_id, summary=summary,
+        "get",
+        "operation",
+        operation_id=operation_id,
+        summary=summary,
         responses={(200, media_type): answer, **refusals(*codes)},
-    )  # fmt: skip
+    )

@@ -29,9 +29,12 @@ from fiatrails.purchases.intents import NewIntent, create_intent, get_intent
 
 _TAGS = ["mint-intents"]
 _KEY = OpenApiParameter(
-    "X-Idempotency-Key", KEY_SCHEMA, OpenApiParameter.HEADER, required=True,
+    "X-Idempotency-Key",
+    KEY_SCHEMA,
+    OpenApiParameter.HEADER,
+    required=True,
     description="16 to 128 printable ASCII characters, one per intent",
-)  # fmt: skip
+)
 _REPLAYED = response_header("Idempotent-Replayed", {"type": "string", "const": "true"}, [201], "On a repetition")
 _MADE = LinkedResponse(
     CreatedMintIntent,

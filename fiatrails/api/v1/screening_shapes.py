@@ -120,9 +120,12 @@ class ScreenedLists(Shape):
     def of(cls, lists: ActiveLists) -> ScreenedLists:
         """Return the lists as they are read."""
         return cls(
-            ids=list(lists.ids), digest=lists.digest, published=lists.published, fetched_at=lists.fetched_at,
+            ids=list(lists.ids),
+            digest=lists.digest,
+            published=lists.published,
+            fetched_at=lists.fetched_at,
             is_sample=lists.is_sample,
-        )  # fmt: skip
+        )
 
 
 class Screening(Shape):

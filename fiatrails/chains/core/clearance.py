@@ -28,9 +28,16 @@ class Clearance:
 
     @classmethod
     def issue(
-        cls, *, intent_id: str, recipient: str, amount: int, issued_at: datetime, expires_at: datetime,
-        policy: str, key: bytes,
-    ) -> Clearance:  # fmt: skip
+        cls,
+        *,
+        intent_id: str,
+        recipient: str,
+        amount: int,
+        issued_at: datetime,
+        expires_at: datetime,
+        policy: str,
+        key: bytes,
+    ) -> Clearance:
         """Seal a clearance: for `fiatrails.compliance` alone (held by an architecture test)."""
         unsealed = cls(intent_id, recipient, amount, issued_at, expires_at, policy, seal="")
         return replace(unsealed, seal=_seal(unsealed, key))

@@ -40,11 +40,16 @@ class EvmChain:
         """Take a nonce for as many orders as fit into free slots; return the references accepted."""
         mints = [
             MintOrder(
-                intent_id=order.reference, recipient=order.recipient, amount=order.amount, country_code=order.asset,
-                tx_ref_hash=tx_ref_hash(order.tx_ref), clearance=order.clearance, alone=order.alone,
+                intent_id=order.reference,
+                recipient=order.recipient,
+                amount=order.amount,
+                country_code=order.asset,
+                tx_ref_hash=tx_ref_hash(order.tx_ref),
+                clearance=order.clearance,
+                alone=order.alone,
             )
             for order in orders
-        ]  # fmt: skip
+        ]
         return reserve(mints, now=now, clearance_key=clearance_key)
 
     def collect(self, limit: int, *, now: datetime) -> list[Outcome]:

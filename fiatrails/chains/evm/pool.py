@@ -19,10 +19,21 @@ MAX_BROADCAST_BYTES = 1_000_000
 _REVERT_CODE = 3
 
 metrics.expect_rpc_methods(
-    "eth_blockNumber", "eth_call", "eth_chainId", "eth_estimateGas", "eth_feeHistory", "eth_getBalance",
-    "eth_getBlockByHash", "eth_getBlockByNumber", "eth_getCode", "eth_getLogs", "eth_getTransactionByHash",
-    "eth_getTransactionCount", "eth_getTransactionReceipt", "eth_sendRawTransaction",
-)  # fmt: skip
+    "eth_blockNumber",
+    "eth_call",
+    "eth_chainId",
+    "eth_estimateGas",
+    "eth_feeHistory",
+    "eth_getBalance",
+    "eth_getBlockByHash",
+    "eth_getBlockByNumber",
+    "eth_getCode",
+    "eth_getLogs",
+    "eth_getTransactionByHash",
+    "eth_getTransactionCount",
+    "eth_getTransactionReceipt",
+    "eth_sendRawTransaction",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,9 +146,12 @@ def read_ahead(address: str, *, pool: RpcPool) -> tuple[UserCompliance, bool]:
     if queued is None:
         return entry, False
     return replace(
-        entry, risk_score=queued.risk_score, attestation_hash=queued.attestation_hash,
-        is_verified=queued.is_verified, is_registered=True,
-    ), True  # fmt: skip
+        entry,
+        risk_score=queued.risk_score,
+        attestation_hash=queued.attestation_hash,
+        is_verified=queued.is_verified,
+        is_registered=True,
+    ), True
 
 
 def call_status(slot_id: int) -> CallStatus:

@@ -31,9 +31,18 @@ def show(json: Json = False) -> None:
 
     found = [_lane(lane) for lane in lanes.show(pool=default_pool(), now=runtime.now())]
     columns = (
-        "address", "role", "nextNonce", "mined", "pending", "finalized", "reserved", "published", "included", "missing",
+        "address",
+        "role",
+        "nextNonce",
+        "mined",
+        "pending",
+        "finalized",
+        "reserved",
+        "published",
+        "included",
+        "missing",
         "held",
-    )  # fmt: skip
+    )
     render.emit(json, {"lanes": found}, render.table(columns, [[lane[name] for name in columns] for lane in found]))
 
 

@@ -106,10 +106,15 @@ def _show(number: int, *, json: bool) -> None:
 
     case = cases.get(number)
     whole = {
-        **_document(case), "name": case.entity_name, "origin": case.origin, "intentId": case.intent_id,
-        "movedAt": isoformat(case.moved_at), "movedBy": case.moved_by, "note": case.note,
+        **_document(case),
+        "name": case.entity_name,
+        "origin": case.origin,
+        "intentId": case.intent_id,
+        "movedAt": isoformat(case.moved_at),
+        "movedBy": case.moved_by,
+        "note": case.note,
         "onChain": suspensions.state_of(case.user),
-    }  # fmt: skip
+    }
     parties = "\n".join(_party_text(party) for party in case.evidence.get("parties", []))
     render.emit(json, {**whole, "evidence": case.evidence}, render.fields(whole), parties)
 
@@ -126,6 +131,11 @@ def _party_text(party: dict[str, Any]) -> str:
 
 def _document(case: Case) -> dict[str, Any]:
     return {
-        "number": case.id, "state": case.state, "band": case.band, "user": case.user,
-        "entity": case.entity_uid, "reason": case.reason, "openedAt": isoformat(case.opened_at),
-    }  # fmt: skip
+        "number": case.id,
+        "state": case.state,
+        "band": case.band,
+        "user": case.user,
+        "entity": case.entity_uid,
+        "reason": case.reason,
+        "openedAt": isoformat(case.opened_at),
+    }

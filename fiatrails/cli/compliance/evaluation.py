@@ -41,11 +41,14 @@ def evaluate(path: Csv, *, threshold: Threshold = None, json: Json = False) -> N
         found = evaluate_pairs(read_pairs(lines), against=None, threshold=REVIEW if threshold is None else threshold)
     rows: list[dict[str, Any]] = [
         {
-            "slice": name, "precision": _share(counts.precision), "recall": _share(counts.recall), "f1": counts.f1,
+            "slice": name,
+            "precision": _share(counts.precision),
+            "recall": _share(counts.recall),
+            "f1": counts.f1,
             "pairs": sum((counts.true_positive, counts.false_positive, counts.false_negative, counts.true_negative)),
         }
         for name, counts in found.items()
-    ]  # fmt: skip
+    ]
     shown = [[r["slice"], _shown(r["precision"]), _shown(r["recall"]), f"{r['f1']:.3f}", r["pairs"]] for r in rows]
     columns = ("slice", "precision (95 %)", "recall (95 %)", "F1", "pairs")
     render.emit(json, {"slices": rows}, render.table(columns, shown))

@@ -65,11 +65,14 @@ def _show(user: str, *, json: bool) -> None:
         raise NotFound("payer_not_found", "nothing is recorded of this payer; `fiatrails payer record` does it")
     rows = [
         {
-            "name": identity.name, "type": identity.type or "", "born": str(identity.born or ""),
-            "countries": list(identity.countries), "identifiers": list(identity.identifiers),
+            "name": identity.name,
+            "type": identity.type or "",
+            "born": str(identity.born or ""),
+            "countries": list(identity.countries),
+            "identifiers": list(identity.identifiers),
         }
         for identity in identities
-    ]  # fmt: skip
+    ]
     columns = ("name", "type", "born", "countries", "identifiers")
     shown = render.table(columns, [[_plain(row[column]) for column in columns] for row in rows], title=address)
     render.emit(json, {"user": address, "payers": rows}, shown)

@@ -99,7 +99,12 @@ def list_(json: Json = False) -> None:
 
 def _release(release: Release) -> dict[str, Any]:
     return {
-        "number": release.id, "user": release.user, "entity": release.entity_uid, "name": release.entity_name,
-        "reason": release.reason, "requestedBy": release.requested_by, "approvedBy": release.approved_by,
+        "number": release.id,
+        "user": release.user,
+        "entity": release.entity_uid,
+        "name": release.entity_name,
+        "reason": release.reason,
+        "requestedBy": release.requested_by,
+        "approvedBy": release.approved_by,
         "revokedBy": release.revoked_by,
-    }  # fmt: skip
+    }

@@ -124,10 +124,14 @@ def rescreen(
     with progress.bar("screening", total=rescreening.count_known()) as advance:
         run = rescreening.run_to_end(SystemClock(), pool=default_pool(), again=again, progress=advance)
     whole = {
-        "screened": run.screened, "opened": run.opened, "closed": run.closed, "list": run.digest,
-        "algorithm": run.algorithm, "startedAt": isoformat(run.started_at),
+        "screened": run.screened,
+        "opened": run.opened,
+        "closed": run.closed,
+        "list": run.digest,
+        "algorithm": run.algorithm,
+        "startedAt": isoformat(run.started_at),
         "finishedAt": isoformat(run.finished_at) if run.finished_at else None,
-    }  # fmt: skip
+    }
     render.emit(json, whole, render.fields(whole))
 
 
@@ -159,12 +163,20 @@ def _document(party: Party, result: ScreeningResult) -> dict[str, Any]:
 
     hits = [
         {
-            "entity": hit.entity.uid, "name": hit.entity.name, "band": hit.band.value, "ofacScore": hit.ofac_score,
-            "score": round(hit.score.value, 4) if hit.score else None, "details": list(details(hit)),
+            "entity": hit.entity.uid,
+            "name": hit.entity.name,
+            "band": hit.band.value,
+            "ofacScore": hit.ofac_score,
+            "score": round(hit.score.value, 4) if hit.score else None,
+            "details": list(details(hit)),
         }
         for hit in result.hits
-    ]  # fmt: skip
+    ]
     return {
-        "name": party.name or ", ".join(party.wallets), "band": result.band.value, "why": headline(result),
-        "list": result.list_digest, "algorithm": result.algorithm, "hits": hits,
-    }  # fmt: skip
+        "name": party.name or ", ".join(party.wallets),
+        "band": result.band.value,
+        "why": headline(result),
+        "list": result.list_digest,
+        "algorithm": result.algorithm,
+        "hits": hits,
+    }

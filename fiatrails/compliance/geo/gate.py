@@ -26,9 +26,12 @@ def judge_payer(
 ) -> GeoVerdict:
     """Apply `policy.decide_for_payer` under the rules in force; without an address to look up, no data is loaded."""
     return decide_for_payer(
-        payer_ip=payer_ip, kyc_countries=kyc_countries, claimed_country=claimed_country, countries=_InForce(),
+        payer_ip=payer_ip,
+        kyc_countries=kyc_countries,
+        claimed_country=claimed_country,
+        countries=_InForce(),
         rules=rules_in_force(),
-    )  # fmt: skip
+    )
 
 
 class _InForce:

@@ -43,9 +43,12 @@ def reproduce(inputs: Mapping[str, Any]) -> GeoVerdict:
 def _judge(countries: list[str], rules: GeoRules) -> Residence:
     found = judge_payer(kyc_countries=countries)
     inputs = {
-        "countries": countries, "allowed": None if rules.allowed is None else sorted(rules.allowed),
-        "denied": sorted(rules.denied), "unknown": "block" if rules.block_unknown else "allow", "code": found.code,
-    }  # fmt: skip
+        "countries": countries,
+        "allowed": None if rules.allowed is None else sorted(rules.allowed),
+        "denied": sorted(rules.denied),
+        "unknown": "block" if rules.block_unknown else "allow",
+        "code": found.code,
+    }
     return Residence(Verdict(found.allowed, f"payer_{found.code}", _reason(found)), inputs)
 
 

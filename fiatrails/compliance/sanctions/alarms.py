@@ -17,9 +17,14 @@ def raise_alarm(found: Unusable, *, now: datetime) -> None:
     """Open the dead letter, or bring the open one up to date; every held intent says it too."""
     log.error("screening.unusable", code=found.code, reason=found.reason)
     dead_letters.add(
-        operation="screenPayers", subject="", attempts=1, last_error=found.reason, error_class="permanent",
-        payload={"code": found.code}, now=now,
-    )  # fmt: skip
+        operation="screenPayers",
+        subject="",
+        attempts=1,
+        last_error=found.reason,
+        error_class="permanent",
+        payload={"code": found.code},
+        now=now,
+    )
 
 
 def clear_alarm(*, now: datetime) -> None:

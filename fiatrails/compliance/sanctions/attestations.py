@@ -128,9 +128,16 @@ def _score(known: UserCompliance, wanted: int | None) -> int:
 
 
 def _change(
-    known: UserCompliance, score: int, word: str,
-    *, verified: bool, under_way: bool, pool: EvmPool, actor: str, now: datetime,
-) -> RegistryChange:  # fmt: skip
+    known: UserCompliance,
+    score: int,
+    word: str,
+    *,
+    verified: bool,
+    under_way: bool,
+    pool: EvmPool,
+    actor: str,
+    now: datetime,
+) -> RegistryChange:
     """Queue the update unless the registry says so. `under_way`: `known` is not on the chain yet, and may never be."""
     says_so = (known.risk_score, known.attestation_hash, known.is_verified) == (score, word, verified)
     if says_so and known.is_registered and not under_way:

@@ -35,9 +35,7 @@ class OpenHit:
     evidence: Mapping[str, Any] = field(repr=False)
 
 
-def open_for(
-    user: str, open_hits: Iterable[OpenHit], *, origin: str, now: datetime, intent_id: str = ""
-) -> int:  # fmt: skip
+def open_for(user: str, open_hits: Iterable[OpenHit], *, origin: str, now: datetime, intent_id: str = "") -> int:
     """Open a case for each hit of the user that has none, in the caller's transaction, and return how many. `origin` is
     `payment` or `rescreening`. Users of one transaction come in ascending order: each is locked until its end."""
     wanted = {hit.entity: hit for hit in open_hits}
@@ -46,13 +44,23 @@ def open_for(
     known |= released([user]).get(user, frozenset())
     rows = [
         Case(
-            user=user, entity=hit.entity, entity_uid=hit.uid, entity_name=hit.name, band=hit.band,
-            reason=hit.reason, evidence=dict(hit.evidence), origin=origin, intent_id=intent_id,
-            state=CaseState.OPEN, opened_at=now, moved_at=now, moved_by=SYSTEM,
+            user=user,
+            entity=hit.entity,
+            entity_uid=hit.uid,
+            entity_name=hit.name,
+            band=hit.band,
+            reason=hit.reason,
+            evidence=dict(hit.evidence),
+            origin=origin,
+            intent_id=intent_id,
+            state=CaseState.OPEN,
+            opened_at=now,
+            moved_at=now,
+            moved_by=SYSTEM,
         )
         for hit in wanted.values()
         if hit.entity not in known
-    ]  # fmt: skip
+    ]
     Case.objects.bulk_create(rows)
     for row in rows:
         log.warning("screening.case_opened", user=user, entity=row.entity_uid, band=row.band, origin=origin)

@@ -24,8 +24,11 @@ from fiatrails.screening.matching.scoring import ALGORITHM
 from fiatrails.screening.matching.screening import Band, Hit, Party, ScreeningList, ScreeningResult, screen
 
 LISTED, REVIEW, UNUSABLE, NOT_SCREENED = (
-    "sanctions_listed", "sanctions_review", "sanctions_unusable", "sanctions_not_screened",
-)  # fmt: skip
+    "sanctions_listed",
+    "sanctions_review",
+    "sanctions_unusable",
+    "sanctions_not_screened",
+)
 CODES = frozenset({LISTED, REVIEW, UNUSABLE, NOT_SCREENED})
 
 _lock = threading.Lock()
@@ -141,9 +144,7 @@ def _undecided(check: Check, standing: Sequence[Case]) -> Check:
     return replace(check, verdict=Verdict(False, LISTED if case.state == CaseState.CONFIRMED else REVIEW, why))
 
 
-def _check(
-    parties: Sequence[Party], against: ScreeningList, released: frozenset[str], lists: ActiveLists
-) -> Check:  # fmt: skip
+def _check(parties: Sequence[Party], against: ScreeningList, released: frozenset[str], lists: ActiveLists) -> Check:
     """Return the worst of what is found for any of them."""
     results = [screen(party, against) for party in parties]
     left = [_standing(party, result, released) for party, result in zip(parties, results, strict=True)]
@@ -199,19 +200,28 @@ def lists_of(lists: ActiveLists) -> dict[str, Any]:
 def inputs_of(party: Party) -> dict[str, Any]:
     """Return what was asked, as it is stored; `reproduce` takes it."""
     return {
-        "name": party.name, "type": party.type or "", "born": party.born.isoformat() if party.born else None,
-        "countries": list(party.countries), "identifiers": list(party.identifiers), "wallets": list(party.wallets),
-    }  # fmt: skip
+        "name": party.name,
+        "type": party.type or "",
+        "born": party.born.isoformat() if party.born else None,
+        "countries": list(party.countries),
+        "identifiers": list(party.identifiers),
+        "wallets": list(party.wallets),
+    }
 
 
 def hit_of(hit: Hit) -> dict[str, Any]:
     """Return what was found, as it is stored."""
     features = {feature.name: round(feature.added, 4) for feature in hit.score.features} if hit.score else {}
     return {
-        "uid": hit.entity.uid, "entity": releases.fingerprint(hit.entity), "band": hit.band.value,
-        "score": round(hit.score.value, 6) if hit.score else None, "ofacScore": hit.ofac_score,
-        "listed": hit.listed.text if hit.listed else "", "reason": reason(hit), "features": features,
-    }  # fmt: skip
+        "uid": hit.entity.uid,
+        "entity": releases.fingerprint(hit.entity),
+        "band": hit.band.value,
+        "score": round(hit.score.value, 6) if hit.score else None,
+        "ofacScore": hit.ofac_score,
+        "listed": hit.listed.text if hit.listed else "",
+        "reason": reason(hit),
+        "features": features,
+    }
 
 
 def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> ScreeningResult:
@@ -220,9 +230,12 @@ def reproduce(inputs: Mapping[str, Any], against: ScreeningList) -> ScreeningRes
     born = inputs["born"]
     return screen(
         Party(
-            name=inputs["name"], type=EntityType(inputs["type"]) if inputs["type"] else None,
-            born=date.fromisoformat(born) if born else None, countries=tuple(inputs["countries"]),
-            identifiers=tuple(inputs["identifiers"]), wallets=tuple(inputs["wallets"]),
+            name=inputs["name"],
+            type=EntityType(inputs["type"]) if inputs["type"] else None,
+            born=date.fromisoformat(born) if born else None,
+            countries=tuple(inputs["countries"]),
+            identifiers=tuple(inputs["identifiers"]),
+            wallets=tuple(inputs["wallets"]),
         ),
         against,
-    )  # fmt: skip
+    )

@@ -108,10 +108,11 @@ class Case(models.Model):
         db_table = "compliance_case"
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "entity"], condition=Q(state__in=[state.value for state in STANDING]),
+                fields=["user", "entity"],
+                condition=Q(state__in=[state.value for state in STANDING]),
                 name="case_stands_once",
             ),
-        ]  # fmt: skip
+        ]
         indexes = [models.Index(fields=["state", "id"], name="case_queue")]
 
     if TYPE_CHECKING:

@@ -35,10 +35,15 @@ def record(identity: Identity, *, user: str, actor: str, now: datetime) -> None:
     identity = validated(identity, now=now)
     if identity not in known([user])[user]:
         Payer.objects.create(
-            user=user, name=identity.name, type=identity.type or "", born=identity.born,
-            countries=list(identity.countries), identifiers=list(identity.identifiers),
-            recorded_at=now, recorded_by=actor,
-        )  # fmt: skip
+            user=user,
+            name=identity.name,
+            type=identity.type or "",
+            born=identity.born,
+            countries=list(identity.countries),
+            identifiers=list(identity.identifiers),
+            recorded_at=now,
+            recorded_by=actor,
+        )
 
 
 def known(users: Iterable[str]) -> dict[str, tuple[Identity, ...]]:
@@ -56,9 +61,13 @@ def parties(user: str, identities: Iterable[Identity]) -> tuple[Party, ...]:
 
 def _party(user: str, identity: Identity) -> Party:
     return Party(
-        name=identity.name, type=identity.type, born=identity.born, countries=identity.countries,
-        identifiers=identity.identifiers, wallets=(user,),
-    )  # fmt: skip
+        name=identity.name,
+        type=identity.type,
+        born=identity.born,
+        countries=identity.countries,
+        identifiers=identity.identifiers,
+        wallets=(user,),
+    )
 
 
 def _identity(row: Payer) -> Identity:

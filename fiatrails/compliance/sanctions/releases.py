@@ -58,9 +58,14 @@ def request(*, user: str, target: ReleaseTarget, reason: str, actor: str, now: d
     try:
         with transaction.atomic():
             release = Release.objects.create(
-                user=user, entity=target.entity, entity_uid=target.uid, entity_name=target.name, reason=reason,
-                requested_at=now, requested_by=actor,
-            )  # fmt: skip
+                user=user,
+                entity=target.entity,
+                entity_uid=target.uid,
+                entity_name=target.name,
+                reason=reason,
+                requested_at=now,
+                requested_by=actor,
+            )
             cases.follow_release(
                 user=user, entity=target.entity, target=CaseState.RELEASE_REQUESTED, actor=actor, note=reason, now=now
             )
@@ -90,9 +95,13 @@ def approve(*, release_id: int, actor: str, now: datetime) -> Release:
         release.approved_at, release.approved_by = now, actor
         release.save(update_fields=["approved_at", "approved_by"])
         cases.follow_release(
-            user=release.user, entity=release.entity, target=CaseState.RELEASED, actor=actor, note=release.reason,
+            user=release.user,
+            entity=release.entity,
+            target=CaseState.RELEASED,
+            actor=actor,
+            note=release.reason,
             now=now,
-        )  # fmt: skip
+        )
         _audit(release, "screening.release_approved", actor, now)
     return release
 

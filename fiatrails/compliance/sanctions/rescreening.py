@@ -61,7 +61,7 @@ def run_job(clock: Clock) -> str:
 
 def run_to_end(
     clock: Clock, *, pool: RpcPool, again: bool = False, progress: Callable[[int], object] = lambda _: None
-) -> Rescreening:  # fmt: skip
+) -> Rescreening:
     """Screen all that is due, at once; with `again` also when nothing has changed. Unavailable without usable lists,
     OutsideUnknown when there is an oracle and it is silent; what was done so far stays."""
     run = due(clock.now(), again=again)

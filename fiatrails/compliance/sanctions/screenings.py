@@ -51,9 +51,10 @@ def ask(party: Party, *, client: str, shown: Callable[[Answered], str], now: dat
     if isinstance(found, Unusable):
         log.error("screening.unusable", code=found.code, reason=found.reason)
         raise Unavailable(
-            checks.UNUSABLE, "no sanctions list can be relied on now, so nothing was screened; ask again later",
+            checks.UNUSABLE,
+            "no sanctions list can be relied on now, so nothing was screened; ask again later",
             retry_after=_RETRY_AFTER_S,
-        )  # fmt: skip
+        )
     answered = Answered(uuid4().hex, screen(party, checks.ready(found.lists)), found.lists)
     answered = replace(answered, text=shown(answered))
     _keep(party, answered, client, now)
@@ -75,11 +76,18 @@ def get(*, screening_id: str, client: str | None = None) -> AskedScreening:
 def _keep(party: Party, answered: Answered, client: str, now: datetime) -> None:
     result = answered.result
     AskedScreening.objects.create(
-        screening_id=answered.screening_id, client=client, asked_at=now, inputs=checks.inputs_of(party),
-        lists=list(answered.lists.ids), list_digest=result.list_digest, algorithm=result.algorithm,
-        band=result.band.value, problem=result.problem, hits=[checks.hit_of(hit) for hit in result.hits],
+        screening_id=answered.screening_id,
+        client=client,
+        asked_at=now,
+        inputs=checks.inputs_of(party),
+        lists=list(answered.lists.ids),
+        list_digest=result.list_digest,
+        algorithm=result.algorithm,
+        band=result.band.value,
+        problem=result.problem,
+        hits=[checks.hit_of(hit) for hit in result.hits],
         answer=answered.text,
-    )  # fmt: skip
+    )
 
 
 def _validated(party: Party, now: datetime) -> Party:

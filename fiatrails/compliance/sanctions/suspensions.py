@@ -131,10 +131,16 @@ def _want(which: Q, *, to: str, stands: bool, now: datetime) -> int:
     ids = list(rows.values_list("pk", flat=True)[:MAX_USERS_PER_READ])
     # Another worker may have moved some of them since: `which` is asked again.
     return Suspension.objects.filter(which, pk__in=ids).update(
-        wanted=to, slot_id=None, settled_at=None, attempts=0, last_error="", due_at=now,
+        wanted=to,
+        slot_id=None,
+        settled_at=None,
+        attempts=0,
+        last_error="",
+        due_at=now,
         # Taken over from whoever holds the lease: what they learned was about the other direction.
-        fence=F("fence") + 1, lease_until=None,
-    )  # fmt: skip
+        fence=F("fence") + 1,
+        lease_until=None,
+    )
 
 
 def _send(pool: RpcPool, now: datetime) -> int:

@@ -79,9 +79,15 @@ def update(row: ProviderRequest, **values: object) -> bool:
 def finish(row: ProviderRequest, state: RequestState, result: Mapping[str, object], *, now: datetime) -> bool:
     """Settle the request, and wake the event that waits for it; False when it is no longer ours."""
     done = update(
-        row, state=state, result=dict(result), due_at=None, lease_until=None, settled_at=now, noted_at=None,
+        row,
+        state=state,
+        result=dict(result),
+        due_at=None,
+        lease_until=None,
+        settled_at=now,
+        noted_at=None,
         last_error="",
-    )  # fmt: skip
+    )
     if done:
         wake_event(row, now=now)
         notify()

@@ -53,7 +53,7 @@ UPDATE rb_core_provider_request
 STATES = [
     ("received", "Received"), ("applied", "Applied"), ("unmatched", "Unmatched"), ("surplus", "Surplus"),
     ("duplicate", "Duplicate"), ("declined", "Declined"), ("refunding", "Refunding"), ("refunded", "Refunded"),
-]  # fmt: skip
+]
 MOVED = [
     ("due_at", models.DateTimeField(null=True)),
     ("lease_until", models.DateTimeField(null=True)),

@@ -115,7 +115,12 @@ def settle_paid(push: ProviderRequest, answer: Answer, *, now: datetime) -> None
     if push.state == RequestState.SUCCEEDED:
         return
     ProviderRequest.objects.filter(pk=push.pk).update(
-        state=RequestState.SUCCEEDED, result=outcome(answer), due_at=None, lease_until=None, settled_at=now,
-        noted_at=None, fence=F("fence") + 1,
-    )  # fmt: skip
+        state=RequestState.SUCCEEDED,
+        result=outcome(answer),
+        due_at=None,
+        lease_until=None,
+        settled_at=now,
+        noted_at=None,
+        fence=F("fence") + 1,
+    )
     push.state = RequestState.SUCCEEDED

@@ -37,9 +37,7 @@ def register_urls(*, client: Daraja, mpesa: MpesaConfig, actor: str, now: dateti
     if isinstance(reply, Refused):
         raise Conflict("mpesa_refused", f"M-PESA refused the addresses: {reply.message} ({reply.code})")
     base = f"{mpesa.callback_base_url}/<MPESA_CALLBACK_TOKEN>"
-    taken = Registration(
-        mpesa.shortcode, f"{base}/c2b/confirmation", f"{base}/c2b/validation", reply.provider_id
-    )  # fmt: skip
+    taken = Registration(mpesa.shortcode, f"{base}/c2b/confirmation", f"{base}/c2b/validation", reply.provider_id)
     details = {"confirmation": taken.confirmation, "validation": taken.validation}
     audit.record(actor, "mpesa.register_urls", mpesa.shortcode, details, now=now)
     return taken

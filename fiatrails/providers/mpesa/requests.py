@@ -92,9 +92,12 @@ def _call(row: ProviderRequest, client: Daraja) -> Accepted | Refused | Unknown:
     if row.kind == RequestKind.REFUND:
         return client.reversal(receipt=row.details["receipt"], amount=money, reference=row.reference)
     return client.stk_push(
-        amount=money, phone=row.details["phone"], account_reference=row.account_reference,
-        description="Payment", callback_path=f"stk/{row.reference}",
-    )  # fmt: skip
+        amount=money,
+        phone=row.details["phone"],
+        account_reference=row.account_reference,
+        description="Payment",
+        callback_path=f"stk/{row.reference}",
+    )
 
 
 def _record(row: ProviderRequest, answer: Accepted | Refused | Unknown, now: datetime) -> None:
@@ -185,9 +188,11 @@ def _settle_late(row: ProviderRequest, parsed: Result, now: datetime) -> None:
 
 def _stored(parsed: Result) -> dict[str, object]:
     return {
-        "code": parsed.code, "description": parsed.description, "transactionId": parsed.transaction_id,
+        "code": parsed.code,
+        "description": parsed.description,
+        "transactionId": parsed.transaction_id,
         "parameters": dict(parsed.parameters),
-    }  # fmt: skip
+    }
 
 
 def retry_request(*, request_id: int, now: datetime) -> None:

@@ -21,11 +21,17 @@ def open_status_query(*, event: Payment, purpose: str, number: int, now: datetim
     query, _ = ProviderRequest.objects.get_or_create(
         dedupe_key=f"{purpose}:{event.pk}:{number}",
         defaults={
-            "provider": event.provider, "kind": RequestKind.QUERY, "reference": new_reference(),
-            "payment": event, "details": {"receipt": event.receipt, "purpose": purpose, "attempt": attempt},
-            "amount_minor": event.amount_minor, "currency": event.currency, "created_at": now, "due_at": now,
+            "provider": event.provider,
+            "kind": RequestKind.QUERY,
+            "reference": new_reference(),
+            "payment": event,
+            "details": {"receipt": event.receipt, "purpose": purpose, "attempt": attempt},
+            "amount_minor": event.amount_minor,
+            "currency": event.currency,
+            "created_at": now,
+            "due_at": now,
         },
-    )  # fmt: skip
+    )
     return query
 
 
@@ -40,6 +46,9 @@ def read(query: ProviderRequest) -> Transaction:
         return Transaction(Standing.UNCLEAR, None, "the provider gave no answer about the payment")
     result = query.result
     return codes.transaction(
-        str(result.get("code", "")), result.get("parameters", {}), receipt=query.details["receipt"],
-        shortcode=mpesa_config().shortcode, currency=query.currency,
-    )  # fmt: skip
+        str(result.get("code", "")),
+        result.get("parameters", {}),
+        receipt=query.details["receipt"],
+        shortcode=mpesa_config().shortcode,
+        currency=query.currency,
+    )

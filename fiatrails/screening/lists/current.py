@@ -88,7 +88,12 @@ def _load_sample(now: datetime) -> None:
 
 def _version(row: ListVersion) -> ActiveVersion:
     return ActiveVersion(
-        id=row.pk, source=row.source, digest=row.digest, published=row.published, fetched_at=row.fetched_at,
-        activated_at=row.activated_at or row.loaded_at, is_sample=row.is_sample,
+        id=row.pk,
+        source=row.source,
+        digest=row.digest,
+        published=row.published,
+        fetched_at=row.fetched_at,
+        activated_at=row.activated_at or row.loaded_at,
+        is_sample=row.is_sample,
         counts=Counts(row.entities, row.names, row.wallets),
-    )  # fmt: skip
+    )

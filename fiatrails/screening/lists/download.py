@@ -80,14 +80,17 @@ def client(limits: DownloadLimits, transport: httpx.BaseTransport | None = None)
     """Return a client for one refresh. Redirects are followed by `fetch`, which checks each; proxies of the environment
     are not."""
     return httpx.Client(
-        timeout=limits.timeout_s, trust_env=False, follow_redirects=False, transport=transport,
+        timeout=limits.timeout_s,
+        trust_env=False,
+        follow_redirects=False,
+        transport=transport,
         headers={"user-agent": _USER_AGENT},
-    )  # fmt: skip
+    )
 
 
 def fetch(
     http: httpx.Client, url: str, *, known: Validators, limits: DownloadLimits, progress: Progress | None = None
-) -> Fetched:  # fmt: skip
+) -> Fetched:
     """Download one file. Misconfigured when the URL is not https (loopback may be http); DownloadFailed when it was not
     had whole. Nothing is returned of a file that broke off."""
     require_safe(url)

@@ -34,9 +34,15 @@ log = structlog.get_logger(__name__)
 JOB_ACTOR = "lists-refresh"
 OFAC = "https://sanctionslistservice.ofac.treas.gov/api/PublicationPreview/exports/"
 OFAC_FILES = (
-    "SDN.CSV", "ALT.CSV", "ADD.CSV", "SDN_COMMENTS.CSV",
-    "CONS_PRIM.CSV", "CONS_ALT.CSV", "CONS_ADD.CSV", "CONS_COMMENTS.CSV",
-)  # fmt: skip
+    "SDN.CSV",
+    "ALT.CSV",
+    "ADD.CSV",
+    "SDN_COMMENTS.CSV",
+    "CONS_PRIM.CSV",
+    "CONS_ALT.CSV",
+    "CONS_ADD.CSV",
+    "CONS_COMMENTS.CSV",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,13 @@ def configured() -> Source:
 
 
 def refresh(
-    *, source: Source, actor: str, now: datetime, progress: Progress | None = None,
+    *,
+    source: Source,
+    actor: str,
+    now: datetime,
+    progress: Progress | None = None,
     transport: httpx.BaseTransport | None = None,
-) -> Loaded:  # fmt: skip
+) -> Loaded:
     """Download every file and loads the list; files that did not change are taken from the edition in force. Call it
     outside of any transaction. `now` is the moment before the download, so that the list counts as no fresher than it
     is.
@@ -109,9 +119,7 @@ def run_job(clock: Clock, source: Source | None = None) -> str:
     return ", ".join(f"{count} {what}" for what, count in loaded.delta.counts().items())
 
 
-def _download(
-    source: Source, progress: Progress | None, transport: httpx.BaseTransport | None
-) -> dict[str, Fetched]:  # fmt: skip
+def _download(source: Source, progress: Progress | None, transport: httpx.BaseTransport | None) -> dict[str, Fetched]:
     """Return all files from one place, by plain name. Unavailable with what went wrong at each place."""
     known = _known(source)
     failures = []
@@ -181,7 +189,11 @@ def _alarm(source: Source, error: FiatRailsError, *, now: datetime) -> None:
     known = DeadLetter.objects.filter(operation="refreshLists", subject=source.name, state=DeadLetter.State.OPEN)
     before = known.first()
     dead_letters.add(
-        operation="refreshLists", subject=source.name, attempts=before.attempts + 1 if before else 1,
-        last_error=error.message, error_class="temporary" if isinstance(error, Unavailable) else "permanent",
-        payload={"code": error.code}, now=now,
-    )  # fmt: skip
+        operation="refreshLists",
+        subject=source.name,
+        attempts=before.attempts + 1 if before else 1,
+        last_error=error.message,
+        error_class="temporary" if isinstance(error, Unavailable) else "permanent",
+        payload={"code": error.code},
+        now=now,
+    )

@@ -69,9 +69,15 @@ class _Candidate:
 
 
 def load(
-    files: Mapping[str, bytes], *, source: str = DEFAULT_SOURCE, published: date | None, actor: str, now: datetime,
-    allow_shrink: bool = False, reason: str = "",
-) -> Loaded:  # fmt: skip
+    files: Mapping[str, bytes],
+    *,
+    source: str = DEFAULT_SOURCE,
+    published: date | None,
+    actor: str,
+    now: datetime,
+    allow_shrink: bool = False,
+    reason: str = "",
+) -> Loaded:
     """Make these files the list in force of their source. Whoever reads sees the old edition until the commit and the
     new one from then on. Call it outside of any transaction: reading the files takes a second.
 
@@ -87,9 +93,14 @@ def load(
             return _touch(before, now)
         if candidate is None:
             candidate = _candidate(
-                files, source=source, published=published, actor=actor, now=now, allow_shrink=allow_shrink,
+                files,
+                source=source,
+                published=published,
+                actor=actor,
+                now=now,
+                allow_shrink=allow_shrink,
                 reason=reason,
-            )  # fmt: skip
+            )
         loaded = _swap(candidate, before, delta(_entities_in_force(before), candidate.parsed.entities))
         if loaded is not None:
             return loaded
@@ -122,9 +133,15 @@ def compare(old_id: int, new_id: int) -> Delta:
 
 
 def _candidate(
-    files: Mapping[str, bytes], *, source: str, published: date | None, actor: str, now: datetime,
-    allow_shrink: bool, reason: str,
-) -> _Candidate:  # fmt: skip
+    files: Mapping[str, bytes],
+    *,
+    source: str,
+    published: date | None,
+    actor: str,
+    now: datetime,
+    allow_shrink: bool,
+    reason: str,
+) -> _Candidate:
     parsed = read_list(files)
     stated = parsed.published or published
     if stated is not None and stated > now.date():
@@ -242,11 +259,19 @@ def _refuse(candidate: _Candidate, active: ListVersion | None, problems: list[st
 def _record(candidate: _Candidate, state: ListVersion.State, *, note: str) -> ListVersion:
     counts = candidate.edition.counts
     return ListVersion.objects.create(
-        source=candidate.source, digest=candidate.parsed.digest, published=candidate.published,
-        loaded_at=candidate.now, fetched_at=candidate.now, files_stored=state is not State.REFUSED,
-        entities=counts.entities, names=counts.names, wallets=counts.wallets,
-        is_sample=is_sample(candidate.parsed.digest), state=state, note=note,
-    )  # fmt: skip
+        source=candidate.source,
+        digest=candidate.parsed.digest,
+        published=candidate.published,
+        loaded_at=candidate.now,
+        fetched_at=candidate.now,
+        files_stored=state is not State.REFUSED,
+        entities=counts.entities,
+        names=counts.names,
+        wallets=counts.wallets,
+        is_sample=is_sample(candidate.parsed.digest),
+        state=state,
+        note=note,
+    )
 
 
 def _audit(what: str, version: ListVersion, candidate: _Candidate, details: Mapping[str, object]) -> None:

@@ -122,7 +122,11 @@ def _summary(
     whole = sum(pair.weight for pair in pairs)
     order = [theirs for _, theirs, _ in chosen]
     return Alignment(
-        pairs=pairs, query_alone=alone[0], listed_alone=alone[1],
-        query_total=whole + sum(map(weigh, alone[0])), listed_total=whole + sum(map(weigh, alone[1])),
-        matched=sum(pair.weight * pair.likeness for pair in pairs), swapped=order != sorted(order),
-    )  # fmt: skip
+        pairs=pairs,
+        query_alone=alone[0],
+        listed_alone=alone[1],
+        query_total=whole + sum(map(weigh, alone[0])),
+        listed_total=whole + sum(map(weigh, alone[1])),
+        matched=sum(pair.weight * pair.likeness for pair in pairs),
+        swapped=order != sorted(order),
+    )

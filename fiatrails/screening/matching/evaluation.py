@@ -21,10 +21,17 @@ from fiatrails.screening.matching.screening import Band, Party, ScreeningList, c
 
 COLUMNS = ("query", "candidate", "schema", "label")
 _SCHEMAS = {
-    "person": EntityType.PERSON, "individual": EntityType.PERSON, "company": EntityType.ORGANIZATION,
-    "organization": EntityType.ORGANIZATION, "organisation": EntityType.ORGANIZATION, "vessel": EntityType.VESSEL,
-    "aircraft": EntityType.AIRCRAFT, "airplane": EntityType.AIRCRAFT, "legalentity": None, "": None,
-}  # fmt: skip
+    "person": EntityType.PERSON,
+    "individual": EntityType.PERSON,
+    "company": EntityType.ORGANIZATION,
+    "organization": EntityType.ORGANIZATION,
+    "organisation": EntityType.ORGANIZATION,
+    "vessel": EntityType.VESSEL,
+    "aircraft": EntityType.AIRCRAFT,
+    "airplane": EntityType.AIRCRAFT,
+    "legalentity": None,
+    "": None,
+}
 _LABELS = {"1": True, "true": True, "yes": True, "match": True, "0": False, "false": False, "no": False, "": None}
 _95_PER_CENT = 1.959964
 

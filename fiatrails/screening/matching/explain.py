@@ -9,9 +9,12 @@ from fiatrails.screening.matching.alignment import Pair
 from fiatrails.screening.matching.screening import Band, Hit, ScreeningResult
 
 _KINDS = {
-    NameKind.PRIMARY: "listed as", NameKind.AKA: "also known as", NameKind.FKA: "formerly known as",
-    NameKind.NKA: "now known as", NameKind.WEAK: "broadly known as",
-}  # fmt: skip
+    NameKind.PRIMARY: "listed as",
+    NameKind.AKA: "also known as",
+    NameKind.FKA: "formerly known as",
+    NameKind.NKA: "now known as",
+    NameKind.WEAK: "broadly known as",
+}
 
 
 def headline(screening: ScreeningResult) -> str:

@@ -100,9 +100,11 @@ def best_case(matched: float, query_total: float, listed_total: float, type: Ent
         return _MOST_NATS
     rarity = (matched if matched < _MOST_NATS else _MOST_NATS) / _NATS
     return (
-        most + weights.coverage * coverage**2 + rarity * (weights.rarity + weights.rare_and_covered * coverage)
+        most
+        + weights.coverage * coverage**2
+        + rarity * (weights.rarity + weights.rare_and_covered * coverage)
         + weights.conflict * (1.0 - matched / shorter)
-    )  # fmt: skip
+    )
 
 
 def _most(weights: Weights) -> float:

@@ -179,12 +179,15 @@ def _counts(match: Match) -> bool:
 def _hit(party: Party, entity: ListedEntity, match: Match | None, wallets: tuple[str, ...]) -> Hit:
     evidence = evidences.weigh(entity, born=party.born, countries=party.countries, identifiers=party.identifiers)
     return Hit(
-        entity=entity, band=_band(entity, match, wallets, evidence),
+        entity=entity,
+        band=_band(entity, match, wallets, evidence),
         listed=ListedName(match.listed.name.text, match.listed.kind) if match else None,
-        score=match.score if match else None, alignment=match.alignment if match else None,
+        score=match.score if match else None,
+        alignment=match.alignment if match else None,
         ofac_score=_ofac_score(party.name, match.listed.name.text) if match else 0,
-        wallets=wallets, evidence=evidence,
-    )  # fmt: skip
+        wallets=wallets,
+        evidence=evidence,
+    )
 
 
 def _band(

@@ -148,9 +148,12 @@ def _in_english(name: Name, last: str, *, tokens_too: bool) -> Name:
         things += [] if form else [word]
     initials += [(letter, -1) for letter in last]
     return replace(
-        name, tokens=tuple(things) if tokens_too else name.tokens, things=tuple(things),
-        initials="".join(letter for letter, _ in initials), initial_of=tuple(number for _, number in initials),
-    )  # fmt: skip
+        name,
+        tokens=tuple(things) if tokens_too else name.tokens,
+        things=tuple(things),
+        initials="".join(letter for letter, _ in initials),
+        initial_of=tuple(number for _, number in initials),
+    )
 
 
 def _without_forms(words: list[str]) -> tuple[list[str], list[str]]:

@@ -73,9 +73,12 @@ class Story:
             body = json.dumps({**paid, "metadata": {"receipt": receipt}}).encode()
             signature = hmac.new(SECRETS["MPESA_GATEWAY_SECRET"].encode(), body, hashlib.sha256).hexdigest()
             answer = httpx.post(
-                f"{self.rail.api_url}/api/v1/callbacks/mpesa", content=body, timeout=20, trust_env=False,
+                f"{self.rail.api_url}/api/v1/callbacks/mpesa",
+                content=body,
+                timeout=20,
+                trust_env=False,
                 headers={"Content-Type": "application/json", "X-Mpesa-Signature": signature},
-            )  # fmt: skip
+            )
             assert answer.status_code == status, answer.text
 
     def sandbox(self, control: str, **body: object) -> Any:
@@ -209,10 +212,12 @@ class Story:
         """Pushes and paybill payments through the simulator, one of them of a payer who is not compliant."""
         self.rail.cli("mpesa", "register-urls", "--actor", "ann", "--yes")
         for ref, user, behaviour in (
-            ("PUSH-1", self.users[0], "pay"), ("PUSH-2", self.users[1], "cancel"),
-            ("PUSH-3", stranger("PUSH-3"), "pay"), ("PUSH-4", stranger("PUSH-4"), "pay"),
+            ("PUSH-1", self.users[0], "pay"),
+            ("PUSH-2", self.users[1], "cancel"),
+            ("PUSH-3", stranger("PUSH-3"), "pay"),
+            ("PUSH-4", stranger("PUSH-4"), "pay"),
             ("PUSH-5", stranger("PUSH-5"), "pay"),
-        ):  # fmt: skip
+        ):
             self.order(ref, user)
             self.sandbox("stk", behaviour=behaviour, next=1)
             self.rail.cli("mpesa", "stk-push", ref, "--phone", PHONE)

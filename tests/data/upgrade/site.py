@@ -55,9 +55,14 @@ def dump_database(server: EmbeddedPostgres, url: str) -> bytes:
     """Plain SQL, without owners and privileges."""
     parts = urlsplit(url)
     command = [
-        str(server.bin_dir / "pg_dump"), "--no-owner", "--no-privileges", f"--host={parts.hostname}",
-        f"--port={parts.port}", f"--username={parts.username}", parts.path.removeprefix("/"),
-    ]  # fmt: skip
+        str(server.bin_dir / "pg_dump"),
+        "--no-owner",
+        "--no-privileges",
+        f"--host={parts.hostname}",
+        f"--port={parts.port}",
+        f"--username={parts.username}",
+        parts.path.removeprefix("/"),
+    ]
     done = subprocess.run(command, env={"PGPASSWORD": parts.password or ""}, capture_output=True, check=True)
     return done.stdout
 

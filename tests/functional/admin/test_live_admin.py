@@ -73,19 +73,21 @@ def test_two_people_release_a_case_over_http(admin: Live) -> None:
         for http, name in ((ann, "ann"), (ben, "ben")):
             assert sign_in(http, name).status_code == 302
         asked = ann.post(
-            f"{page}release/", data={"reason": "seen", "csrfmiddlewaretoken": token_in(ann.get(page))},
+            f"{page}release/",
+            data={"reason": "seen", "csrfmiddlewaretoken": token_in(ann.get(page))},
             follow_redirects=True,
-        )  # fmt: skip
+        )
         assert "Somebody else has to approve it." in asked.text
         release = re.search(r'name="release" value="(\d+)"', ben.get(page).text)
         assert release is not None
         body = {"release": release[1]}
         assert ben.post(f"{page}approve/", data=body).status_code == 403
         assert (
-            "cannot approve" in ann.post(
+            "cannot approve"
+            in ann.post(
                 f"{page}approve/", data=body | {"csrfmiddlewaretoken": token_in(ann.get(page))}, follow_redirects=True
             ).text
-        )  # fmt: skip
+        )
         done = ben.post(
             f"{page}approve/", data=body | {"csrfmiddlewaretoken": token_in(ben.get(page))}, follow_redirects=True
         )
@@ -177,10 +179,14 @@ def production(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     directory: Path = tmp_path_factory.mktemp("production")
     keys = dict.fromkeys(("DJANGO_SECRET_KEY", "HMAC_SECRET", "HMAC_SECRET_NEW", "MPESA_GATEWAY_SECRET"), "0f" * 32)
     with serve(
-        migrated_copy(postgres, f"production_{uuid.uuid4().hex[:12]}"), directory, ADMIN_ENABLED="true",
-        ADMIN_ORIGINS="https://rail.example", FIATRAILS_ENV="production",
-        DJANGO_SETTINGS_MODULE="fiatrails.config.settings.production", **keys,
-    ) as server:  # fmt: skip
+        migrated_copy(postgres, f"production_{uuid.uuid4().hex[:12]}"),
+        directory,
+        ADMIN_ENABLED="true",
+        ADMIN_ORIGINS="https://rail.example",
+        FIATRAILS_ENV="production",
+        DJANGO_SETTINGS_MODULE="fiatrails.config.settings.production",
+        **keys,
+    ) as server:
         add_operator(server, "ann", directory)
         yield server
 

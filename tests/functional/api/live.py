@@ -30,10 +30,18 @@ USER = "0x00000000000000000000000000000000000000aa"
 TOKENS = 10**18
 # Everything whose rows a refused request must not change.
 TABLES = (
-    "purchases_delivery", "purchases_intent", "purchases_transition", "purchases_daily_usage", "idempotency_keys",
-    "rb_core_inbox_event", "rb_core_payment", "rb_core_inbox_conflict", "ledger_entry", "engine_dead_letter",
+    "purchases_delivery",
+    "purchases_intent",
+    "purchases_transition",
+    "purchases_daily_usage",
+    "idempotency_keys",
+    "rb_core_inbox_event",
+    "rb_core_payment",
+    "rb_core_inbox_conflict",
+    "ledger_entry",
+    "engine_dead_letter",
     "compliance_screening",
-)  # fmt: skip
+)
 
 
 def write_deployments(path: Path) -> Path:

@@ -51,18 +51,26 @@ INTENT_BODIES: dict[str, tuple[bytes, int, str]] = {
     "txRef with NUL": (json.dumps(new_intent(txRef="a\0b")).encode(), 400, "malformed_tx_ref"),
     "txRef with a lone surrogate": (b'{"txRef":"\\ud800"}', 400, "malformed_address"),
     "txRef only a lone surrogate wrong": (
-        json.dumps(new_intent()).replace("T-", "\\ud800").encode(), 400, "malformed_tx_ref",
+        json.dumps(new_intent()).replace("T-", "\\ud800").encode(),
+        400,
+        "malformed_tx_ref",
     ),
     "txRef too long": (json.dumps(new_intent(txRef="x" * 129)).encode(), 400, "malformed_tx_ref"),
     "txRef is a list": (json.dumps(new_intent(txRef=[])).encode(), 400, "malformed_tx_ref"),
     "fiat value is a number": (
-        json.dumps(new_intent(fiatAmount={"currency": "KES", "value": 5})).encode(), 400, "malformed_fiat_amount",
+        json.dumps(new_intent(fiatAmount={"currency": "KES", "value": 5})).encode(),
+        400,
+        "malformed_fiat_amount",
     ),
     "fiat in another currency": (
-        json.dumps(new_intent(fiatAmount={"currency": "USD", "value": "5"})).encode(), 400, "wrong_currency",
+        json.dumps(new_intent(fiatAmount={"currency": "USD", "value": "5"})).encode(),
+        400,
+        "wrong_currency",
     ),
     "fiat of unknown currency": (
-        json.dumps(new_intent(fiatAmount={"currency": "XXX", "value": "5"})).encode(), 400, "unknown_currency",
+        json.dumps(new_intent(fiatAmount={"currency": "XXX", "value": "5"})).encode(),
+        400,
+        "unknown_currency",
     ),
     "payer is a string": (json.dumps(new_intent(payer="Jane")).encode(), 400, "malformed_payer"),
     "payer has no name": (json.dumps(new_intent(payer={"type": "person"})).encode(), 400, "malformed_payer"),
@@ -70,28 +78,42 @@ INTENT_BODIES: dict[str, tuple[bytes, int, str]] = {
     "payer's name with NUL": (json.dumps(new_intent(payer={"name": "a\0"})).encode(), 400, "malformed_payer_name"),
     "payer's name too long": (json.dumps(new_intent(payer={"name": "x" * 501})).encode(), 400, "malformed_payer_name"),
     "payer's birth under another name": (
-        json.dumps(new_intent(payer={"name": "A", "bornOn": "1991-04-02"})).encode(), 400, "malformed_payer",
+        json.dumps(new_intent(payer={"name": "A", "bornOn": "1991-04-02"})).encode(),
+        400,
+        "malformed_payer",
     ),
     "payer is a ship": (json.dumps(new_intent(payer={"name": "A", "type": "vessel"})).encode(), 400, "malformed_payer"),
     "payer born on no day": (
-        json.dumps(new_intent(payer={"name": "A", "birthDate": "1991-02-30"})).encode(), 400, "malformed_payer",
+        json.dumps(new_intent(payer={"name": "A", "birthDate": "1991-02-30"})).encode(),
+        400,
+        "malformed_payer",
     ),
     "payer born tomorrow": (
-        json.dumps(new_intent(payer={"name": "A", "birthDate": "2999-01-01"})).encode(), 400, "malformed_birth_date",
+        json.dumps(new_intent(payer={"name": "A", "birthDate": "2999-01-01"})).encode(),
+        400,
+        "malformed_birth_date",
     ),
     "payer of no country": (
-        json.dumps(new_intent(payer={"name": "A", "countries": ["XX"]})).encode(), 400, "malformed_country",
+        json.dumps(new_intent(payer={"name": "A", "countries": ["XX"]})).encode(),
+        400,
+        "malformed_country",
     ),
     "payer's ids not in a list": (
-        json.dumps(new_intent(payer={"name": "A", "ids": "123"})).encode(), 400, "malformed_payer",
+        json.dumps(new_intent(payer={"name": "A", "ids": "123"})).encode(),
+        400,
+        "malformed_payer",
     ),
     "payer's surrogate": (
-        json.dumps(new_intent(payer={"name": "A\ud800"})).encode(), 400, "malformed_payer_name",
+        json.dumps(new_intent(payer={"name": "A\ud800"})).encode(),
+        400,
+        "malformed_payer_name",
     ),
     "fiat too precise": (
-        json.dumps(new_intent(fiatAmount={"currency": "KES", "value": "5.001"})).encode(), 400, "amount_too_precise",
+        json.dumps(new_intent(fiatAmount={"currency": "KES", "value": "5.001"})).encode(),
+        400,
+        "amount_too_precise",
     ),
-}  # fmt: skip
+}
 
 
 def callback_bodies() -> dict[str, tuple[bytes, int]]:
@@ -216,13 +238,24 @@ def test_a_callback_without_or_with_a_wrong_signature_is_refused(live: Live, htt
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=101", "limit=x", "limit=%D9%A5", "status=paid", "cursor=abc", "cursor=%FF",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=%D9%A5",
+        "status=paid",
+        "cursor=abc",
+        "cursor=%FF",
         "cursor=YmVmb3JlOjA=",
-        "createdAfter=yesterday", "createdAfter=2026-01-01", "createdBefore=2026-01-01T00:00:00", "user=0x12",
-        "txRef=%00", "txRef=", "createdAfter=9999-12-31T23:59:59-23:59",
+        "createdAfter=yesterday",
+        "createdAfter=2026-01-01",
+        "createdBefore=2026-01-01T00:00:00",
+        "user=0x12",
+        "txRef=%00",
+        "txRef=",
+        "createdAfter=9999-12-31T23:59:59-23:59",
         "createdBefore=0001-01-01T00:00:00%2B23:59",
     ],
-)  # fmt: skip
+)
 def test_a_bad_filter_is_refused(live: Live, http: httpx.Client, query: str) -> None:
     refused(live.read(http, f"/api/v1/mint-intents?{query}"), 400)
 

@@ -29,13 +29,27 @@ from tests.kit.databases import migrated_copy
 from tests.kit.mmdb import mmdb
 
 IN_THE_US, IN_KENYA, NOWHERE, PRIVATE = "198.18.1.1", "198.18.2.1", "198.18.9.9", "10.9.9.9"
-_DARAJA = ("stk", "stk/<str:reference>", "c2b/validation", "c2b/confirmation", "result/<str:reference>",
-           "timeout/<str:reference>")  # fmt: skip
+_DARAJA = (
+    "stk",
+    "stk/<str:reference>",
+    "c2b/validation",
+    "c2b/confirmation",
+    "result/<str:reference>",
+    "timeout/<str:reference>",
+)
 OPEN = {
-    "health", "health/", "metrics", "api/v1/schema", "api/v1/callbacks/mpesa", "callbacks/mpesa",
-    *(f"{prefix}/<str:token>/{path}" for path in _DARAJA
-      for prefix in ("api/v1/callbacks/mpesa", "callbacks/mpesa", "callbacks/till")),
-}  # fmt: skip
+    "health",
+    "health/",
+    "metrics",
+    "api/v1/schema",
+    "api/v1/callbacks/mpesa",
+    "callbacks/mpesa",
+    *(
+        f"{prefix}/<str:token>/{path}"
+        for path in _DARAJA
+        for prefix in ("api/v1/callbacks/mpesa", "callbacks/mpesa", "callbacks/till")
+    ),
+}
 RESTRICTED = {
     "api/v1/mint-intents", "api/v1/mint-intents/<str:intent_id>", "mint-intents", "mint-intents/<str:intent_id>",
     "api/v1/screenings", "api/v1/screenings/<str:screening_id>",
@@ -132,17 +146,30 @@ def test_the_answer_has_the_form_of_every_error_and_names_the_country(restrictio
     structlog.contextvars.bind_contextvars(request_id="r-1")
     answer = restriction()(request("/api/v1/mint-intents", IN_KENYA))
     assert json.loads(answer.content) == {
-        "error": "geo_restricted", "message": "this country is not served", "requestId": "r-1", "country": "KE",
-    }  # fmt: skip
+        "error": "geo_restricted",
+        "message": "this country is not served",
+        "requestId": "r-1",
+        "country": "KE",
+    }
     unknown = json.loads(restriction()(request("/api/v1/mint-intents", NOWHERE)).content)
     assert (unknown["error"], unknown["country"]) == ("geo_restricted", "unknown")
 
 
 @pytest.mark.parametrize(
-    "header", ["HTTP_CF_IPCOUNTRY", "HTTP_X_COUNTRY", "HTTP_X_COUNTRY_CODE", "HTTP_CLOUDFRONT_VIEWER_COUNTRY",
-               "HTTP_X_APPENGINE_COUNTRY", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_CF_CONNECTING_IP",
-               "HTTP_TRUE_CLIENT_IP", "HTTP_FORWARDED"],
-)  # fmt: skip
+    "header",
+    [
+        "HTTP_CF_IPCOUNTRY",
+        "HTTP_X_COUNTRY",
+        "HTTP_X_COUNTRY_CODE",
+        "HTTP_CLOUDFRONT_VIEWER_COUNTRY",
+        "HTTP_X_APPENGINE_COUNTRY",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_REAL_IP",
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_FORWARDED",
+    ],
+)
 @pytest.mark.parametrize("value", ["US", IN_THE_US, f"for={IN_THE_US}"])
 def test_what_a_client_says_of_itself_changes_nothing(restriction: Make, header: str, value: str) -> None:
     assert restriction()(request("/mint-intents", IN_KENYA, **{header: value})).status_code == 403
@@ -180,9 +207,15 @@ def test_a_refusal_is_one_line_and_one_count_and_keeps_what_the_client_sent_to_i
     with capture_logs() as lines:
         guard(asked)
     assert lines == [
-        {"event": "geo.refused", "log_level": "warning", "code": "country_not_allowed", "country": "KE",
-         "network": "198.18.2.0/24", "method": "other"},
-    ]  # fmt: skip
+        {
+            "event": "geo.refused",
+            "log_level": "warning",
+            "code": "country_not_allowed",
+            "country": "KE",
+            "network": "198.18.2.0/24",
+            "method": "other",
+        },
+    ]
     assert geo_refusals.labels(code="country_not_allowed")._value.get() == before + 1
 
 

@@ -30,11 +30,16 @@ def test_an_intent_is_made_and_read_with_exactly_the_documented_fields(
     read = live.read(http, f"{path}/{made.json()['intentId']}")
     assert read.status_code == 200
     assert read.json() == {
-        "intentId": made.json()["intentId"], "user": USER[:-2] + "ab", "amount": str(1500 * TOKENS),
-        "countryCode": "KES", "txRef": body["txRef"], "status": "pending", "txHash": None,
+        "intentId": made.json()["intentId"],
+        "user": USER[:-2] + "ab",
+        "amount": str(1500 * TOKENS),
+        "countryCode": "KES",
+        "txRef": body["txRef"],
+        "status": "pending",
+        "txHash": None,
         "createdAt": made.json()["createdAt"],
         "executedAt": None,
-    }  # fmt: skip
+    }
 
 
 def test_the_same_key_and_body_are_answered_as_before_and_marked(live: Live, http: httpx.Client) -> None:

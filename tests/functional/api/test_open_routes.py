@@ -19,7 +19,7 @@ from tests.functional.api.live import (
     callback_body,
     new_intent,
     signed,
-)  # fmt: skip
+)
 from tests.kit.processes import ROOT
 
 # What several processes share is a part of what is tested here.

@@ -131,8 +131,9 @@ def test_secrets_are_unreadable_at_rest_and_in_logs(clock: Any) -> None:
     assert PARTNER_SECRET not in repr(KEY_RING.candidates("partner-1", now=clock.now()))
     assert PARTNER_SECRET not in json.dumps(list(AuditRecord.objects.values_list("details", flat=True)))
     assert list(AuditRecord.objects.order_by("pk").values_list("action", flat=True)) == [
-        "api_client.create", "api_secret.add",
-    ]  # fmt: skip
+        "api_client.create",
+        "api_secret.add",
+    ]
 
 
 def test_key_ids_and_weak_secrets_are_refused(clock: Any) -> None:

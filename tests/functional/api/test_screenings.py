@@ -29,9 +29,19 @@ SDN = (
 )
 FIELDS = {"id", "band", "why", "problem", "list", "algorithm", "hits"}
 OF_A_HIT = {
-    "entity", "name", "type", "programs", "band", "score", "ofacScore", "listedName", "reasons", "features", "wallets",
+    "entity",
+    "name",
+    "type",
+    "programs",
+    "band",
+    "score",
+    "ofacScore",
+    "listedName",
+    "reasons",
+    "features",
+    "wallets",
     "evidence",
-}  # fmt: skip
+}
 # Body -> (status, error).
 REFUSED: dict[str, tuple[bytes, int, str]] = {
     "empty": (b"", 400, "malformed_json"),

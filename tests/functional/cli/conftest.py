@@ -109,7 +109,15 @@ def make_intent(address_book: Path) -> Make:
 def pay(tx_ref: str, kes: int, *, receipt: str) -> None:
     """A trusted payment, as the gateway's callback brings it."""
     event = PaymentEvent(
-        provider="mpesa", channel="gateway", event_key=f"gateway:{receipt}", receipt=receipt, tx_ref=tx_ref,
-        paid=Money("KES", kes * 100), phone="254712345678", occurred_at=None, raw=b"{}", trusted=True,
-    )  # fmt: skip
+        provider="mpesa",
+        channel="gateway",
+        event_key=f"gateway:{receipt}",
+        receipt=receipt,
+        tx_ref=tx_ref,
+        paid=Money("KES", kes * 100),
+        phone="254712345678",
+        occurred_at=None,
+        raw=b"{}",
+        trusted=True,
+    )
     record_payments([event], now=datetime.now(UTC))

@@ -74,9 +74,17 @@ def test_the_equation_holds(run: Run) -> None:
     outcome = run("ledger", "equation", "--json")
     assert outcome.code == 0
     assert outcome.document["equations"] == [
-        {"currency": "KES", "paid": "10.00", "adjusted": "0.00", "minted": "0.00", "pending": "10.00",
-         "suspense": "0.00", "refunded": "0.00", "holds": True}
-    ]  # fmt: skip
+        {
+            "currency": "KES",
+            "paid": "10.00",
+            "adjusted": "0.00",
+            "minted": "0.00",
+            "pending": "10.00",
+            "suspense": "0.00",
+            "refunded": "0.00",
+            "holds": True,
+        }
+    ]
     assert run("ledger", "equation", "--currency", "XXX").code == 2
 
 
@@ -92,9 +100,17 @@ def test_the_equation_shows_the_shares_of_every_currency_that_was_posted_in(run:
     kes, usd = run("ledger", "equation", "--json").document["equations"]
     assert (kes["currency"], kes["pending"], kes["creator"], kes["holds"]) == ("KES", "10.00", "0.00", True)
     assert usd == {
-        "currency": "USD", "paid": "10.00", "adjusted": "0.00", "minted": "0.00", "pending": "0.00",
-        "suspense": "0.00", "creator": "9.00", "platform": "1.00", "refunded": "0.00", "holds": True,
-    }  # fmt: skip
+        "currency": "USD",
+        "paid": "10.00",
+        "adjusted": "0.00",
+        "minted": "0.00",
+        "pending": "0.00",
+        "suspense": "0.00",
+        "creator": "9.00",
+        "platform": "1.00",
+        "refunded": "0.00",
+        "holds": True,
+    }
 
 
 @pytest.mark.usefixtures("paid")

@@ -16,9 +16,11 @@ from tests.integration.compliance.sanctions_kit import screening_is_on
 pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["screening_is_on"]
 PARTY = {
-    "name": "Xiaobing Yan", "born": "1977-03-25", "wallets": [USER],
+    "name": "Xiaobing Yan",
+    "born": "1977-03-25",
+    "wallets": [USER],
     "hits": [{"band": "review", "reason": "name is 99% like YAN, Xiaobing", "features": {"covered": 3.5}}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -95,9 +97,17 @@ def test_a_clients_question_is_shown_with_its_answer(run: Run) -> None:
     hit = {"band": "review", "entity": "SDN:36", "name": "YAN, Xiaobing"}
     said = {"id": "ab" * 16, "band": "review", "why": "99% like", "problem": None, "algorithm": "1", "hits": [hit]}
     AskedScreening.objects.create(
-        screening_id="ab" * 16, client="shop", asked_at=datetime(2026, 11, 1, tzinfo=UTC), inputs={"name": "Yan"},
-        lists=[1], list_digest="d", algorithm="1", band="review", hits=[], answer=json.dumps(said),
-    )  # fmt: skip
+        screening_id="ab" * 16,
+        client="shop",
+        asked_at=datetime(2026, 11, 1, tzinfo=UTC),
+        inputs={"name": "Yan"},
+        lists=[1],
+        list_digest="d",
+        algorithm="1",
+        band="review",
+        hits=[],
+        answer=json.dumps(said),
+    )
     found = run("screen", "show", "ab" * 16, "--json").document
     assert (found["client"], found["asked"], found["answer"]) == ("shop", {"name": "Yan"}, said)
     assert "REVIEW SDN:36 YAN, Xiaobing" in run("screen", "show", "ab" * 16).out

@@ -17,9 +17,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def bury(intent_id: str, *, operation: str = "checkCompliance", ago: timedelta = timedelta()) -> str:
     return dead_letters.add(
-        operation=operation, subject=intent_id, attempts=5, last_error="RPC timeout", error_class="temporary",
-        payload={"txRef": "A-1"}, now=datetime.now(UTC) - ago,
-    )  # fmt: skip
+        operation=operation,
+        subject=intent_id,
+        attempts=5,
+        last_error="RPC timeout",
+        error_class="temporary",
+        payload={"txRef": "A-1"},
+        now=datetime.now(UTC) - ago,
+    )
 
 
 @pytest.fixture

@@ -104,11 +104,14 @@ def daraja_access(configure: Callable[..., Config]) -> None:
     """Credentials that the sandbox takes, and where it shall call."""
     configure(
         mpesa=replace(
-            settings.FIATRAILS.providers["mpesa"], consumer_key="sandbox-consumer-key",
-            consumer_secret=SecretStr("sandbox-consumer-secret"), shortcode="600999",
-            callback_token=SecretStr("t0ken" * 8), callback_base_url="http://127.0.0.1:9/callbacks/till",
+            settings.FIATRAILS.providers["mpesa"],
+            consumer_key="sandbox-consumer-key",
+            consumer_secret=SecretStr("sandbox-consumer-secret"),
+            shortcode="600999",
+            callback_token=SecretStr("t0ken" * 8),
+            callback_base_url="http://127.0.0.1:9/callbacks/till",
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.usefixtures("sandbox", "daraja_access")
@@ -117,8 +120,9 @@ def test_the_paybills_addresses_are_registered_and_audited(run: Run) -> None:
     assert outcome.code == 0, outcome.err
     base = "http://127.0.0.1:9/callbacks/till/<MPESA_CALLBACK_TOKEN>/c2b"
     assert (outcome.document["confirmation"], outcome.document["validation"]) == (
-        f"{base}/confirmation", f"{base}/validation",
-    )  # fmt: skip
+        f"{base}/confirmation",
+        f"{base}/validation",
+    )
     assert "t0ken" not in outcome.out + outcome.err
     record = AuditRecord.objects.get()
     assert (record.actor, record.action, record.subject) == ("amina", "mpesa.register_urls", "600999")

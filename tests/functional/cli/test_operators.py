@@ -51,8 +51,12 @@ def test_an_officer_is_added_listed_and_disabled(run: Run, secret: str) -> None:
     added = run("operator", "add", "Ann", "--password-file", secret, "--actor", "root", "--json")
     assert added.code == 0
     assert {key: added.document[key] for key in ("name", "active", "officer", "superuser", "signedInAt")} == {
-        "name": "ann", "active": True, "officer": True, "superuser": False, "signedInAt": None,
-    }  # fmt: skip
+        "name": "ann",
+        "active": True,
+        "officer": True,
+        "superuser": False,
+        "signedInAt": None,
+    }
     user = User.objects.get()
     assert (user.is_staff, user.check_password(PASSWORD)) == (True, True)
     assert user.has_perm("operators.decide_case")

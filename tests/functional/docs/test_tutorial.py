@@ -103,9 +103,14 @@ def test_a_page_shows_what_happens(rail: Rail, page: Path) -> None:
             continue
         for step in shown(block):
             done = subprocess.run(
-                ["bash", "-c", step.command], env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+                ["bash", "-c", step.command],
+                env=environment,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
                 timeout=120,
-            )  # fmt: skip
+            )
             assert done.returncode == 0, f"{step.command}\n{done.stdout}\n{done.stderr}\n{rail.log_tails()}"
             printed = "\n".join(plain(done.stdout)) + "\n"
             if step.output:

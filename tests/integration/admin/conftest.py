@@ -21,13 +21,23 @@ NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 WALLET = "0x" + "a1" * 20
 PASSWORD = "correct horse battery"
 HIT = {
-    "uid": "SDN:36", "entity": "f" * 64, "band": "review", "score": 0.91, "listed": "YAN, Xiaobing",
-    "reason": "name is 99% like YAN, Xiaobing", "features": {"covered": 3.5, "order": -0.25},
-}  # fmt: skip
+    "uid": "SDN:36",
+    "entity": "f" * 64,
+    "band": "review",
+    "score": 0.91,
+    "listed": "YAN, Xiaobing",
+    "reason": "name is 99% like YAN, Xiaobing",
+    "features": {"covered": 3.5, "order": -0.25},
+}
 PARTY = {
-    "name": "<script>alert(1)</script>", "type": "person", "born": "1977-03-25", "countries": ["CN"],
-    "identifiers": ["P-778"], "wallets": [WALLET], "hits": [HIT],
-}  # fmt: skip
+    "name": "<script>alert(1)</script>",
+    "type": "person",
+    "born": "1977-03-25",
+    "countries": ["CN"],
+    "identifiers": ["P-778"],
+    "wallets": [WALLET],
+    "hits": [HIT],
+}
 Person = Callable[..., Client]
 
 

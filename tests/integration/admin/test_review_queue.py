@@ -71,8 +71,11 @@ def test_the_right_to_decide_alone_shows_nothing(case: Case, person: Person) -> 
 def test_an_officer_has_exactly_these_permissions(officers: None) -> None:
     held = Permission.objects.filter(group=Group.objects.get(name=people.OFFICERS))
     assert {f"{one.content_type.app_label}.{one.codename}" for one in held} == {
-        "compliance.view_case", "compliance.view_payer", "compliance.view_release", "operators.decide_case",
-    }  # fmt: skip
+        "compliance.view_case",
+        "compliance.view_payer",
+        "compliance.view_release",
+        "operators.decide_case",
+    }
 
 
 def test_a_superuser_may_decide(case: Case) -> None:
@@ -113,9 +116,14 @@ def test_the_list_has_the_open_ones_first_and_finds_them(person: Person) -> None
     first = client.get("/admin/compliance/case/").content.decode().partition("<tbody>")[2].partition("</tr>")[0]
     shown = re.findall(r'class="field-(\w+)"[^>]*>(?:<a [^>]*>)?([^<]*)', first)
     assert shown == [
-        ("number", str(stands.id)), ("state", "open"), ("band", "review"), ("wallet", "0x" + "b2" * 20),
-        ("listed", "THIRD (SDN:36)"), ("reason", "name is 99% like YAN, Xiaobing"), ("opened", "2026-11-01 12:00:00"),
-    ]  # fmt: skip
+        ("number", str(stands.id)),
+        ("state", "open"),
+        ("band", "review"),
+        ("wallet", "0x" + "b2" * 20),
+        ("listed", "THIRD (SDN:36)"),
+        ("reason", "name is 99% like YAN, Xiaobing"),
+        ("opened", "2026-11-01 12:00:00"),
+    ]
     assert numbers(q="0xB2B2") == [stands.id]
     assert numbers(q="sdn:36") == numbers(band="review") == numbers()
     assert numbers(q="econ") == numbers(state__exact="release_requested") == [waiting.id]
@@ -130,9 +138,19 @@ def test_the_page_says_whom_why_and_what_was_done(case: Case, person: Person) ->
     )
     page = person("ann").get(address(case)).content.decode()
     for text in (
-        "1977-03-25", "P-778", "REVIEW: name is 99% like YAN, Xiaobing", "covered", "+3.50", "-0.25", "0x" + "11" * 32,
-        "to be suspended", "ben, 2026-11-01 12:00:00 UTC", "passport seen", "screening.release_requested", "names-1",
-    ):  # fmt: skip
+        "1977-03-25",
+        "P-778",
+        "REVIEW: name is 99% like YAN, Xiaobing",
+        "covered",
+        "+3.50",
+        "-0.25",
+        "0x" + "11" * 32,
+        "to be suspended",
+        "ben, 2026-11-01 12:00:00 UTC",
+        "passport seen",
+        "screening.release_requested",
+        "names-1",
+    ):
         assert text in page, text
     assert "zoe" not in page
 

@@ -25,12 +25,17 @@ from tests.kit.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 STEPS = (
-    (SecurityMiddleware, "process_request"), (WhiteNoiseMiddleware, "__call__"),
-    (XFrameOptionsMiddleware, "process_response"), (SessionMiddleware, "process_request"),
-    (SessionMiddleware, "process_response"), (AuthenticationMiddleware, "process_request"),
-    (MessageMiddleware, "process_request"), (CsrfViewMiddleware, "process_request"),
-    (CsrfViewMiddleware, "process_view"), (CsrfViewMiddleware, "process_response"),
-)  # fmt: skip
+    (SecurityMiddleware, "process_request"),
+    (WhiteNoiseMiddleware, "__call__"),
+    (XFrameOptionsMiddleware, "process_response"),
+    (SessionMiddleware, "process_request"),
+    (SessionMiddleware, "process_response"),
+    (AuthenticationMiddleware, "process_request"),
+    (MessageMiddleware, "process_request"),
+    (CsrfViewMiddleware, "process_request"),
+    (CsrfViewMiddleware, "process_view"),
+    (CsrfViewMiddleware, "process_response"),
+)
 OF_THE_API = (
     ("GET", "/health"), ("GET", "/metrics"), ("GET", "/api/v1/schema"), ("POST", "/api/v1/mint-intents"),
     ("GET", "/mint-intents"), ("POST", "/api/v1/callbacks/mpesa"), ("GET", "/nothing"), ("GET", "/administration"),

@@ -176,8 +176,14 @@ def test_two_reservations_of_one_intent_do_not_pass_each_other(rail: Rail, setti
     database = settings.DATABASES["default"]  # type: ignore[attr-defined]
     with transaction.atomic():
         reserve([order], now=rail.clock.now(), clearance_key=KEY)
-        with psycopg.connect(
-            host=database["HOST"], port=database["PORT"], user=database["USER"], password=database["PASSWORD"],
-            dbname=rail.sql("SELECT current_database()")[0][0],
-        ) as other, pytest.raises(psycopg.errors.LockNotAvailable):  # fmt: skip
+        with (
+            psycopg.connect(
+                host=database["HOST"],
+                port=database["PORT"],
+                user=database["USER"],
+                password=database["PASSWORD"],
+                dbname=rail.sql("SELECT current_database()")[0][0],
+            ) as other,
+            pytest.raises(psycopg.errors.LockNotAvailable),
+        ):
             other.execute("SELECT 1 FROM evm_lane WHERE id = %s FOR UPDATE NOWAIT", [rail.lane_id])

@@ -39,8 +39,10 @@ def test_a_case_takes_compliance_away_and_its_release_gives_it_back(rail: Rail) 
     settle(rail)
     after = on_chain(rail, user)
     assert (after.is_compliant, after.risk_score, after.attestation_hash) == (
-        True, before.risk_score, before.attestation_hash,
-    )  # fmt: skip
+        True,
+        before.risk_score,
+        before.attestation_hash,
+    )
     actions = AuditRecord.objects.filter(subject=user, action__startswith="user.").order_by("id")
     assert [row.action for row in actions] == ["user.suspended", "user.restored"]
 

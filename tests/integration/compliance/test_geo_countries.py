@@ -54,10 +54,15 @@ def write(tmp_path: Path) -> Write:
 @pytest.mark.parametrize(
     ("text", "country"),
     [
-        ("8.8.8.8", "US"), ("41.90.64.1", "KE"), ("2001:4860:4860::8888", "US"), ("2c0f:fe38::1", "KE"),
-        ("::ffff:41.90.64.1", "KE"), ("41.90.64.1:443", "KE"), ("[2c0f:fe38::1]:443", "KE"),
+        ("8.8.8.8", "US"),
+        ("41.90.64.1", "KE"),
+        ("2001:4860:4860::8888", "US"),
+        ("2c0f:fe38::1", "KE"),
+        ("::ffff:41.90.64.1", "KE"),
+        ("41.90.64.1:443", "KE"),
+        ("[2c0f:fe38::1]:443", "KE"),
     ],
-)  # fmt: skip
+)
 def test_the_bundled_data_knows_both_versions(bundled: BundledCountries, text: str, country: str) -> None:
     assert locate(text, bundled) == Located(country)
 
@@ -65,14 +70,24 @@ def test_the_bundled_data_knows_both_versions(bundled: BundledCountries, text: s
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("10.0.0.1", NoCountry.PRIVATE), ("100.64.0.1", NoCountry.PRIVATE), ("192.0.2.1", NoCountry.PRIVATE),
-        ("255.255.255.255", NoCountry.PRIVATE), ("0.0.0.0", NoCountry.PRIVATE), ("fe80::1", NoCountry.PRIVATE),
-        ("fc00::1", NoCountry.PRIVATE), ("2001:db8::1", NoCountry.PRIVATE), ("::", NoCountry.PRIVATE),
-        ("::8.8.8.8", NoCountry.UNMAPPED), ("2002:808:808::1", NoCountry.UNMAPPED),
-        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NoCountry.PRIVATE), ("3fff:ffff::1", NoCountry.UNMAPPED),
-        ("", NoCountry.INVALID), ("010.1.1.1", NoCountry.INVALID), ("1.2", NoCountry.INVALID),
+        ("10.0.0.1", NoCountry.PRIVATE),
+        ("100.64.0.1", NoCountry.PRIVATE),
+        ("192.0.2.1", NoCountry.PRIVATE),
+        ("255.255.255.255", NoCountry.PRIVATE),
+        ("0.0.0.0", NoCountry.PRIVATE),
+        ("fe80::1", NoCountry.PRIVATE),
+        ("fc00::1", NoCountry.PRIVATE),
+        ("2001:db8::1", NoCountry.PRIVATE),
+        ("::", NoCountry.PRIVATE),
+        ("::8.8.8.8", NoCountry.UNMAPPED),
+        ("2002:808:808::1", NoCountry.UNMAPPED),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NoCountry.PRIVATE),
+        ("3fff:ffff::1", NoCountry.UNMAPPED),
+        ("", NoCountry.INVALID),
+        ("010.1.1.1", NoCountry.INVALID),
+        ("1.2", NoCountry.INVALID),
     ],
-)  # fmt: skip
+)
 def test_the_bundled_data_answers_for_every_kind_of_address(
     bundled: BundledCountries, text: str, why: NoCountry
 ) -> None:
@@ -93,8 +108,12 @@ def test_twenty_thousand_addresses_are_where_the_library_itself_says(bundled: Bu
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(_bundled_path())],
-        input=json.dumps(four + six), capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        input=json.dumps(four + six),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     expected = json.loads(done.stdout)
     found = [locate(text, bundled).country for text in four + six]
     differing = [

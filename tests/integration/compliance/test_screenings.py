@@ -72,9 +72,13 @@ def test_what_was_asked_and_found_is_kept(loaded: None, clock: SteppedClock) -> 
     assert (row.screening_id, row.client, row.asked_at) == (answered.screening_id, "shop", clock.now())
     assert (row.band, row.problem, row.algorithm) == ("block", "", answered.result.algorithm)
     assert row.inputs == {
-        "name": "Xiaobing Yan", "type": "person", "born": None, "countries": ["CN"], "identifiers": [],
+        "name": "Xiaobing Yan",
+        "type": "person",
+        "born": None,
+        "countries": ["CN"],
+        "identifiers": [],
         "wallets": [LISTED_WALLET.lower()],
-    }  # fmt: skip
+    }
     assert (row.lists, row.list_digest) == (list(answered.lists.ids), answered.lists.digest)
     assert [hit["uid"] for hit in row.hits] == [hit.entity.uid for hit in answered.result.hits]
 
@@ -115,9 +119,10 @@ def test_an_answer_can_be_made_again_after_the_list_has_changed(loaded: None, cl
 def test_the_database_keeps_answers(loaded: None, clock: SteppedClock) -> None:
     ask(YAN, clock)
     for statement in (
-        "UPDATE compliance_screening SET band = 'clear'", "DELETE FROM compliance_screening",
+        "UPDATE compliance_screening SET band = 'clear'",
+        "DELETE FROM compliance_screening",
         "TRUNCATE compliance_screening",
-    ):  # fmt: skip
+    ):
         with pytest.raises(DatabaseError), connection.cursor() as cursor:
             cursor.execute(statement)
 

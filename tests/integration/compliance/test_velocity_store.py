@@ -162,8 +162,12 @@ def test_a_rule_in_one_currency_adds_up_that_currency_only() -> None:
     rules = [rule(max_amount=1000), rule(max_count=3)]
     dollars = Usage(intent(1), Money("USD", 900_000), payer="p-1")
     assert admit([dollars, usage(2, 600), usage(3, 600), usage(4, 400), usage(5, 0)], rules) == [
-        True, True, False, True, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_subjects_and_scopes_do_not_share_a_window() -> None:

@@ -40,8 +40,14 @@ GOES_ON = {
 }
 # What asks a chain or a provider, and is stopped when just that one is degraded.
 ASKS_OUTSIDE = {
-    Flow.BEGIN_PAYMENT, Flow.CONFIRM_PAYMENT, Flow.DRIVE_REQUEST, Flow.CLEAR, Flow.SUBMIT, Flow.MINT, Flow.REFUND,
-}  # fmt: skip
+    Flow.BEGIN_PAYMENT,
+    Flow.CONFIRM_PAYMENT,
+    Flow.DRIVE_REQUEST,
+    Flow.CLEAR,
+    Flow.SUBMIT,
+    Flow.MINT,
+    Flow.REFUND,
+}
 RETRY_AFTER = {ModeName.MAINTENANCE: 300}
 
 

@@ -20,11 +20,17 @@ LEASE = timedelta(seconds=30)
 def make_due(count: int, clock: SteppedClock) -> None:
     events = InboxEvent.objects.bulk_create(
         InboxEvent(
-            provider="mpesa", kind="payment", channel="c2b", event_key=f"e{n}", digest=b"d", raw=b"r",
-            received_at=clock.now(), state="processed",
+            provider="mpesa",
+            kind="payment",
+            channel="c2b",
+            event_key=f"e{n}",
+            digest=b"d",
+            raw=b"r",
+            received_at=clock.now(),
+            state="processed",
         )
         for n in range(count)
-    )  # fmt: skip
+    )
     Payment.objects.bulk_create(
         Payment(event=event, provider="mpesa", state="received", due_at=clock.now()) for event in events
     )

@@ -42,9 +42,12 @@ class World:
         stage.settle()
         self.refunded = pay_for("TX-REFUNDED")
         refunds.refund(
-            intent_id=self.refunded.intent_id, actor="ops", reason="asked", now=stage.clock.now(),
+            intent_id=self.refunded.intent_id,
+            actor="ops",
+            reason="asked",
+            now=stage.clock.now(),
             external_reference="bank-17",
-        )  # fmt: skip
+        )
         self.held = pay_for("TX-HELD", kes=9)
         self.waiting = make_intent("TX-WAITING", now=stage.clock.now())
         record_payments([paid("TX-STRANGER", 10, receipt="R9")], now=stage.clock.now())
@@ -99,8 +102,9 @@ def test_money_that_no_payment_brought(world: World) -> None:
 def test_a_payment_that_was_moved_to_another_intent(world: World) -> None:
     tamper(
         "UPDATE rb_core_payment SET intent_id = %s WHERE intent_id = %s",
-        world.waiting.intent_id, world.paid.intent_id,
-    )  # fmt: skip
+        world.waiting.intent_id,
+        world.paid.intent_id,
+    )
     assert set(found(check_books())[MONEY]) == {world.waiting.intent_id, world.paid.intent_id}
 
 
@@ -199,7 +203,7 @@ def test_money_that_left_beside_the_books(world: World) -> None:
         "UPDATE ledger_posting SET amount = amount + 100 WHERE amount < 0 AND entry_id ="
         " (SELECT id FROM ledger_entry WHERE kind = 'payment' AND reference = %s)",
         world.paid.intent_id,
-    )  # fmt: skip
+    )
     findings = found(check_books())
     assert "KES" in findings[EQUATION][0]
     assert findings[PENDING] == ("KES: 2800 and 2900",)
@@ -240,8 +244,9 @@ def test_an_intent_whose_money_is_in_a_currency_without_postings(world: World) -
 
 def test_what_is_left_half_way(world: World) -> None:
     assert set(found(check_settled())["everything settles"]) == {
-        f"{world.paid.intent_id} paid", f"{world.submitted.intent_id} submitting",
-    }  # fmt: skip
+        f"{world.paid.intent_id} paid",
+        f"{world.submitted.intent_id} submitting",
+    }
 
 
 # -- against the chain -------------------------------------------------------------------------------------------

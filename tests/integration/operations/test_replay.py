@@ -32,13 +32,22 @@ Make = Callable[..., Intent]
 
 
 def bury(
-    subject: str, clock: SteppedClock, *, operation: str = "checkCompliance", error_class: str = "temporary",
+    subject: str,
+    clock: SteppedClock,
+    *,
+    operation: str = "checkCompliance",
+    error_class: str = "temporary",
     payload: dict[str, Any] | None = None,
-) -> str:  # fmt: skip
+) -> str:
     return dead_letters.add(
-        operation=operation, subject=subject, attempts=8, last_error="RPC timeout", error_class=error_class,
-        payload=payload or {}, now=clock.now(),
-    )  # fmt: skip
+        operation=operation,
+        subject=subject,
+        attempts=8,
+        last_error="RPC timeout",
+        error_class=error_class,
+        payload=payload or {},
+        now=clock.now(),
+    )
 
 
 @pytest.fixture
@@ -82,11 +91,14 @@ def test_a_closed_item_is_not_replayed_again(stop: Any, clock: SteppedClock) -> 
 @pytest.mark.parametrize(
     ("state", "paid_minor", "why"),
     [
-        ("executed", 1000, "is executed already"), ("refunded", 1000, "is refunded already"),
-        ("expired", 0, "is expired already"), ("submitting", 1000, "owns a nonce"), ("mined", 1000, "owns a nonce"),
+        ("executed", 1000, "is executed already"),
+        ("refunded", 1000, "is refunded already"),
+        ("expired", 0, "is expired already"),
+        ("submitting", 1000, "owns a nonce"),
+        ("mined", 1000, "owns a nonce"),
         ("awaiting_payment", 0, "accept or refund"),
     ],
-)  # fmt: skip
+)
 def test_what_has_nothing_to_do_is_closed_as_resolved_and_left_alone(
     stop: Any, clock: SteppedClock, state: str, paid_minor: int, why: str
 ) -> None:
@@ -156,9 +168,15 @@ def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent:
     Payment.objects.update(due_at=None, attempts=8)
     event = Payment.objects.get()
     query = ProviderRequest.objects.create(
-        provider="mpesa", kind=RequestKind.QUERY, reference="r", dedupe_key="d", payment=event,
-        details={"attempt": 0}, created_at=clock.now(), state=RequestState.FAILED,
-    )  # fmt: skip
+        provider="mpesa",
+        kind=RequestKind.QUERY,
+        reference="r",
+        dedupe_key="d",
+        payment=event,
+        details={"attempt": 0},
+        created_at=clock.now(),
+        state=RequestState.FAILED,
+    )
     payload = {"inboxId": event.pk, "eventKey": event.event_key}
     item = bury(f"event:{event.pk}", clock, operation="confirmPayment", payload=payload)
     assert replay.replay_item(item_id=item, actor="ops", now=clock.now()).restarted
@@ -172,9 +190,15 @@ def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent:
 def test_a_request_to_the_provider_goes_on_where_it_stopped(pay_for: Make, clock: SteppedClock) -> None:
     pay_for("TX-1")
     request = ProviderRequest.objects.create(
-        provider="mpesa", kind=RequestKind.REFUND, reference="r", dedupe_key="d", payment=Payment.objects.get(),
-        created_at=clock.now(), state=RequestState.UNKNOWN, attempts=8,
-    )  # fmt: skip
+        provider="mpesa",
+        kind=RequestKind.REFUND,
+        reference="r",
+        dedupe_key="d",
+        payment=Payment.objects.get(),
+        created_at=clock.now(),
+        state=RequestState.UNKNOWN,
+        attempts=8,
+    )
     item = bury("event:1", clock, operation="mpesa:reversal", payload={"requestId": request.pk})
     assert replay.replay_item(item_id=item, actor="ops", now=clock.now()).restarted
     request.refresh_from_db()

@@ -77,6 +77,12 @@ def test_parts_asked_for_at_once_stay_within_the_payment(payment: Payment, clock
 def test_the_database_refuses_what_nobody_checked(payment: Payment, clock: SteppedClock) -> None:
     with pytest.raises(IntegrityError, match="exceeds what was paid"):
         ProviderRequest.objects.create(
-            provider="mpesa", kind="refund", reference="r", dedupe_key="d", payment=payment, amount_minor=1001,
-            currency="KES", created_at=clock.now(),
-        )  # fmt: skip
+            provider="mpesa",
+            kind="refund",
+            reference="r",
+            dedupe_key="d",
+            payment=payment,
+            amount_minor=1001,
+            currency="KES",
+            created_at=clock.now(),
+        )

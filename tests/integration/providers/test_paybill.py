@@ -24,9 +24,15 @@ Make = Callable[..., Intent]
 
 def bill(receipt: str, reference: str, amount: str = "10.00", **more: Any) -> dict[str, Any]:
     return {
-        "TransactionType": "Pay Bill", "TransID": receipt, "TransTime": "20261101120000", "TransAmount": amount,
-        "BusinessShortCode": SHORTCODE, "BillRefNumber": reference, "MSISDN": "2547 ***** 149", **more,
-    }  # fmt: skip
+        "TransactionType": "Pay Bill",
+        "TransID": receipt,
+        "TransTime": "20261101120000",
+        "TransAmount": amount,
+        "BusinessShortCode": SHORTCODE,
+        "BillRefNumber": reference,
+        "MSISDN": "2547 ***** 149",
+        **more,
+    }
 
 
 def state_of(intent: Intent) -> str:

@@ -55,9 +55,12 @@ def forged(checkout_id: str, receipt: str, amount: float = 10) -> dict[str, Any]
         {"Name": "PhoneNumber", "Value": 254700000000},
     ]
     callback = {
-        "MerchantRequestID": "m-1", "CheckoutRequestID": checkout_id, "ResultCode": 0, "ResultDesc": "ok",
+        "MerchantRequestID": "m-1",
+        "CheckoutRequestID": checkout_id,
+        "ResultCode": 0,
+        "ResultDesc": "ok",
         "CallbackMetadata": {"Item": items},
-    }  # fmt: skip
+    }
     return {"Body": {"stkCallback": callback}}
 
 

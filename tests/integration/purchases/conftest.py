@@ -79,6 +79,14 @@ def paid(
     tx_ref: str, kes: int, *, receipt: str | None = None, raw: bytes = b"{}", trusted: bool = True
 ) -> PaymentEvent:
     return PaymentEvent(
-        provider="mpesa", channel="gateway", event_key=f"gateway:{receipt or tx_ref}", receipt=receipt, tx_ref=tx_ref,
-        paid=Money("KES", kes * 100), phone="254712345678", occurred_at=None, raw=raw, trusted=trusted,
-    )  # fmt: skip
+        provider="mpesa",
+        channel="gateway",
+        event_key=f"gateway:{receipt or tx_ref}",
+        receipt=receipt,
+        tx_ref=tx_ref,
+        paid=Money("KES", kes * 100),
+        phone="254712345678",
+        occurred_at=None,
+        raw=raw,
+        trusted=trusted,
+    )

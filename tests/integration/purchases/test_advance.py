@@ -248,9 +248,14 @@ def test_a_forged_clearance_does_not_sink_its_batch(
         found = real(intent_ids, now=now)
         if bad.intent_id in found:
             found[bad.intent_id] = Clearance.issue(
-                intent_id=bad.intent_id, recipient=OTHER, amount=10 * TOKEN, issued_at=now,
-                expires_at=now + timedelta(days=1), policy="forged", key=b"another key",
-            )  # fmt: skip
+                intent_id=bad.intent_id,
+                recipient=OTHER,
+                amount=10 * TOKEN,
+                issued_at=now,
+                expires_at=now + timedelta(days=1),
+                policy="forged",
+                key=b"another key",
+            )
         return found
 
     monkeypatch.setattr(clearing, "clearances", forge)

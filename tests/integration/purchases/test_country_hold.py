@@ -55,8 +55,12 @@ def test_a_payer_of_a_country_that_is_not_served_is_held_and_the_decision_can_be
     decision = last_decision()
     assert (decision.cleared, decision.code) == (False, "payer_country_not_allowed")
     assert decision.inputs["geo"] == {
-        "countries": ["KE"], "allowed": ["US"], "denied": [], "unknown": "block", "code": "country_not_allowed",
-    }  # fmt: skip
+        "countries": ["KE"],
+        "allowed": ["US"],
+        "denied": [],
+        "unknown": "block",
+        "code": "country_not_allowed",
+    }
     restrict(on=False)
     again = residence.reproduce(decision.inputs["geo"])
     assert (again.code, again.allowed, again.country) == ("country_not_allowed", False, "KE")

@@ -112,16 +112,21 @@ def test_one_refused_for_good_holds_the_purchase_and_nothing_is_refunded(
         tell(outcome)
     found = fresh(bought)
     assert (found.state, found.hold, [part.state for part in found.parts]) == (
-        "held", "chain_refused", ["executed", "waiting"],
-    )  # fmt: skip
+        "held",
+        "chain_refused",
+        ["executed", "waiting"],
+    )
     assert letters() == []
     SlotIntent.objects.filter(intent_id=good.reference).update(state="executed")
     for reference in ("", "bank-17"):
         with pytest.raises(Conflict, match="may mint"):
             refunds.refund(
-                intent_id=bought.intent_id, actor="ops", reason="asked", now=stage.clock.now(),
+                intent_id=bought.intent_id,
+                actor="ops",
+                reason="asked",
+                now=stage.clock.now(),
                 external_reference=reference,
-            )  # fmt: skip
+            )
     acts.require_clean_books()
 
 

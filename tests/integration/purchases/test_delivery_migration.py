@@ -54,9 +54,18 @@ def old_rows() -> Iterator[list[dict[str, Any]]]:
     try:
         for number, (state, tx_hash, block, alone, releases, fiat_paid) in enumerate(OLD):
             query(
-                _INSERT, f"0x{number:064x}", f"TX-{number}", tx_ref_hash(f"TX-{number}"), f"0x{number:040x}",
-                fiat_paid, state, tx_hash, block, alone, releases,
-            )  # fmt: skip
+                _INSERT,
+                f"0x{number:064x}",
+                f"TX-{number}",
+                tx_ref_hash(f"TX-{number}"),
+                f"0x{number:040x}",
+                fiat_paid,
+                state,
+                tx_hash,
+                block,
+                alone,
+                releases,
+            )
         yield query("SELECT * FROM purchases_intent ORDER BY id")
     finally:
         migrate(AFTER)

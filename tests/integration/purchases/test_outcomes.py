@@ -125,10 +125,15 @@ def test_a_payer_who_lost_compliance_on_the_way_is_asked_about_again(submitted: 
 @pytest.mark.parametrize(
     "code",
     [
-        "invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused", "escrow_pending", "escrow_refunded",
+        "invalid_amount",
+        "invalid_user",
+        "over_per_mint_limit",
+        "token_refused",
+        "escrow_pending",
+        "escrow_refunded",
         "escrow_failed",
     ],
-)  # fmt: skip
+)
 def test_what_a_repetition_cannot_change_waits_for_a_person(
     submitted: Make, tell: Tell, stage: Stage, code: str
 ) -> None:

@@ -17,8 +17,10 @@ from tests.unit.screening.list_files import csv, people
 
 pytestmark = pytest.mark.django_db(transaction=True)
 USABLE, ENTITIES, AGE = (
-    "fiatrails_sanctions_lists_usable", "fiatrails_sanctions_list_entities", "fiatrails_sanctions_list_age_seconds",
-)  # fmt: skip
+    "fiatrails_sanctions_lists_usable",
+    "fiatrails_sanctions_list_entities",
+    "fiatrails_sanctions_list_age_seconds",
+)
 
 
 @pytest.fixture(autouse=True)

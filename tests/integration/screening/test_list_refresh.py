@@ -292,9 +292,11 @@ def test_a_second_place_is_asked_when_the_first_does_not_have_all(
 def test_no_transaction_is_open_while_the_network_is_asked(source: Source, clock: SteppedClock) -> None:
     open_inside: list[bool] = []
     refresh(
-        source=source, actor="test", now=clock.now(),
+        source=source,
+        actor="test",
+        now=clock.now(),
         progress=lambda *_: open_inside.append(connection.in_atomic_block),
-    )  # fmt: skip
+    )
     assert open_inside
     assert not any(open_inside)
 
@@ -302,9 +304,12 @@ def test_no_transaction_is_open_while_the_network_is_asked(source: Source, clock
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"base_urls": ("http://lists.example/",)}, {"base_urls": ()}, {"files": ()}, {"files": ("sdn.csv.zip",)},
+        {"base_urls": ("http://lists.example/",)},
+        {"base_urls": ()},
+        {"files": ()},
+        {"files": ("sdn.csv.zip",)},
     ],
-)  # fmt: skip
+)
 def test_a_source_that_is_set_up_wrongly_is_told_and_asked_nothing(
     source: Source, clock: SteppedClock, publisher: Publisher, wrong: dict[str, tuple[str, ...]]
 ) -> None:

@@ -67,12 +67,17 @@ def test_a_load_is_in_the_audit_log_with_what_it_changed(clock: SteppedClock) ->
     loaded = load(listed(20, start=2), clock, allow_shrink=True, reason="as announced")
     record = AuditRecord.objects.latest("pk")
     assert (record.actor, record.action, record.subject) == (
-        "amina", "sanctions_list.activated", f"ofac/{loaded.version_id}",
-    )  # fmt: skip
+        "amina",
+        "sanctions_list.activated",
+        f"ofac/{loaded.version_id}",
+    )
     assert record.details["delta"] == {
-        "added": 1, "removed": 1, "changed": 0,
-        "addedFirst": ["SDN:21 NAME21, Given"], "removedFirst": ["SDN:1 NAME1, Given"],
-    }  # fmt: skip
+        "added": 1,
+        "removed": 1,
+        "changed": 0,
+        "addedFirst": ["SDN:21 NAME21, Given"],
+        "removedFirst": ["SDN:1 NAME1, Given"],
+    }
     assert (record.details["entities"], record.details["note"], record.details["allowShrink"]) == (
         20,
         "as announced",
@@ -106,8 +111,10 @@ def test_a_list_that_shrank_is_refused_and_recorded(clock: SteppedClock) -> None
     assert (version.note, version.entities, version.files_stored, version.activated_at) == (why, 17, False, None)
     record = AuditRecord.objects.latest("pk")
     assert (record.action, record.details["problems"], record.details["inForce"]) == (
-        "sanctions_list.refused", why.split("; "), before.version_id,
-    )  # fmt: skip
+        "sanctions_list.refused",
+        why.split("; "),
+        before.version_id,
+    )
     with pytest.raises(NotFound):
         store.files_of(version.pk)
 

@@ -119,9 +119,11 @@ def test_hashes_and_amounts_are_not_taken_for_phones() -> None:
 
 def test_every_secret_of_the_environment_is_known_to_the_log() -> None:
     environment = Environment(
-        database_url="postgresql://u:p4ssw0rd-here@h/db", rpc_url="https://u:rpc-pass@x/v2/rpc-key?k=query-key",
-        hmac_secret="first-secret", mpesa_passkey="pass-key-1",
-    )  # fmt: skip
+        database_url="postgresql://u:p4ssw0rd-here@h/db",
+        rpc_url="https://u:rpc-pass@x/v2/rpc-key?k=query-key",
+        hmac_secret="first-secret",
+        mpesa_passkey="pass-key-1",
+    )
     assert {"p4ssw0rd-here", "rpc-pass", "v2/rpc-key", "k=query-key", "first-secret", "pass-key-1"} <= set(
         secrets_of(environment)
     )

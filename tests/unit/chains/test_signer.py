@@ -39,10 +39,17 @@ def test_it_signs_what_it_was_given(keystore: Path, password: Path) -> None:
     assert signed.raw[0] == 2
     assert signed.hash == "0x" + Account.from_key(KEY).sign_transaction(
         {
-            "type": 2, "chainId": 31337, "nonce": 7, "to": "0x" + "11" * 20, "value": 0, "data": b"\x01\x02",
-            "gas": 50_000, "maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 10**9,
+            "type": 2,
+            "chainId": 31337,
+            "nonce": 7,
+            "to": "0x" + "11" * 20,
+            "value": 0,
+            "data": b"\x01\x02",
+            "gas": 50_000,
+            "maxFeePerGas": 2 * 10**9,
+            "maxPriorityFeePerGas": 10**9,
         }
-    ).hash.hex().removeprefix("0x")  # fmt: skip
+    ).hash.hex().removeprefix("0x")
 
 
 def test_the_address_is_known_without_unlocking(keystore: Path) -> None:

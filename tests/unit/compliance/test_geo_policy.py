@@ -169,13 +169,23 @@ def test_more_evidence_never_opens_what_less_evidence_closes(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("10.1.2.3", NoCountry.PRIVATE), ("127.0.0.1", NoCountry.PRIVATE), ("100.64.0.1", NoCountry.PRIVATE),
-        ("169.254.1.1", NoCountry.PRIVATE), ("224.0.0.1", NoCountry.PRIVATE), ("0.0.0.0", NoCountry.PRIVATE),
-        ("::1", NoCountry.PRIVATE), ("fe80::1%eth0", NoCountry.PRIVATE), ("fc00::1", NoCountry.PRIVATE),
-        ("::ffff:10.0.0.1", NoCountry.PRIVATE), ("9.9.9.9", NoCountry.UNMAPPED), ("2a00::1", NoCountry.UNMAPPED),
-        ("", NoCountry.INVALID), ("nonsense", NoCountry.INVALID), ("010.8.8.8", NoCountry.INVALID),
+        ("10.1.2.3", NoCountry.PRIVATE),
+        ("127.0.0.1", NoCountry.PRIVATE),
+        ("100.64.0.1", NoCountry.PRIVATE),
+        ("169.254.1.1", NoCountry.PRIVATE),
+        ("224.0.0.1", NoCountry.PRIVATE),
+        ("0.0.0.0", NoCountry.PRIVATE),
+        ("::1", NoCountry.PRIVATE),
+        ("fe80::1%eth0", NoCountry.PRIVATE),
+        ("fc00::1", NoCountry.PRIVATE),
+        ("::ffff:10.0.0.1", NoCountry.PRIVATE),
+        ("9.9.9.9", NoCountry.UNMAPPED),
+        ("2a00::1", NoCountry.UNMAPPED),
+        ("", NoCountry.INVALID),
+        ("nonsense", NoCountry.INVALID),
+        ("010.8.8.8", NoCountry.INVALID),
     ],
-)  # fmt: skip
+)
 def test_why_there_is_no_country(text: str, why: NoCountry) -> None:
     assert locate(text, World("US")) == Located(unknown=why)
 

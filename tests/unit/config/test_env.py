@@ -75,8 +75,12 @@ def test_secrets_do_not_show_when_printed(set_environment: object) -> None:
 def test_a_database_url_is_taken_apart() -> None:
     entry = database_settings("postgresql://us%40er:p%2Fw@db.example:6432/rail")
     assert (entry["USER"], entry["PASSWORD"], entry["HOST"], entry["PORT"], entry["NAME"]) == (
-        "us@er", "p/w", "db.example", "6432", "rail",
-    )  # fmt: skip
+        "us@er",
+        "p/w",
+        "db.example",
+        "6432",
+        "rail",
+    )
     with pytest.raises(Misconfigured):
         database_settings("mysql://x")
 

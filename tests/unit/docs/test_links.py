@@ -11,9 +11,17 @@ from tests.unit.docs.pages import PAGES, ROOT, links, name_of, prose, spans
 
 # Made by the tools, by a deployment or by a reader.
 _MADE = (
-    ".fiatrails", ".venv", "config/", "secrets/", "deployments.json", "deploy-history.log", "benchmarks/latest.json",
-    "contracts/node_modules", "contracts/out", ".env",
-)  # fmt: skip
+    ".fiatrails",
+    ".venv",
+    "config/",
+    "secrets/",
+    "deployments.json",
+    "deploy-history.log",
+    "benchmarks/latest.json",
+    "contracts/node_modules",
+    "contracts/out",
+    ".env",
+)
 _ROOMS = ("fiatrails", "contracts", "sandbox", "tests", "deploy", "docs", "scripts", "benchmarks")
 _FILE = re.compile(r"[A-Za-z0-9_./*-]+\.(?:py|md|json|yaml|yml|toml|lock|sol|svg|env|sh|cfg|log)")
 _SLUG = re.compile(r"[^a-z0-9 _-]")

@@ -122,9 +122,14 @@ def test_the_profile_states_the_defaults_of_the_code() -> None:
     defaults = Profile().model_dump(mode="json", by_alias=True)
     said = {row[0].strip("`"): row[1] for row in tables(CONFIGURATION)[-1]}
     words = {
-        "1 token": 10**18, "1,000,000 tokens": 10**24, "5,000,000 tokens": 5 * 10**24, "500 gwei": 5 * 10**11,
-        "1 gwei": 10**9, "none": None, "empty": "",
-    }  # fmt: skip
+        "1 token": 10**18,
+        "1,000,000 tokens": 10**24,
+        "5,000,000 tokens": 5 * 10**24,
+        "500 gwei": 5 * 10**11,
+        "1 gwei": 10**9,
+        "none": None,
+        "empty": "",
+    }
     for key, cell in said.items():
         value: Any = defaults
         for part in key.split("."):

@@ -20,8 +20,10 @@ def test_countries_and_screening_are_shown_and_the_keys_in_their_urls_are_not(
     shown = effective()
     assert shown["geo"] == {"restricted": True, "database": "/etc/country.mmdb"}
     assert shown["screening"] == {
-        "enabled": True, "listUrls": ["https://mirror.example/..."], "listFiles": ["SDN.CSV"],
-    }  # fmt: skip
+        "enabled": True,
+        "listUrls": ["https://mirror.example/..."],
+        "listFiles": ["SDN.CSV"],
+    }
     assert "s3cret" not in str(shown)
 
 

@@ -25,8 +25,13 @@ PARSERS: list[Parser] = [
 
 
 def stk(code: Any = 0, items: Any = None, **more: Any) -> bytes:
-    callback = {"MerchantRequestID": "29115-34620561-1", "CheckoutRequestID": "ws_CO_1", "ResultCode": code,
-                "ResultDesc": "text", **more}  # fmt: skip
+    callback = {
+        "MerchantRequestID": "29115-34620561-1",
+        "CheckoutRequestID": "ws_CO_1",
+        "ResultCode": code,
+        "ResultDesc": "text",
+        **more,
+    }
     if items is not None:
         callback["CallbackMetadata"] = {"Item": items}
     return json.dumps({"Body": {"stkCallback": callback}}).encode()
@@ -43,10 +48,18 @@ PAID = [
 
 def c2b(**changes: Any) -> bytes:
     body = {
-        "TransactionType": "Pay Bill", "TransID": "RKTQDM7W6S", "TransTime": "20191122063845",
-        "TransAmount": "5.00", "BusinessShortCode": "600638", "BillRefNumber": " INV-1 ", "InvoiceNumber": "",
-        "OrgAccountBalance": "49197.00", "ThirdPartyTransID": "", "MSISDN": "2547*****149", "FirstName": "JOHN",
-    }  # fmt: skip
+        "TransactionType": "Pay Bill",
+        "TransID": "RKTQDM7W6S",
+        "TransTime": "20191122063845",
+        "TransAmount": "5.00",
+        "BusinessShortCode": "600638",
+        "BillRefNumber": " INV-1 ",
+        "InvoiceNumber": "",
+        "OrgAccountBalance": "49197.00",
+        "ThirdPartyTransID": "",
+        "MSISDN": "2547*****149",
+        "FirstName": "JOHN",
+    }
     return json.dumps({**body, **changes}).encode()
 
 
@@ -172,9 +185,18 @@ PARAMETER = {"Key": "ReceiptNo", "Value": "RKTQDM7W6S"}
 
 @pytest.mark.parametrize("parameter", [PARAMETER, [PARAMETER], [PARAMETER, {"Key": "DebitPartyCharges"}]])
 def test_result_parameters_come_as_object_or_list(parameter: Any) -> None:
-    body = {"Result": {"ResultType": "0", "ResultCode": 0, "ResultDesc": "ok", "OriginatorConversationID": "o",
-                       "ConversationID": "c", "TransactionID": "t", "Other": [],
-                       "ResultParameters": {"ResultParameter": parameter}}}  # fmt: skip
+    body = {
+        "Result": {
+            "ResultType": "0",
+            "ResultCode": 0,
+            "ResultDesc": "ok",
+            "OriginatorConversationID": "o",
+            "ConversationID": "c",
+            "TransactionID": "t",
+            "Other": [],
+            "ResultParameters": {"ResultParameter": parameter},
+        }
+    }
     result = callbacks.parse_result(json.dumps(body).encode())
     assert (result.code, result.parameters["ReceiptNo"]) == ("0", "RKTQDM7W6S")
 
@@ -201,9 +223,27 @@ JSON = st.recursive(
         st.lists(children, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["Body", "stkCallback", "CheckoutRequestID", "ResultCode", "CallbackMetadata", "Item", "Name", "Value",
-                 "Amount", "MpesaReceiptNumber", "TransID", "TransAmount", "BillRefNumber", "TransTime", "MSISDN",
-                 "Result", "ResultParameters", "ResultParameter", "Key"]
+                [
+                    "Body",
+                    "stkCallback",
+                    "CheckoutRequestID",
+                    "ResultCode",
+                    "CallbackMetadata",
+                    "Item",
+                    "Name",
+                    "Value",
+                    "Amount",
+                    "MpesaReceiptNumber",
+                    "TransID",
+                    "TransAmount",
+                    "BillRefNumber",
+                    "TransTime",
+                    "MSISDN",
+                    "Result",
+                    "ResultParameters",
+                    "ResultParameter",
+                    "Key",
+                ]
             )
             | st.text(max_size=5),
             children,
@@ -211,7 +251,7 @@ JSON = st.recursive(
         )
     ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("parse", PARSERS)

@@ -38,11 +38,17 @@ class Clock:
 def config() -> Config:
     current = django_settings.FIATRAILS
     mpesa = replace(
-        current.providers["mpesa"], base_url="https://sandbox.example", consumer_key="key", shortcode="174379",
-        consumer_secret=SecretStr(SECRETS[0]), passkey=SecretStr(SECRETS[1]), initiator_name="testapi",
-        security_credential=SecretStr(SECRETS[2]), callback_token=SecretStr(SECRETS[3]),
+        current.providers["mpesa"],
+        base_url="https://sandbox.example",
+        consumer_key="key",
+        shortcode="174379",
+        consumer_secret=SecretStr(SECRETS[0]),
+        passkey=SecretStr(SECRETS[1]),
+        initiator_name="testapi",
+        security_credential=SecretStr(SECRETS[2]),
+        callback_token=SecretStr(SECRETS[3]),
         callback_base_url="https://rail.example/api/v1/callbacks/daraja",
-    )  # fmt: skip
+    )
     return replace(current, providers={"mpesa": mpesa})
 
 
@@ -57,9 +63,12 @@ def daraja(handle: Handler, clock: Clock | None = None) -> Daraja:
 
 def push(client: Daraja) -> object:
     return client.stk_push(
-        amount=Money("KES", 1000), phone="254708374149", account_reference="REF", description="Payment",
+        amount=Money("KES", 1000),
+        phone="254708374149",
+        account_reference="REF",
+        description="Payment",
         callback_path="stk/abc",
-    )  # fmt: skip
+    )
 
 
 def answering(status: int, body: Any) -> Handler:

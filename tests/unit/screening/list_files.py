@@ -53,9 +53,19 @@ def sdn(number: int, name: str, *, type: str = "", remarks: str = "", **columns:
     """A row of sdn.csv; `columns` are program, title, call_sign, flag."""
     get = columns.get
     return line(
-        number, name, type, get("program", "SDGT"), get("title", ""), get("call_sign", ""), "", "", "", get("flag", ""),
-        "", remarks,
-    )  # fmt: skip
+        number,
+        name,
+        type,
+        get("program", "SDGT"),
+        get("title", ""),
+        get("call_sign", ""),
+        "",
+        "",
+        "",
+        get("flag", ""),
+        "",
+        remarks,
+    )
 
 
 def alt(number: int, name: str, kind: str = "aka", *, alt_number: int = 1) -> str:
@@ -101,9 +111,11 @@ def varied() -> dict[str, bytes]:
     names = (alt(306, "NATIONAL BANK"), alt(1006, "ABADAN", "fka"), alt(1006, "SHONA", "nka"), alt(1001, "YAN, Steven"))
     addresses = (add(306, "Spain"), add(306, "Congo, Democratic Republic of the"))
     return {
-        "sdn.csv": csv(*rows), "alt.csv": csv(*names), "add.csv": csv(*addresses),
+        "sdn.csv": csv(*rows),
+        "alt.csv": csv(*names),
+        "add.csv": csv(*addresses),
         "sdn_comments.csv": csv(line(1001, tail)),
-    }  # fmt: skip
+    }
 
 
 def people(count: int, *, start: int = 1) -> list[str]:

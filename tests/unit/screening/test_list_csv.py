@@ -20,19 +20,29 @@ def read(*rows: str, **files: bytes) -> ParsedList:
 
 def test_a_row_becomes_an_entity() -> None:
     row = sdn(
-        25308, "YAN, Xiaobing", type="individual", program="SDNTK] [ILLICIT-DRUGS-EO14059", title="Chemist",
+        25308,
+        "YAN, Xiaobing",
+        type="individual",
+        program="SDNTK] [ILLICIT-DRUGS-EO14059",
+        title="Chemist",
         remarks="DOB 05 Nov 1977; nationality China; a.k.a. 'STEVEN'.",
-    )  # fmt: skip
+    )
     names = csv(alt(25308, "YAN, Steven"), alt(25308, "YAN, S.", "fka"), alt(25308, "YAN X", "nka"))
     parsed = read(row, alt=names, add=csv(add(25308, "China"), add(25308, "Korea, North"), add(25308, "undetermined")))
     [entity] = parsed.entities
     assert (entity.uid, entity.type, entity.name, entity.title) == (
-        "SDN:25308", EntityType.PERSON, "YAN, Xiaobing", "Chemist",
-    )  # fmt: skip
+        "SDN:25308",
+        EntityType.PERSON,
+        "YAN, Xiaobing",
+        "Chemist",
+    )
     assert entity.names == (
-        ListedName("YAN, Xiaobing", NameKind.PRIMARY), ListedName("STEVEN", NameKind.WEAK),
-        ListedName("YAN, Steven", NameKind.AKA), ListedName("YAN, S.", NameKind.FKA), ListedName("YAN X", NameKind.NKA),
-    )  # fmt: skip
+        ListedName("YAN, Xiaobing", NameKind.PRIMARY),
+        ListedName("STEVEN", NameKind.WEAK),
+        ListedName("YAN, Steven", NameKind.AKA),
+        ListedName("YAN, S.", NameKind.FKA),
+        ListedName("YAN X", NameKind.NKA),
+    )
     assert entity.programs == ("SDNTK", "ILLICIT-DRUGS-EO14059")
     assert (entity.nationalities, entity.countries) == (("CN",), ("CN", "KP"))
     assert entity.remarks == "DOB 05 Nov 1977; nationality China; a.k.a. 'STEVEN'."

@@ -125,8 +125,11 @@ def test_a_report_can_be_read() -> None:
     assert lines[3].endswith("and 3 more")
     many = delta([], [person(str(n), f"N{n}") for n in range(9)]).report(limit=2)
     assert many.splitlines() == [
-        "9 added, 0 removed, 0 changed", "+ SDN:0 N0 (person)", "+ SDN:1 N1 (person)", "  ... and 7 more added",
-    ]  # fmt: skip
+        "9 added, 0 removed, 0 changed",
+        "+ SDN:0 N0 (person)",
+        "+ SDN:1 N1 (person)",
+        "  ... and 7 more added",
+    ]
 
 
 @given(st.permutations(LISTED), st.sets(st.sampled_from(LISTED), max_size=10), st.integers(0, 1))

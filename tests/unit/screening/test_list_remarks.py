@@ -56,15 +56,34 @@ def test_a_date_that_is_not_understood_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("Korea, North", "KP"), ("Democratic People's Republic of Korea", "KP"), ("Korea, South", "KR"),
-        ("Burma", "MM"), ("Congo, Democratic Republic of the", "CD"), ("Congo, Republic of the", "CG"),
-        ("Region: Crimea", "UA"), ("Region: Gaza", "PS"), ("possibly Palestinian", "PS"), ("Kosovo", "XK"),
-        ("Cote d Ivoire", "CI"), ("The Gambia", "GM"), ("Bahamas, The", "BS"), ("Turkey", "TR"), ("russia", "RU"),
-        ("St. Vincent and the Grenadines", "VC"), ("North Macedonia, The Republic of", "MK"), ("Macau", "MO"),
-        ("Virgin Islands, British", "VG"), ("Vietnam", "VN"), ("Man, Isle of", "IM"), ("Iran", "IR"),
-        ("undetermined", ""), ("Region: Commonwealth of Independent States", ""), ("Stuttgart", ""), ("", ""),
+        ("Korea, North", "KP"),
+        ("Democratic People's Republic of Korea", "KP"),
+        ("Korea, South", "KR"),
+        ("Burma", "MM"),
+        ("Congo, Democratic Republic of the", "CD"),
+        ("Congo, Republic of the", "CG"),
+        ("Region: Crimea", "UA"),
+        ("Region: Gaza", "PS"),
+        ("possibly Palestinian", "PS"),
+        ("Kosovo", "XK"),
+        ("Cote d Ivoire", "CI"),
+        ("The Gambia", "GM"),
+        ("Bahamas, The", "BS"),
+        ("Turkey", "TR"),
+        ("russia", "RU"),
+        ("St. Vincent and the Grenadines", "VC"),
+        ("North Macedonia, The Republic of", "MK"),
+        ("Macau", "MO"),
+        ("Virgin Islands, British", "VG"),
+        ("Vietnam", "VN"),
+        ("Man, Isle of", "IM"),
+        ("Iran", "IR"),
+        ("undetermined", ""),
+        ("Region: Commonwealth of Independent States", ""),
+        ("Stuttgart", ""),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 def test_ofacs_names_of_countries_become_codes(name: str, code: str) -> None:
     assert alpha2(name) == code
 
@@ -80,8 +99,10 @@ def test_ofacs_names_of_countries_become_codes(name: str, code: str) -> None:
         ("Cedula No. 6068015 (Colombia)", Identifier("national_id", "6068015", "CO")),
         ("Tax ID No. 100036386 (Serbia)", Identifier("tax_id", "100036386", "RS")),
         ("NIT # 800018928-0 (Colombia)", Identifier("tax_id", "800018928-0", "CO")),
-        ("Registration Number HRA 738077 (Stuttgart) (Germany)",
-         Identifier("registration", "HRA 738077 (Stuttgart)", "DE")),
+        (
+            "Registration Number HRA 738077 (Stuttgart) (Germany)",
+            Identifier("registration", "HRA 738077 (Stuttgart)", "DE"),
+        ),
         ("Unified Social Credit Code (USCC) 91131000336 (China)", Identifier("registration", "91131000336", "CN")),
         ("Vessel Registration Identification IMO 7406784", Identifier("imo", "7406784")),
         ("Identification Number IMO 5342883", Identifier("imo_company", "5342883")),
@@ -95,7 +116,7 @@ def test_ofacs_names_of_countries_become_codes(name: str, code: str) -> None:
         ("Permit Number IG0641T (Maldives) issued 07 May 2018", Identifier("permit_number", "IG0641T", "MV")),
         ("National ID No.: 1372584, Kenya", Identifier("national_id", "1372584, Kenya")),
     ],
-)  # fmt: skip
+)
 def test_a_number_is_read_with_its_kind_and_country(item: str, expected: Identifier) -> None:
     assert read_identifier(item) == expected
 
@@ -105,11 +126,15 @@ def test_a_number_is_read_with_its_kind_and_country(item: str, expected: Identif
     [
         "Secondary sanctions risk: Ukraine-/Russia-Related Sanctions Regulations, 31 CFR 589.201",
         "Executive Order 13662 Directive Determination - Subject to Directive 1",
-        "Linked To: LAZARUS GROUP", "Member of the State Duma", "Organization Established Date 1969",
-        "arrested 23 Apr 2002", "U.S.A. Passport issued 21 Jun 1992 in Amman, Jordan",
-        "Passport", "Registration Number",
+        "Linked To: LAZARUS GROUP",
+        "Member of the State Duma",
+        "Organization Established Date 1969",
+        "arrested 23 Apr 2002",
+        "U.S.A. Passport issued 21 Jun 1992 in Amman, Jordan",
+        "Passport",
+        "Registration Number",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_number_is_none(item: str) -> None:
     assert read_identifier(item) is None
 

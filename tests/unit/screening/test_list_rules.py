@@ -21,9 +21,15 @@ from fiatrails.screening.lists.rules import (
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OLD = Edition(Counts(100, 200, 50), date(2026, 11, 1))
 VERSION = ActiveVersion(
-    id=1, source="ofac", digest="aa", published=date(2026, 11, 1), fetched_at=NOW - timedelta(hours=5),
-    activated_at=NOW, is_sample=False, counts=OLD.counts,
-)  # fmt: skip
+    id=1,
+    source="ofac",
+    digest="aa",
+    published=date(2026, 11, 1),
+    fetched_at=NOW - timedelta(hours=5),
+    activated_at=NOW,
+    is_sample=False,
+    counts=OLD.counts,
+)
 
 
 def judged(*versions: ActiveVersion, hours: float = 24, allow_sample: bool = False) -> Usable | Unusable:

@@ -71,15 +71,23 @@ def test_a_written_file_is_read() -> None:
     person, ship = parsed.entities
     assert (parsed.published, parsed.warnings) == (date(2026, 11, 20), ())
     assert person == ListedEntity(
-        uid="SDN:26138", type=EntityType.PERSON,
-        names=(ListedName("GHORBANIYAN, Mohammad", NameKind.PRIMARY), ListedName("MOHAMMAD KHAN", NameKind.WEAK),
-               ListedName("GHORBANI, M.", NameKind.FKA)),
-        programs=("CYBER2", "IRAN-EO13902"), title="Trader",
-        births=(DateRange(date(1986, 1, 1), date(1988, 12, 31)),), birth_places=("Tehran, Iran",),
-        nationalities=("IR", "MM"), countries=("IR", "MM", "KP"), identifiers=(Identifier("passport", "A 123", "IR"),),
+        uid="SDN:26138",
+        type=EntityType.PERSON,
+        names=(
+            ListedName("GHORBANIYAN, Mohammad", NameKind.PRIMARY),
+            ListedName("MOHAMMAD KHAN", NameKind.WEAK),
+            ListedName("GHORBANI, M.", NameKind.FKA),
+        ),
+        programs=("CYBER2", "IRAN-EO13902"),
+        title="Trader",
+        births=(DateRange(date(1986, 1, 1), date(1988, 12, 31)),),
+        birth_places=("Tehran, Iran",),
+        nationalities=("IR", "MM"),
+        countries=("IR", "MM", "KP"),
+        identifiers=(Identifier("passport", "A 123", "IR"),),
         wallets=(Wallet("XBT", "149w62rY42aZBox8fGcmqNsXUzSStKeq8C"),),
         remarks="(Linked To: NOBODY; a.k.a. 'ENSAE'.)",
-    )  # fmt: skip
+    )
     assert (ship.type, ship.nationalities, ship.countries) == (EntityType.VESSEL, ("IR",), ("IR",))
     assert set(ship.identifiers) == {Identifier("imo", "9187629"), Identifier("call_sign", "T2EU4")}
 
@@ -87,9 +95,12 @@ def test_a_written_file_is_read() -> None:
 def comparable(entity: ListedEntity) -> ListedEntity:
     """What both formats carry; aliases, numbers and wallets have no order, and remarks are another text."""
     return replace(
-        entity, remarks="", names=(entity.names[0], *sorted(entity.names[1:], key=str)),
-        identifiers=tuple(sorted(entity.identifiers, key=str)), wallets=tuple(sorted(entity.wallets, key=str)),
-    )  # fmt: skip
+        entity,
+        remarks="",
+        names=(entity.names[0], *sorted(entity.names[1:], key=str)),
+        identifiers=tuple(sorted(entity.identifiers, key=str)),
+        wallets=tuple(sorted(entity.wallets, key=str)),
+    )
 
 
 @pytest.mark.parametrize("namespace", ["", "http://tempuri.org/sdnList.xsd", "urn:another"])

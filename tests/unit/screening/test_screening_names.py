@@ -38,9 +38,14 @@ PERSON, ORGANIZATION = EntityType.PERSON, EntityType.ORGANIZATION
 ENTITIES = (
     entity("t:1", PERSON, "ROTENBERG, Arkadii Romanovich", ("ROTENBERG, Arkady", NameKind.AKA)),
     entity(
-        "t:2", PERSON, "ABDALLAH, Fazul", ("HAROUN, Fadhil", NameKind.AKA), ("HARUN", NameKind.WEAK),
+        "t:2",
+        PERSON,
+        "ABDALLAH, Fazul",
+        ("HAROUN, Fadhil", NameKind.AKA),
+        ("HARUN", NameKind.WEAK),
         births=(DateRange(date(1972, 1, 1), date(1972, 12, 31)), DateRange(date(1974, 2, 25), date(1974, 2, 25))),
-        nationalities=("KM", "KE"), identifiers=(Identifier("Passport", "A-012/34567", "KE"),),
+        nationalities=("KM", "KE"),
+        identifiers=(Identifier("Passport", "A-012/34567", "KE"),),
     ),
     entity("t:3", PERSON, "YAN, Xiaobing", wallets=(Wallet("XBT", XBT), Wallet("USDT", ETH))),
     entity("t:4", ORGANIZATION, "CIMEX, S.A."),
@@ -52,7 +57,7 @@ ENTITIES = (
     entity("t:10", PERSON, "GARCIA LOPEZ, Jose"),
     entity("t:11", PERSON, "SUMPHANTARAT, Prasitchai"),
     *(entity(f"f:{n}", PERSON, f"ALI, Mohammed {word}") for n, word in enumerate("Qasim Umar Tariq Yasin".split())),  # noqa: SIM905
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

@@ -51,17 +51,13 @@ def _list(_: Mapping[str, Any], __: datetime) -> dict[str, Any]:
 def _add(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     password = _read_password(options["password_file"])
     return _document(
-        people.add(
-            name=options["name"], password=password, officer=options["officer"], actor=options["actor"], now=now
-        )
-    )  # fmt: skip
+        people.add(name=options["name"], password=password, officer=options["officer"], actor=options["actor"], now=now)
+    )
 
 
 def _password(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     password = _read_password(options["password_file"])
-    return _document(
-        people.renew_password(name=options["name"], password=password, actor=options["actor"], now=now)
-    )  # fmt: skip
+    return _document(people.renew_password(name=options["name"], password=password, actor=options["actor"], now=now))
 
 
 def _disable(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -90,10 +86,13 @@ def _is_terminal() -> bool:
 
 def _document(operator: people.Operator) -> dict[str, Any]:
     return {
-        "name": operator.name, "active": operator.active, "officer": operator.officer,
-        "superuser": operator.superuser, "addedAt": isoformat(operator.added_at),
+        "name": operator.name,
+        "active": operator.active,
+        "officer": operator.officer,
+        "superuser": operator.superuser,
+        "addedAt": isoformat(operator.added_at),
         "signedInAt": isoformat(operator.signed_in_at) if operator.signed_in_at else None,
-    }  # fmt: skip
+    }
 
 
 def _lines(document: Mapping[str, Any]) -> str:

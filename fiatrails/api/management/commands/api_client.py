@@ -60,9 +60,7 @@ def _list(_: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _create(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    made = clients.create_client(
-        name=options["name"], quota_per_min=options["quota"], actor=options["actor"], now=now
-    )  # fmt: skip
+    made = clients.create_client(name=options["name"], quota_per_min=options["quota"], actor=options["actor"], now=now)
     return {"name": made.name, "quotaPerMin": made.quota_per_min}
 
 
@@ -72,9 +70,14 @@ def _add_secret(options: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     secret = given if given is not None else secrets.token_hex(_SECRET_BYTES)
     start, end = moment(options["valid_from"], now=now), _moment(options["valid_until"], now)
     clients.add_secret(
-        client=options["name"], key_id=options["key_id"], secret=SecretStr(secret), valid_from=start,
-        valid_until=end, actor=options["actor"], now=now,
-    )  # fmt: skip
+        client=options["name"],
+        key_id=options["key_id"],
+        secret=SecretStr(secret),
+        valid_from=start,
+        valid_until=end,
+        actor=options["actor"],
+        now=now,
+    )
     made = {} if given is not None else {"secret": secret}
     return {"client": options["name"], "keyId": options["key_id"], **_window(start, end), **made}
 

@@ -23,7 +23,7 @@ SYSTEMIC = frozenset(
         "ERC20InsufficientBalance", "ERC20InsufficientAllowance", "TransferFailed", "SafeERC20FailedOperation",
         "MintCallFailed",
     }
-)  # fmt: skip
+)
 
 
 @cache

@@ -35,15 +35,32 @@ _KNOWN = ("already known", "already imported", "existing txn with same hash", "k
 _NONCE_LOW = ("nonce too low", "nonce_too_low", "oldnonce")
 _UNDERPRICED = ("replacement transaction underpriced", "could not replace existing tx", "replacementnotallowed")
 _FEE_LOW = (
-    "max fee per gas less than block base fee", "transaction underpriced", "feecap too low", "fee too low",
-    "gas price below", "below configured minimum", "feetoolow", "gas price too low",
-)  # fmt: skip
+    "max fee per gas less than block base fee",
+    "transaction underpriced",
+    "feecap too low",
+    "fee too low",
+    "gas price below",
+    "below configured minimum",
+    "feetoolow",
+    "gas price too low",
+)
 _NO_FUNDS = ("insufficient funds", "insufficientfunds", "insufficient balance")
 _REFUSED = (
-    "intrinsic gas too low", "exceeds block gas limit", "gas limit exceeded", "gaslimitexceeded", "gas limit too high",
-    "oversized data", "invalid sender", "invalid chain id", "transaction type not supported", "rlp:", "max initcode",
-    "invalid transaction v, r, s", "tip higher than", "priority fee per gas higher than max fee",
-)  # fmt: skip
+    "intrinsic gas too low",
+    "exceeds block gas limit",
+    "gas limit exceeded",
+    "gaslimitexceeded",
+    "gas limit too high",
+    "oversized data",
+    "invalid sender",
+    "invalid chain id",
+    "transaction type not supported",
+    "rlp:",
+    "max initcode",
+    "invalid transaction v, r, s",
+    "tip higher than",
+    "priority fee per gas higher than max fee",
+)
 _TABLE = (
     (_KNOWN, SendOutcome.KNOWN),
     (_NONCE_LOW, SendOutcome.NONCE_LOW),
@@ -74,9 +91,16 @@ def classify(reply: SendReply) -> SendOutcome:
 
 # The answer that says most wins: one node that holds the bytes outweighs one that could not be reached.
 _WEIGHT = (
-    SendOutcome.ACCEPTED, SendOutcome.KNOWN, SendOutcome.NONCE_LOW, SendOutcome.AMBIGUOUS, SendOutcome.UNDERPRICED,
-    SendOutcome.FEE_LOW, SendOutcome.NO_FUNDS, SendOutcome.REFUSED, SendOutcome.NOT_SENT,
-)  # fmt: skip
+    SendOutcome.ACCEPTED,
+    SendOutcome.KNOWN,
+    SendOutcome.NONCE_LOW,
+    SendOutcome.AMBIGUOUS,
+    SendOutcome.UNDERPRICED,
+    SendOutcome.FEE_LOW,
+    SendOutcome.NO_FUNDS,
+    SendOutcome.REFUSED,
+    SendOutcome.NOT_SENT,
+)
 
 
 def combined(outcomes: list[SendOutcome]) -> SendOutcome:

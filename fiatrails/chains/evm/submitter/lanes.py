@@ -40,8 +40,16 @@ from fiatrails.kernel.conf import config, profile
 from fiatrails.kernel.errors import FiatRailsError, Misconfigured, OutsideUnknown, StaleFence
 
 __all__ = [
-    "LaneView", "RepairPlan", "TickReport", "ensure_lanes", "repair_apply", "repair_plan", "run_lanes", "show", "tick",
-]  # fmt: skip
+    "LaneView",
+    "RepairPlan",
+    "TickReport",
+    "ensure_lanes",
+    "repair_apply",
+    "repair_plan",
+    "run_lanes",
+    "show",
+    "tick",
+]
 
 _log = structlog.get_logger()
 # How long an idle lane still looks whether a reorganisation deeper than finality undid its last transactions.

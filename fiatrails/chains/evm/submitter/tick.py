@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -143,12 +144,24 @@ def open_slots(lane_id: int) -> list[SlotRow]:
     return [_slot(row, attempts.get(row[0], [])) for row in rows]
 
 
-def _slot(row: Sequence[object], attempts: Sequence[AttemptRow]) -> SlotRow:
-    (slot_id, nonce, kind, state, to, country, calldata, gas, refusal, sent_at, tx_hash, number, block_hash) = row
+def _slot(row: Sequence[Any], attempts: Sequence[AttemptRow]) -> SlotRow:
+    slot_id, nonce, kind, state, to, country, calldata, gas, refusal, sent_at, tx_hash, number, block_hash = row
     return SlotRow(
-        slot_id, nonce, SlotKind(kind), SlotState(state), to, country, bytes(calldata), gas, refusal,  # type: ignore[arg-type, call-overload]
-        sent_at, tx_hash, -1 if number is None else number, block_hash, tuple(attempts),  # type: ignore[arg-type]
-    )  # fmt: skip
+        id=slot_id,
+        nonce=nonce,
+        kind=SlotKind(kind),
+        state=SlotState(state),
+        to_address=to,
+        country=country,
+        calldata=bytes(calldata),
+        gas=gas,
+        refusal=refusal,
+        last_sent_at=sent_at,
+        tx_hash=tx_hash,
+        block_number=-1 if number is None else number,
+        block_hash=block_hash,
+        attempts=tuple(attempts),
+    )
 
 
 def raw_bytes(attempt_ids: Iterable[int]) -> dict[int, bytes]:
