@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,13 +10,13 @@ from django.db import connection
 
 from fiatrails.kernel.currencies import scale_of
 from fiatrails.kernel.errors import Conflict
+from fiatrails.kernel.rows import json_rows
 from fiatrails.ledger.accounts import account_spec
 from fiatrails.ledger.entries import EntryDraft, PostingDraft
 
 __all__ = ["EntryDraft", "PostingDraft", "post"]
 
-# Keys are inserted in order, so that two batches which share keys wait for each other instead of deadlocking. Rows come
-# as one JSON text: psycopg writes arrays element by element in Python.
+# Keys are inserted in order, so that two batches which share keys wait for each other instead of deadlocking.
 _INSERT = """
 WITH added AS (
     INSERT INTO ledger_entry (key, kind, reference, at, memo)
@@ -93,8 +92,8 @@ def _account_ids(codes: set[str]) -> dict[str, int]:
         currencies = [{"code": a.currency, "scale": scale_of(a.currency)} for a in missing]
         accounts = [{"code": a.code, "kind": a.kind, "currency": a.currency} for a in missing]
         with connection.cursor() as cursor:
-            cursor.execute(_ADD_CURRENCIES, [json.dumps(currencies)])
-            cursor.execute(_ADD_ACCOUNTS, [json.dumps(accounts)])
+            cursor.execute(_ADD_CURRENCIES, [json_rows(currencies)])
+            cursor.execute(_ADD_ACCOUNTS, [json_rows(accounts)])
         # This second look also finds the rows of a concurrent first use.
         known = dict(_rows(_ACCOUNTS, [list(codes)]))
     return known
@@ -116,7 +115,7 @@ def _insert_parameters(
                     "amount": line.amount,
                 }
             )
-    return {"now": now, "entries": json.dumps(entries), "lines": json.dumps(lines)}
+    return {"now": now, "entries": json_rows(entries), "lines": json_rows(lines)}
 
 
 def _require_same_content(drafts: Sequence[EntryDraft]) -> None:

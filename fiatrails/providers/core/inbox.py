@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from fiatrails.kernel.rows import json_rows
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.models import InboxEvent, Payment, PaymentState
 
@@ -45,9 +45,8 @@ class Stored:
     row_id: int | None
 
 
-# Sorted by key so that two batches holding the same keys wait for each other instead of deadlocking. All rows come as
-# one JSON text: psycopg writes arrays element by element in Python, which costs more than the statement itself. Of two
-# contents under one key in one batch one is stored, and its payment is found by its digest.
+# Sorted by key so that two batches holding the same keys wait for each other instead of deadlocking. Of two contents
+# under one key in one batch one is stored, and its payment is found by its digest.
 _INSERT = """
     WITH arrivals AS (
         SELECT provider, channel, event_key, receipt, credits, decode(digest, 'hex') AS digest, raw, tx_ref,
@@ -116,7 +115,7 @@ class _Inserted(NamedTuple):
 
 def _insert(arrivals: Sequence[Arrival], now: datetime) -> Iterator[_Inserted]:
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, {"now": now, "rows": json.dumps([_row(arrival) for arrival in arrivals])})
+        cursor.execute(_INSERT, {"now": now, "rows": json_rows(_row(arrival) for arrival in arrivals)})
         for row_id, provider, key, digest, has_payment in cursor.fetchall():
             yield _Inserted(row_id, provider, key, bytes(digest), has_payment)
 
@@ -129,17 +128,17 @@ def _row(arrival: Arrival) -> dict[str, object]:
         "event_key": event.event_key,
         "receipt": event.receipt,
         "credits": arrival.credits,
-        "digest": event.digest.hex(),
-        "raw": event.raw.hex(),
+        "digest": event.digest,
+        "raw": event.raw,
         "tx_ref": event.tx_ref,
         "amount_minor": event.paid.minor if event.paid else 0,
         "currency": event.paid.currency if event.paid else "",
         "phone": event.phone,
         "payer_name": event.payer_name,
-        "occurred_at": event.occurred_at.isoformat() if event.occurred_at else None,
+        "occurred_at": event.occurred_at,
         "state": arrival.state.value,
         "intent_id": arrival.intent_id,
-        "due_at": arrival.due_at.isoformat() if arrival.due_at else None,
+        "due_at": arrival.due_at,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 from django.db import connection
@@ -20,6 +19,7 @@ from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt, rece
 from fiatrails.chains.evm.submitter.states import IntentState, SlotResult, SlotState, intent_sources, slot_sources
 from fiatrails.chains.evm.submitter.tick import ChainView, SlotRow, Tick
 from fiatrails.engine.wakeup import notify
+from fiatrails.kernel.rows import json_rows
 
 _log = structlog.get_logger()
 _MAX_SLOTS = 32
@@ -31,8 +31,7 @@ WHERE slot_id = ANY(%s) AND state IN ('live', 'mined') ORDER BY id
 _FINAL = """
 UPDATE evm_nonce_slot s SET state = 'final', result = t.result, final_at = %s, tx_hash = t.tx_hash,
     block_number = coalesce(t.number, s.block_number), block_hash = t.block_hash
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[])
-    AS t (id, result, tx_hash, number, block_hash)
+FROM json_to_recordset(%s::json) AS t (id bigint, result text, tx_hash text, number bigint, block_hash text)
 WHERE s.id = t.id AND s.state = ANY(%s)
 RETURNING s.id
 """
@@ -42,8 +41,8 @@ UPDATE evm_attempt SET state = CASE WHEN hash = ANY(%s) THEN 'included' ELSE 'su
 _INTENTS_DONE = """
 UPDATE evm_slot_intent i SET state = t.state, code = t.code, tx_hash = t.tx_hash, block_number = t.number,
     report_due = true
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
-    AS t (slot_id, intent_id, state, code, tx_hash, number)
+FROM json_to_recordset(%s::json)
+    AS t (slot_id bigint, intent_id text, state text, code text, tx_hash text, number bigint)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = ANY(%s)
 """
 # The one place where a nonce comes from the chain after bootstrap: a finalized count only, and only upwards.
@@ -228,28 +227,34 @@ def _release_code(one: _EndedSlot, member: _Member) -> str:
 
 
 def _write_slots(cursor: CursorWrapper, tick: Tick, ended: Sequence[_EndedSlot]) -> set[int]:
-    columns: list[list[Any]] = [
-        [one.slot.id for one in ended],
-        [one.result.value for one in ended],
-        [one.receipt.tx_hash if one.receipt else "" for one in ended],
-        [one.receipt.block_number if one.receipt else None for one in ended],
-        [one.receipt.block_hash if one.receipt else "" for one in ended],
+    rows = [
+        {
+            "id": one.slot.id,
+            "result": one.result.value,
+            "tx_hash": one.receipt.tx_hash if one.receipt else "",
+            "number": one.receipt.block_number if one.receipt else None,
+            "block_hash": one.receipt.block_hash if one.receipt else "",
+        }
+        for one in ended
     ]
-    cursor.execute(_FINAL, [tick.now(), *columns, slot_sources(SlotState.FINAL)])
+    cursor.execute(_FINAL, [tick.now(), json_rows(rows), slot_sources(SlotState.FINAL)])
     finished = {row[0] for row in cursor.fetchall()}
-    cursor.execute(_SUPERSEDE, [columns[2], list(finished)])
+    cursor.execute(_SUPERSEDE, [[row["tx_hash"] for row in rows], list(finished)])
     return finished
 
 
 def _write_intents(cursor: CursorWrapper, done: Sequence[_IntentEnd]) -> None:
     if not done:
         return
-    columns: list[list[Any]] = [
-        [d.slot_id for d in done],
-        [d.intent_id for d in done],
-        [d.state.value for d in done],
-        [d.code for d in done],
-        [d.tx_hash for d in done],
-        [d.block_number for d in done],
+    rows = [
+        {
+            "slot_id": end.slot_id,
+            "intent_id": end.intent_id,
+            "state": end.state.value,
+            "code": end.code,
+            "tx_hash": end.tx_hash,
+            "number": end.block_number,
+        }
+        for end in done
     ]
-    cursor.execute(_INTENTS_DONE, [*columns, intent_sources(IntentState.EXECUTED)])
+    cursor.execute(_INTENTS_DONE, [json_rows(rows), intent_sources(IntentState.EXECUTED)])

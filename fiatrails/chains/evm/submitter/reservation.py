@@ -15,6 +15,7 @@ from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
 from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import Forbidden, Misconfigured
+from fiatrails.kernel.rows import json_rows
 
 EXECUTOR = "executor"
 OFFICER = "officer"
@@ -39,12 +40,13 @@ UPDATE evm_slot_intent SET reported = '', report_due = true WHERE intent_id = AN
 _INSERT_SLOTS = """
 INSERT INTO evm_nonce_slot (lane_id, nonce, kind, to_address, country, created_at)
 SELECT %s, nonce, 'settle', to_address, country, %s
-FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (nonce, to_address, country)
+FROM json_to_recordset(%s::json) AS t (nonce bigint, to_address text, country text)
 RETURNING id, nonce
 """
 _INSERT_INTENTS = """
 INSERT INTO evm_slot_intent (slot_id, intent_id, user_address, amount, tx_ref_hash, cleared_until)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[], %s::text[], %s::timestamptz[])
+SELECT * FROM json_to_recordset(%s::json) AS t (slot_id bigint, intent_id text, user_address text, amount numeric,
+    tx_ref_hash text, cleared_until timestamptz)
 """
 _ADVANCE = "UPDATE evm_lane SET next_nonce = %s WHERE id = %s"
 
@@ -168,21 +170,28 @@ def _batches(orders: Sequence[MintOrder], size: int) -> Iterator[list[MintOrder]
 def _insert(
     cursor: CursorWrapper, lane: _LaneCapacity, batches: list[list[MintOrder]], contracts: Deployment, now: datetime
 ) -> None:
-    nonces = [lane.next_nonce + offset for offset in range(len(batches))]
-    countries = [batch[0].country_code for batch in batches]
-    escrows = [contracts.country(code).escrow for code in countries]
-    cursor.execute(_INSERT_SLOTS, [lane.lane_id, now, nonces, escrows, countries])
+    numbered = list(enumerate(batches, lane.next_nonce))
+    slots = [
+        {
+            "nonce": nonce,
+            "to_address": contracts.country(batch[0].country_code).escrow,
+            "country": batch[0].country_code,
+        }
+        for nonce, batch in numbered
+    ]
+    cursor.execute(_INSERT_SLOTS, [lane.lane_id, now, json_rows(slots)])
     slot_of = {nonce: slot_id for slot_id, nonce in cursor.fetchall()}
-    rows = [(slot_of[nonce], order) for nonce, batch in zip(nonces, batches, strict=True) for order in batch]
-    cursor.execute(
-        _INSERT_INTENTS,
-        [
-            [slot_id for slot_id, _ in rows],
-            [order.intent_id for _, order in rows],
-            [order.recipient.lower() for _, order in rows],
-            [order.amount for _, order in rows],
-            [order.tx_ref_hash for _, order in rows],
-            [order.clearance.expires_at for _, order in rows],
-        ],
-    )
+    members = [_member(slot_of[nonce], order) for nonce, batch in numbered for order in batch]
+    cursor.execute(_INSERT_INTENTS, [json_rows(members)])
     cursor.execute(_ADVANCE, [lane.next_nonce + len(batches), lane.lane_id])
+
+
+def _member(slot_id: int, order: MintOrder) -> dict[str, object]:
+    return {
+        "slot_id": slot_id,
+        "intent_id": order.intent_id,
+        "user_address": order.recipient.lower(),
+        "amount": order.amount,
+        "tx_ref_hash": order.tx_ref_hash,
+        "cleared_until": order.clearance.expires_at,
+    }

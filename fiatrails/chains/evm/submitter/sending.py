@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from django.db import connection
@@ -23,6 +22,7 @@ from fiatrails.controls import modes
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Unavailable
+from fiatrails.kernel.rows import json_rows
 
 _log = structlog.get_logger()
 
@@ -33,24 +33,26 @@ _RESEND_AFTER_BLOCKS = 3
 
 _INSERT_ATTEMPTS = """
 INSERT INTO evm_attempt (slot_id, hash, raw, max_fee, tip, gas, signed_at_block, created_at)
-SELECT t.*, %s, %s FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[]) AS t
+SELECT slot_id, hash, decode(raw, 'hex'), max_fee, tip, gas, %s, %s FROM json_to_recordset(%s::json)
+    AS t (slot_id bigint, hash text, raw text, max_fee bigint, tip bigint, gas bigint)
 RETURNING slot_id, id
 """
 _PLANNED = """
 UPDATE evm_nonce_slot s SET kind = t.kind, gas = t.gas, error = t.error
-FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, kind, gas, error) WHERE s.id = t.id
+FROM json_to_recordset(%s::json) AS t (id bigint, kind text, gas bigint, error text) WHERE s.id = t.id
 """
 _LEFT_OUT = """
 UPDATE evm_slot_intent i SET code = t.code
-FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (slot_id, intent_id, code)
+FROM json_to_recordset(%s::json) AS t (slot_id bigint, intent_id text, code text)
 WHERE i.slot_id = t.slot_id AND i.intent_id = t.intent_id AND i.state = 'live'
 """
 _SENT = """
 INSERT INTO evm_broadcast (attempt_id, endpoint, outcome, detail, at)
-SELECT t.*, %s FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[]) AS t
+SELECT attempt_id, endpoint, outcome, detail, %s FROM json_to_recordset(%s::json)
+    AS t (attempt_id bigint, endpoint text, outcome text, detail text)
 """
 _ATTEMPT_SENT = """
-UPDATE evm_attempt a SET state = t.state FROM unnest(%s::bigint[], %s::text[]) AS t (id, state)
+UPDATE evm_attempt a SET state = t.state FROM json_to_recordset(%s::json) AS t (id bigint, state text)
 WHERE a.id = t.id AND a.state IN ('signed', 'ambiguous') AND t.state <> 'signed'
 """
 _SLOT_SENT = """
@@ -60,7 +62,7 @@ WHERE id = ANY(%s)
 """
 _SLOT_REFUSED = """
 UPDATE evm_nonce_slot s SET refusal = t.refusal, last_sent_at = %s
-FROM unnest(%s::bigint[], %s::text[]) AS t (id, refusal) WHERE s.id = t.id
+FROM json_to_recordset(%s::json) AS t (id bigint, refusal text) WHERE s.id = t.id
 """
 _LAST_PROGRESS = """
 SELECT block_number FROM evm_nonce_slot WHERE lane_id = %s AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1
@@ -233,28 +235,28 @@ def _commit(tick: Tick, view: ChainView, unsigned: Sequence[_Unsigned], plans: S
     finds the bytes, a crash before it finds a slot without an attempt and signs again."""
     tick.lease.renew()
     signed = [_sign(tick, each) for each in unsigned]
-    columns: list[list[Any]] = [
-        [each.slot.id for each in unsigned],
-        [made.hash for made in signed],
-        [made.raw for made in signed],
-        [each.fees.max_fee for each in unsigned],
-        [each.fees.tip for each in unsigned],
-        [each.gas for each in unsigned],
+    attempts = [
+        {
+            "slot_id": each.slot.id,
+            "hash": made.hash,
+            "raw": made.raw,
+            "max_fee": each.fees.max_fee,
+            "tip": each.fees.tip,
+            "gas": each.gas,
+        }
+        for each, made in zip(unsigned, signed, strict=True)
+    ]
+    planned = [{"id": plan.slot.id, "kind": plan.kind.value, "gas": plan.gas, "error": plan.error} for plan in plans]
+    left_out = [
+        {"slot_id": plan.slot.id, "intent_id": intent_id, "code": code}
+        for plan in plans
+        for intent_id, code in plan.left_out.items()
     ]
     with tick.lease.write() as cursor:
-        cursor.execute(_INSERT_ATTEMPTS, [view.head.number, tick.now(), *columns])
+        cursor.execute(_INSERT_ATTEMPTS, [view.head.number, tick.now(), json_rows(attempts)])
         attempt_of = dict(cursor.fetchall())
-        cursor.execute(
-            _PLANNED,
-            [
-                [p.slot.id for p in plans],
-                [p.kind.value for p in plans],
-                [p.gas for p in plans],
-                [p.error for p in plans],
-            ],
-        )
-        out = [(p.slot.id, intent_id, code) for p in plans for intent_id, code in p.left_out.items()]
-        cursor.execute(_LEFT_OUT, [[o[0] for o in out], [o[1] for o in out], [o[2] for o in out]])
+        cursor.execute(_PLANNED, [json_rows(planned)])
+        cursor.execute(_LEFT_OUT, [json_rows(left_out)])
     tick.report.signed += len(unsigned)
     for each, made in zip(unsigned, signed, strict=True):
         _log.info("chain.signed", lane=tick.lease.lane_id, nonce=each.slot.nonce, tx_hash=made.hash, gas=each.gas)
@@ -290,22 +292,25 @@ def _record(
     tick: Tick, sendings: Sequence[_Sending], replies: Sequence[Sequence[SendReply]], outcomes: Sequence[SendOutcome]
 ) -> None:
     now = tick.now()
-    answered = [(s.attempt_id, reply) for s, each in zip(sendings, replies, strict=True) for reply in each]
+    sent = [
+        {
+            "attempt_id": sending.attempt_id,
+            "endpoint": reply.endpoint,
+            "outcome": classify(reply).value,
+            "detail": _detail(reply),
+        }
+        for sending, each in zip(sendings, replies, strict=True)
+        for reply in each
+    ]
     pairs = list(zip(sendings, outcomes, strict=True))
+    states = [{"id": s.attempt_id, "state": attempt_after_send(outcome).value} for s, outcome in pairs]
+    published = [s.slot_id for s, outcome in pairs if is_published(outcome)]
+    refused = [{"id": s.slot_id, "refusal": outcome.value} for s, outcome in pairs if not is_published(outcome)]
     with tick.lease.write() as cursor:
-        columns: list[list[Any]] = [
-            [attempt_id for attempt_id, _ in answered],
-            [reply.endpoint for _, reply in answered],
-            [classify(reply).value for _, reply in answered],
-            [_detail(reply) for _, reply in answered],
-        ]
-        cursor.execute(_SENT, [now, *columns])
-        states = [attempt_after_send(outcome).value for outcome in outcomes]
-        cursor.execute(_ATTEMPT_SENT, [[s.attempt_id for s in sendings], states])
-        published = [s.slot_id for s, outcome in pairs if is_published(outcome)]
+        cursor.execute(_SENT, [now, json_rows(sent)])
+        cursor.execute(_ATTEMPT_SENT, [json_rows(states)])
         cursor.execute(_SLOT_SENT, [now, now, [SlotState.RESERVED.value], published])
-        refused = [(s.slot_id, outcome.value) for s, outcome in pairs if not is_published(outcome)]
-        cursor.execute(_SLOT_REFUSED, [now, [slot_id for slot_id, _ in refused], [text for _, text in refused]])
+        cursor.execute(_SLOT_REFUSED, [now, json_rows(refused)])
 
 
 def _detail(reply: SendReply) -> str:

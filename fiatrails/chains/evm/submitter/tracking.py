@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from django.db.backends.utils import CursorWrapper
@@ -16,6 +15,7 @@ from fiatrails.chains.evm.submitter.receipts import Receipt, parse_receipt
 from fiatrails.chains.evm.submitter.states import IntentState, SlotState, intent_sources, slot_sources
 from fiatrails.chains.evm.submitter.tick import ChainView, SlotRow, Tick
 from fiatrails.engine.wakeup import notify
+from fiatrails.kernel.rows import json_rows
 
 _log = structlog.get_logger()
 
@@ -32,23 +32,23 @@ WHERE slot_id = ANY(%s) AND state = 'mined'
 _SLOT_INCLUDED = """
 UPDATE evm_nonce_slot s SET state = 'included', tx_hash = t.tx_hash, block_number = t.number,
     block_hash = t.block_hash, published_at = coalesce(s.published_at, %s), refusal = ''
-FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[]) AS t (id, tx_hash, number, block_hash)
+FROM json_to_recordset(%s::json) AS t (id bigint, tx_hash text, number bigint, block_hash text)
 WHERE s.id = t.id AND s.state = ANY(%s)
 """
 _ATTEMPT_INCLUDED = "UPDATE evm_attempt SET state = 'included' WHERE hash = ANY(%s)"
 _INCLUSIONS = """
 INSERT INTO evm_inclusion (attempt_id, block_hash, block_number, succeeded, gas_used, seen_at)
 SELECT a.id, t.block_hash, t.number, t.succeeded, t.gas_used, %s
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[], %s::bigint[])
-    AS t (tx_hash, block_hash, number, succeeded, gas_used)
+FROM json_to_recordset(%s::json)
+    AS t (tx_hash text, block_hash text, number bigint, succeeded boolean, gas_used bigint)
 JOIN evm_attempt a ON a.hash = t.tx_hash
 ON CONFLICT DO NOTHING
 """
 _INTENTS_MINED = """
 UPDATE evm_slot_intent i SET state = 'mined', tx_hash = t.tx_hash, block_number = t.number,
     report_due = (reported <> 'mined')
-FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::bigint[])
-    AS t (intent_id, user_address, amount, tx_hash, number)
+FROM json_to_recordset(%s::json)
+    AS t (intent_id text, user_address text, amount numeric, tx_hash text, number bigint)
 WHERE i.slot_id = ANY(%s) AND i.intent_id = t.intent_id AND i.user_address = t.user_address AND i.amount = t.amount
     AND i.state = ANY(%s)
 """
@@ -132,21 +132,33 @@ def _record(cursor: CursorWrapper, tick: Tick, seen: Sequence[SeenReceipt]) -> N
     now = tick.now()
     ids = [s.slot.id for s in seen]
     receipts = [s.receipt for s in seen]
-    hashes, blocks = [r.tx_hash for r in receipts], [r.block_hash for r in receipts]
-    numbers = [r.block_number for r in receipts]
-    cursor.execute(_SLOT_INCLUDED, [now, ids, hashes, numbers, blocks, slot_sources(SlotState.INCLUDED)])
-    cursor.execute(_ATTEMPT_INCLUDED, [hashes])
-    succeeded, gas = [r.succeeded for r in receipts], [r.gas_used for r in receipts]
-    cursor.execute(_INCLUSIONS, [now, hashes, blocks, numbers, succeeded, gas])
-    minted = [(m, r) for r in receipts if r.succeeded for m in r.minted]
-    columns: list[list[Any]] = [
-        [m.intent_id for m, _ in minted],
-        [m.recipient for m, _ in minted],
-        [m.amount for m, _ in minted],
-        [r.tx_hash for _, r in minted],
-        [r.block_number for _, r in minted],
+    inclusions = [
+        {
+            "id": one.slot.id,
+            "tx_hash": one.receipt.tx_hash,
+            "block_hash": one.receipt.block_hash,
+            "number": one.receipt.block_number,
+            "succeeded": one.receipt.succeeded,
+            "gas_used": one.receipt.gas_used,
+        }
+        for one in seen
     ]
-    cursor.execute(_INTENTS_MINED, [*columns, ids, intent_sources(IntentState.MINED)])
+    cursor.execute(_SLOT_INCLUDED, [now, json_rows(inclusions), slot_sources(SlotState.INCLUDED)])
+    cursor.execute(_ATTEMPT_INCLUDED, [[receipt.tx_hash for receipt in receipts]])
+    cursor.execute(_INCLUSIONS, [now, json_rows(inclusions)])
+    minted = [
+        {
+            "intent_id": mint.intent_id,
+            "user_address": mint.recipient,
+            "amount": mint.amount,
+            "tx_hash": receipt.tx_hash,
+            "number": receipt.block_number,
+        }
+        for receipt in receipts
+        if receipt.succeeded
+        for mint in receipt.minted
+    ]
+    cursor.execute(_INTENTS_MINED, [json_rows(minted), ids, intent_sources(IntentState.MINED)])
 
 
 def _report(tick: Tick, orphans: Sequence[SlotRow], seen: Sequence[SeenReceipt]) -> None:

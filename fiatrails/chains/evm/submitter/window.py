@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -11,6 +11,7 @@ from django.db.backends.utils import CursorWrapper
 from fiatrails.chains.core.rpc import Call
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.submitter.headers import Header, HeaderChain, parse_header
+from fiatrails.kernel.rows import json_rows
 
 _FLOOR = """
 SELECT min(s.block_number) FROM evm_nonce_slot s JOIN evm_lane l ON l.id = s.lane_id
@@ -27,7 +28,7 @@ _ORPHAN = (
 )
 _INSERT = """
 INSERT INTO evm_block (chain_id, number, hash, parent_hash)
-SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[])
+SELECT %s, number, hash, parent_hash FROM json_to_recordset(%s::json) AS t (number bigint, hash text, parent_hash text)
 ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true
 """
 _PRUNE = "DELETE FROM evm_block WHERE chain_id = %s AND number < %s"
@@ -65,12 +66,7 @@ def save(cursor: CursorWrapper, chain_id: int, known: HeaderChain, current: Head
     lowest = min(header.number for header in changed)
     kept = [header.hash for number, header in current.headers.items() if number >= lowest]
     cursor.execute(_ORPHAN, [chain_id, lowest, kept])
-    columns: list[list[Any]] = [
-        [h.number for h in changed],
-        [h.hash for h in changed],
-        [h.parent_hash for h in changed],
-    ]
-    cursor.execute(_INSERT, [chain_id, *columns])
+    cursor.execute(_INSERT, [chain_id, json_rows(asdict(header) for header in changed)])
     cursor.execute(_PRUNE, [chain_id, floor])
 
 
