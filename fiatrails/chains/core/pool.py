@@ -10,6 +10,7 @@ import httpx
 
 from fiatrails.chains.core.breaker import Breaker
 from fiatrails.chains.core.rpc import MAX_BATCH, Call, Endpoint, NoAnswer, RpcError, RpcFailed
+from fiatrails.kernel import metrics
 from fiatrails.kernel.errors import OutsideUnknown
 
 # A read is asked this often in all before its answer counts as unknown; a node behind a bad line deserves a second try.
@@ -52,6 +53,13 @@ class RpcPool:
         when the error is about the node, and another may know better."""
         return None
 
+    def fits(self, call: Call, result: Any) -> bool:  # noqa: ARG002 - for chains whose answers have a known shape
+        """Return whether the result may be an answer to the call; if not, the endpoint gave no answer."""
+        return True
+
+    def require_chain(self, endpoint: Endpoint) -> None:
+        """Raise NoAnswer when the endpoint is known to serve another chain than this pool is for."""
+
     @property
     def has_quorum(self) -> bool:
         """Return whether finality and absence are asked of two endpoints."""
@@ -74,10 +82,12 @@ class RpcPool:
 
     def _read(self, calls: Sequence[Call]) -> list[Any | RpcError]:
         best: list[Any | RpcError] | None = None
+        causes: dict[str, str] = {}
         for endpoint in self._tries(calls[0].method):
             try:
                 answers = self._ask(endpoint, calls)
-            except NoAnswer:
+            except NoAnswer as failure:
+                causes[endpoint.name] = failure.error_type
                 continue
             if not any(isinstance(a, RpcError) and self.conclusion_of(a) is None for a in answers):
                 return answers
@@ -87,8 +97,9 @@ class RpcPool:
             if len(self.endpoints) == 1:
                 break
         if best is None:
+            said = ", ".join(f"{name} {cause}" for name, cause in causes.items())
             raise OutsideUnknown(
-                "rpc_no_answer", f"no RPC endpoint answered {calls[0].method}; check `fiatrails doctor`"
+                "rpc_no_answer", f"no RPC endpoint answered {calls[0].method} ({said}); check `fiatrails doctor`"
             )
         return best
 
@@ -158,7 +169,9 @@ class RpcPool:
     def _ask(self, endpoint: Endpoint, calls: Sequence[Call]) -> list[Any | RpcError]:
         methods = {call.method for call in calls}
         try:
+            self.require_chain(endpoint)
             answers = endpoint.exchange(calls)
+            self._require_shapes(endpoint, calls, answers)
         except NoAnswer:
             for method in methods:
                 self._breaker(endpoint, method).record_failure(self._monotonic())
@@ -166,6 +179,12 @@ class RpcPool:
         for method in methods:
             self._breaker(endpoint, method).record_answer()
         return answers
+
+    def _require_shapes(self, endpoint: Endpoint, calls: Sequence[Call], answers: Sequence[Any | RpcError]) -> None:
+        for call, answer in zip(calls, answers, strict=True):
+            if not isinstance(answer, RpcError) and not self.fits(call, answer):
+                metrics.rpc_errors.labels(call.method, "malformed").inc()
+                raise NoAnswer(endpoint.name, f"malformed answer to {call.method}")
 
     def _breaker(self, endpoint: Endpoint, method: str) -> Breaker:
         return self._breakers.setdefault((endpoint.name, method), Breaker())

@@ -10,10 +10,13 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic_core import from_json
 
-from fiatrails.kernel import metrics
+from fiatrails.kernel import exchange, metrics
 
 MAX_BATCH = 100
+# Receipts of a full window are some 7 MB, logs of 500 blocks ten times that.
+MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,9 @@ class Endpoint:
     def __init__(self, url: str, *, index: int, timeout_s: float, transport: httpx.BaseTransport | None = None) -> None:
         self.name = f"{index}:{urlsplit(url).hostname or 'unknown'}"
         self._url = url
-        self._client = httpx.Client(
-            timeout=timeout_s, trust_env=False, transport=transport, headers={"content-type": "application/json"}
+        self._timeout_s = timeout_s
+        self._client = exchange.client(
+            timeout_s=timeout_s, transport=transport, headers={"content-type": "application/json"}
         )
 
     def __repr__(self) -> str:
@@ -114,21 +118,28 @@ class Endpoint:
 
     def _post(self, body: str) -> Any:
         try:
-            response = self._client.post(self._url, content=body)
+            reply = exchange.exchange(
+                self._client, "POST", self._url, seconds=self._timeout_s, max_bytes=MAX_REPLY_BYTES, content=body
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise NoAnswer(self.name, "transport", sent=False) from None
         except httpx.TimeoutException:
             raise NoAnswer(self.name, "timeout") from None
+        except exchange.UnreadableReply:
+            raise NoAnswer(self.name, "unreadable") from None
         except (httpx.HTTPError, httpx.InvalidURL):
             raise NoAnswer(self.name, "transport") from None
+        success = httpx.codes.is_success(reply.status)
         try:
-            answer = json.loads(response.content)
+            # Bounded in depth, unlike json: libraries of this process raise Python's recursion limit so far that deeply
+            # nested lists overflow the stack.
+            answer = from_json(reply.content)
         except ValueError:
             answer = None
         # Some nodes put a JSON-RPC error into a 4xx or 5xx; anything else there comes from a gateway.
-        if isinstance(answer, (dict, list)) and (response.is_success or _is_error_answer(answer)):
+        if isinstance(answer, (dict, list)) and (success or _is_error_answer(answer)):
             return answer
-        raise NoAnswer(self.name, "malformed" if response.is_success else "http_status")
+        raise NoAnswer(self.name, "malformed" if success else "http_status")
 
 
 def _is_error_answer(answer: Any) -> bool:
@@ -140,8 +151,10 @@ def _by_id(answer: Any, endpoint: str) -> dict[int, Any | RpcError]:
     for item in answer if isinstance(answer, list) else [answer]:
         if not isinstance(item, dict) or ("result" not in item and "error" not in item):
             raise NoAnswer(endpoint, "malformed")
-        error = item.get("error")
-        found[item.get("id", -1)] = item.get("result") if error is None else _error(error)
+        error, number = item.get("error"), item.get("id", -1)
+        if not isinstance(number, int):
+            raise NoAnswer(endpoint, "malformed")
+        found[number] = item.get("result") if error is None else _error(error)
     return found
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import httpx
+import structlog
+
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import MAX_BATCH, Call, Endpoint, NoAnswer, RpcError
+from fiatrails.chains.evm import shapes
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import profile
 
 # geth closes the connection on bodies above 5 MB.
 MAX_BROADCAST_BYTES = 1_000_000
 _REVERT_CODE = 3
+_CHAIN_CHECKED_FOR_S = 5.0
+_log = structlog.get_logger(__name__)
 
 metrics.expect_rpc_methods(
     "eth_blockNumber",
@@ -48,7 +55,46 @@ class SendReply:
 
 
 class EvmPool(RpcPool):
-    """A pool whose nodes execute calls, which may revert, and take raw transactions."""
+    """A pool whose nodes execute calls, which may revert, and take raw transactions.
+
+    With a `chain_id`, an endpoint that answers for another chain gives no answers: behind one address a different node
+    may stand at any time, so each is asked again every few seconds and after each failure.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        timeout_s: float,
+        chain_id: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        transports: Sequence[httpx.BaseTransport] | None = None,
+    ) -> None:
+        super().__init__(urls, timeout_s=timeout_s, monotonic=monotonic, transports=transports)
+        self._chain_id = chain_id
+        self._checked_until: dict[str, float] = {}
+
+    def require_chain(self, endpoint: Endpoint) -> None:
+        """Ask the endpoint for its chain unless it was asked lately; NoAnswer when it serves another."""
+        if self._chain_id is None or self._monotonic() < self._checked_until.get(endpoint.name, 0.0):
+            return
+        served = chain_of(endpoint)
+        if served != self._chain_id:
+            _log.error("rpc.wrong_chain", endpoint=endpoint.name, chain_id=served, wanted=self._chain_id)
+            raise NoAnswer(endpoint.name, f"answers for chain {served}, not {self._chain_id}", sent=False)
+        self._checked_until[endpoint.name] = self._monotonic() + _CHAIN_CHECKED_FOR_S
+
+    def _ask(self, endpoint: Endpoint, calls: Sequence[Call]) -> list[Any | RpcError]:
+        try:
+            return super()._ask(endpoint, calls)
+        except NoAnswer:
+            # Whoever answers next at this address may be another node.
+            self._checked_until.pop(endpoint.name, None)
+            raise
+
+    def fits(self, call: Call, result: Any) -> bool:
+        """Return whether the result has the shape that an answer to this method has."""
+        return shapes.fits(call.method, result)
 
     def conclusion_of(self, error: RpcError) -> str | None:
         """Return what the call reverted with; None when it was not executed."""
@@ -80,6 +126,14 @@ class EvmPool(RpcPool):
         return [SendReply(endpoint.name, a if isinstance(a, RpcError) else None) for a in answers]
 
 
+def chain_of(endpoint: Endpoint) -> int:
+    """Return the id of the chain that the endpoint serves; NoAnswer when it does not say."""
+    (answer,) = endpoint.exchange([Call("eth_chainId")])
+    if isinstance(answer, RpcError) or not shapes.fits("eth_chainId", answer):
+        raise NoAnswer(endpoint.name, f"does not say its chain id: {answer}", sent=False)
+    return int(answer, 16)
+
+
 def is_revert(error: RpcError) -> bool:
     """Return whether the call itself was executed and reverted, so that every honest node says the same."""
     return error.code == _REVERT_CODE or "revert" in error.message.lower()
@@ -98,15 +152,15 @@ def default_pool() -> EvmPool:
     settings = profile()
     # Two threads asking first at once must not make two pools, of which one would be dropped with open sockets.
     with _POOL_LOCK:
-        return _pool(os.getpid(), settings.rpc_urls, settings.timeouts.rpc_ms)
+        return _pool(os.getpid(), settings.rpc_urls, settings.timeouts.rpc_ms, settings.chain_id)
 
 
 _POOL_LOCK = threading.Lock()
 
 
 @lru_cache(maxsize=8)
-def _pool(_pid: int, urls: tuple[str, ...], timeout_ms: int) -> EvmPool:
-    return EvmPool(urls, timeout_s=timeout_ms / 1000)
+def _pool(_pid: int, urls: tuple[str, ...], timeout_ms: int, chain_id: int) -> EvmPool:
+    return EvmPool(urls, timeout_s=timeout_ms / 1000, chain_id=chain_id)
 
 
 def _chunks(raws: Sequence[bytes]) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from fiatrails.kernel import exchange
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import BadInput, Misconfigured
@@ -37,11 +38,10 @@ class Daraja:
         self._clock = clock
         self._production = config.env not in ("local", "test")
         require_safe_url(mpesa_config(config).base_url, production=self._production)
-        self._http = httpx.Client(
+        self._timeout_s = config.profile.timeouts.provider_ms / 1000
+        self._http = exchange.client(
             base_url=mpesa_config(config).base_url,
-            timeout=config.profile.timeouts.provider_ms / 1000,
-            follow_redirects=False,
-            trust_env=False,
+            timeout_s=self._timeout_s,
             transport=transport,
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=8),
         )
@@ -207,14 +207,11 @@ class Daraja:
                 self._token_until = None
 
     def _exchange(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
-        """Status and body; a body beyond the limit is cut, and then no longer decodes."""
-        with self._http.stream(method, path, **options) as response:
-            content = b""
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > _MAX_ANSWER_BYTES:
-                    return response.status_code, b""
-            return response.status_code, content
+        """Return status and body."""
+        reply = exchange.exchange(
+            self._http, method, path, seconds=self._timeout_s, max_bytes=_MAX_ANSWER_BYTES, **options
+        )
+        return reply.status, reply.content
 
 
 def local_timestamp(moment: datetime) -> str:

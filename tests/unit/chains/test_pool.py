@@ -16,6 +16,7 @@ from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.kernel.errors import OutsideUnknown
 
 Answer = Callable[[str], Any]
+TX_HASH = "0x" + "ab" * 32
 
 
 class Node(httpx.BaseTransport):
@@ -88,7 +89,7 @@ def test_health_is_kept_by_method() -> None:
 
 def test_a_nonce_error_never_trips_the_breaker() -> None:
     node = Node(eth_sendRawTransaction=RpcError(-32003, "nonce too low"))
-    pool = _pool(node, Node(eth_sendRawTransaction="0x"))
+    pool = _pool(node, Node(eth_sendRawTransaction=TX_HASH))
     for _ in range(3 * FAILURES_TO_OPEN):
         pool.broadcast([b"x"])
     assert len(node.asked) == 3 * FAILURES_TO_OPEN
@@ -108,14 +109,14 @@ def test_an_open_breaker_lets_a_trial_through_after_its_pause() -> None:
 
 
 def test_the_same_bytes_go_on_to_the_next_endpoint_when_one_may_not_have_them() -> None:
-    first, second = Node(eth_sendRawTransaction=httpx.ReadTimeout("lost")), Node(eth_sendRawTransaction="0x")
+    first, second = Node(eth_sendRawTransaction=httpx.ReadTimeout("lost")), Node(eth_sendRawTransaction=TX_HASH)
     ((one, two),) = _pool(first, second).broadcast([b"x"])
     assert (one.unknown, one.sent, two.error, two.unknown) == ("timeout", True, None, "")
     assert (len(first.asked), len(second.asked)) == (1, 1)
 
 
 def test_bytes_that_one_endpoint_took_go_to_all_only_when_wanted() -> None:
-    nodes = [Node(eth_sendRawTransaction="0x") for _ in range(3)]
+    nodes = [Node(eth_sendRawTransaction=TX_HASH) for _ in range(3)]
     pool = _pool(*nodes)
     assert len(pool.broadcast([b"x"])[0]) == 1
     assert len(pool.broadcast([b"x"], everywhere=True)[0]) == 3
@@ -127,26 +128,26 @@ def test_a_connection_that_was_never_made_sent_nothing() -> None:
 
 
 def test_two_of_three_have_to_agree() -> None:
-    call = [Call("eth_getTransactionReceipt")]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "b"))).batch_quorum(call) == ["b"]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", "b", "c"))).batch_quorum(call) == [NOT_AGREED]
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in ("a", BROKEN, BROKEN))).batch_quorum(call) == [NOT_AGREED]
+    call = [Call("eth_getStorageAt")]
+    assert _pool(*(Node(eth_getStorageAt=v) for v in ("a", "b", "b"))).batch_quorum(call) == ["b"]
+    assert _pool(*(Node(eth_getStorageAt=v) for v in ("a", "b", "c"))).batch_quorum(call) == [NOT_AGREED]
+    assert _pool(*(Node(eth_getStorageAt=v) for v in ("a", BROKEN, BROKEN))).batch_quorum(call) == [NOT_AGREED]
     pruned = RpcError(-32000, "header not found")
-    assert _pool(*(Node(eth_getTransactionReceipt=v) for v in (pruned, pruned, "a"))).batch_quorum(call) == [NOT_AGREED]
+    assert _pool(*(Node(eth_getStorageAt=v) for v in (pruned, pruned, "a"))).batch_quorum(call) == [NOT_AGREED]
 
 
 def test_a_node_that_hangs_is_asked_last_and_only_when_it_is_needed() -> None:
-    hung = Node(eth_getBlockByNumber=httpx.ReadTimeout("hangs"))
-    pool = _pool(hung, Node(eth_getBlockByNumber="a"), Node(eth_getBlockByNumber="a"))
+    hung = Node(eth_getStorageAt=httpx.ReadTimeout("hangs"))
+    pool = _pool(hung, Node(eth_getStorageAt="a"), Node(eth_getStorageAt="a"))
     for _ in range(FAILURES_TO_OPEN + 3):
-        assert pool.batch_each([Call("eth_getBlockByNumber")]) == [["a"], ["a"]]
-        assert pool.batch_quorum([Call("eth_getBlockByNumber")]) == ["a"]
+        assert pool.batch_each([Call("eth_getStorageAt")]) == [["a"], ["a"]]
+        assert pool.batch_quorum([Call("eth_getStorageAt")]) == ["a"]
     assert len(hung.asked) == FAILURES_TO_OPEN
 
 
 def test_with_fewer_than_three_one_answer_is_enough() -> None:
-    nodes = Node(eth_getTransactionReceipt="a"), Node(eth_getTransactionReceipt="b")
-    assert _pool(*nodes).batch_quorum([Call("eth_getTransactionReceipt")]) == ["a"]
+    nodes = Node(eth_getStorageAt="a"), Node(eth_getStorageAt="b")
+    assert _pool(*nodes).batch_quorum([Call("eth_getStorageAt")]) == ["a"]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"id": 9, "result": 1}', b"null"])
@@ -185,10 +186,52 @@ def test_a_large_broadcast_is_cut_into_bodies_that_nodes_take() -> None:
         bodies.append(len(request.content))
         calls = json.loads(request.content)
         calls = calls if isinstance(calls, list) else [calls]
-        told = [{"id": call["id"], "result": "0x"} for call in calls]
+        told = [{"id": call["id"], "result": TX_HASH} for call in calls]
         return httpx.Response(200, json=told if len(told) > 1 else told[0])
 
     pool = EvmPool(["http://node"], timeout_s=1, transports=[httpx.MockTransport(answer)])
     replies = pool.broadcast([bytes(100_000)] * 32)
     assert [len(each) for each in replies] == [1] * 32
     assert max(bodies) < 1_200_000
+
+
+def test_an_endpoint_that_serves_another_chain_is_passed_over_until_it_serves_ours() -> None:
+    at = [0.0]
+    stranger = Node(eth_chainId="0x1", eth_blockNumber="0x999")
+    ours = Node(eth_chainId="0x7a69", eth_blockNumber="0x10")
+    pool = EvmPool(
+        ["http://a", "http://b"], timeout_s=1, chain_id=31337, transports=[stranger, ours], monotonic=lambda: at[0]
+    )
+    assert pool.call("eth_blockNumber") == "0x10"
+    assert "eth_blockNumber" not in stranger.asked
+    stranger.answers["eth_chainId"] = "0x7a69"
+    assert pool.call("eth_blockNumber") == "0x999"
+
+
+def test_an_endpoint_that_changes_its_chain_is_noticed_within_seconds() -> None:
+    at = [0.0]
+    node = Node(eth_chainId="0x7a69", eth_blockNumber="0x10")
+    pool = EvmPool(["http://a"], timeout_s=1, chain_id=31337, transports=[node], monotonic=lambda: at[0])
+    assert pool.call("eth_blockNumber") == "0x10"
+    node.answers["eth_chainId"] = "0x1"
+    at[0] += 6
+    with pytest.raises(OutsideUnknown, match="answers for chain 1, not 31337"):
+        pool.call("eth_blockNumber")
+
+
+def test_bytes_are_not_sent_to_a_node_of_another_chain() -> None:
+    node = Node(eth_chainId="0x1", eth_sendRawTransaction=TX_HASH)
+    pool = EvmPool(["http://a"], timeout_s=1, chain_id=31337, transports=[node])
+    ((reply,),) = pool.broadcast([b"\x01"])
+    assert (reply.sent, reply.unknown) == (False, "answers for chain 1, not 31337")
+    assert "eth_sendRawTransaction" not in node.asked
+
+
+def test_an_answer_of_another_shape_goes_to_the_next_endpoint_and_its_reason_is_kept() -> None:
+    pool = EvmPool(
+        ["http://a", "http://b"], timeout_s=1, transports=[Node(eth_blockNumber=[]), Node(eth_blockNumber="0x5")]
+    )
+    assert pool.call("eth_blockNumber") == "0x5"
+    alone = EvmPool(["http://a"], timeout_s=1, transports=[Node(eth_blockNumber="banana")])
+    with pytest.raises(OutsideUnknown, match="0:a malformed answer to eth_blockNumber"):
+        alone.call("eth_blockNumber")
