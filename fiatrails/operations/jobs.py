@@ -10,6 +10,7 @@ from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
+from fiatrails.operations import endpoints
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
 from fiatrails.screening.lists.refresh import run_job as refresh_lists
@@ -21,6 +22,7 @@ def jobs() -> list[Job]:
         Job("dlq.retry", 600, lambda clock: f"{retry_temporary(now=clock.now())} replayed"),
         Job("dlq.mirror", 60, lambda _: _mirror()),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(clock=clock)} alarmed"),
+        Job("rpc.watch", 60, endpoints.watch),
         Job("ledger.verify", 3600, _verify_ledger),
         Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("screening.rescreen", 30, rescreening.run_job),

@@ -52,7 +52,7 @@ def _header(value: Any) -> bool:
 
 
 def _receipt(value: Any) -> bool:
-    """A receipt, null, or that of a transaction which is in no block yet, as some nodes show it."""
+    """Accept a receipt, null, or that of a transaction which is in no block yet, as some nodes show it."""
     return value is None or (
         isinstance(value, dict)
         and _hash(value.get("transactionHash"))
