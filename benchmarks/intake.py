@@ -1,4 +1,4 @@
-"""Signed callbacks accepted durably: 32 connections, 2 API workers, fsync on, every payload unique and paying an intent."""
+"""Signed callbacks accepted durably: 32 connections, 2 API workers, fsync on, every payload unique and paying a purchase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psycopg
 
 from benchmarks import load
 from benchmarks.figures import Figure, figure, percentile
-from benchmarks.site import Site, callback_request, insert_intents
+from benchmarks.site import Site, callback_request, insert_purchases
 from fiatrails.local.ports import free_port
 from fiatrails.local.process import ManagedProcess
 from tests.kit.rail import BIN, ROOT, Rail
@@ -44,9 +44,9 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
 
 
 def sustain(rail: Rail, label: str, count: int) -> load.Load:
-    """Pay `count` fresh intents; every answer must be 200 and every payment must be in the database."""
+    """Pay `count` fresh purchases; every answer must be 200 and every payment must be in the database."""
     refs = [f"{label}-{number}" for number in range(count)]
-    insert_intents(rail, refs, [USER])
+    insert_purchases(rail, refs, [USER])
     requests = [callback_request(ref, port=rail.port) for ref in refs]
     result = load.run("127.0.0.1", rail.port, requests, connections=CONNECTIONS)
     assert not result.others, result.others

@@ -10,7 +10,7 @@ import psycopg
 
 from benchmarks import load
 from benchmarks.figures import Figure, figure, percentile
-from benchmarks.site import Site, callback_request, insert_intents
+from benchmarks.site import Site, callback_request, insert_purchases
 from tests.kit.rail import Rail, compliant_users, rpc
 
 COUNT = 2_000
@@ -43,18 +43,18 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
 
 
 def _burst(rail: Rail, label: str, users: list[str]) -> float:
-    """COUNT intents paid by callbacks, made due at once while a worker waits, until the last is final."""
+    """COUNT purchases paid by callbacks, made due at once while a worker waits, until the last is final."""
     refs = [f"{label}-{number}" for number in range(COUNT)]
-    insert_intents(rail, refs, users)
+    insert_purchases(rail, refs, users)
     api = rail.start_api()
     load.run("127.0.0.1", rail.port, [callback_request(ref, port=rail.port) for ref in refs], connections=32)
     api.terminate()
-    rail.query("UPDATE purchases_intent SET due_at = 'infinity' RETURNING 1")
+    rail.query("UPDATE purchases_purchase SET due_at = 'infinity' RETURNING 1")
     worker = rail.start_worker()
     rail.wait_for(lambda: bool(rail.query("SELECT 1 FROM evm_lane")), seconds=30, what="with a lane")
     started = time.perf_counter()
     with psycopg.connect(rail.database_url) as connection:
-        connection.execute("UPDATE purchases_intent SET due_at = paid_at")
+        connection.execute("UPDATE purchases_purchase SET due_at = paid_at")
         connection.execute("NOTIFY fiatrails_work")
     rail.wait_executed(COUNT, seconds=120)
     seconds = time.perf_counter() - started
@@ -72,7 +72,7 @@ def _trickle(rail: Rail, users: list[str]) -> list[float]:
     """Send a steady stream of callbacks over HTTP; measure the blocks from the callback's storing to the row saying
     mined."""
     refs = [f"trickle-{number}" for number in range(LATENCY_PAYMENTS)]
-    insert_intents(rail, refs, users)
+    insert_purchases(rail, refs, users)
     rail.start_api()
     rail.start_worker()
     rail.deliver(refs[0])

@@ -1,4 +1,4 @@
-"""Claim, intake and status query with a million settled intents in the tables, against the same with none; memory."""
+"""Claim, intake and status query with a million settled purchases in the tables, against the same with none; memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psycopg
 
 from benchmarks.figures import Figure, figure
 from benchmarks.intake import WORKERS, sustain
-from benchmarks.site import Site, insert_intents
+from benchmarks.site import Site, insert_purchases
 from tests.kit.rail import Rail, compliant_users
 
 SETTLED = 1_000_000
@@ -20,10 +20,10 @@ QUERIES = 300
 SAMPLES = 3
 GOAL = 1.5
 
-# A history as the product would have left it: intents, their events, timelines, ledger entries and chain links.
+# A history as the product would have left it: purchases, their events, timelines, ledger entries and chain links.
 _HISTORY = (
     """WITH made AS (
-         INSERT INTO purchases_intent (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid, state, hold,
+         INSERT INTO purchases_purchase (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid, state, hold,
           reason, created_at, expires_at, paid_at, executed_at, fence, attempts, last_error)
          SELECT '0x' || lpad(to_hex(n), 64, '0'), 'old-' || n, 'default', 'KES', 1000, 1000, 'executed', '', '', now(),
           now(), now(), now(), 4, 0, '' FROM generate_series(1, %(n)s) n
@@ -73,7 +73,7 @@ def measure(site: Site) -> tuple[list[Figure], list[str]]:
         rss_after, api_after = _rss(worker.pid), _api_rss(api.pid)
     ratios = {name: [b / e for b, e in zip(big[name], empty[name], strict=True)] for name in empty}
     notes = [
-        f"history of {SETTLED} intents written in {filled:.0f} s; "
+        f"history of {SETTLED} purchases written in {filled:.0f} s; "
         + "; ".join(
             f"{name}: {statistics.median(empty[name]):.3g} ms empty, {statistics.median(big[name]):.3g} ms full"
             for name in empty
@@ -98,16 +98,16 @@ def _all(rail: Rail, label: str, user: str) -> dict[str, list[float]]:
 
 
 def _claims(rail: Rail, label: str, user: str) -> float:
-    """Median milliseconds of the engine's claim when one intent is due."""
-    insert_intents(rail, [label], [user])
+    """Median milliseconds of the engine's claim when one purchase is due."""
+    insert_purchases(rail, [label], [user])
     statement = (
-        "UPDATE purchases_intent SET fence = fence + 1, lease_until = NULL WHERE id = ANY(ARRAY("
-        " SELECT id FROM purchases_intent WHERE due_at <= now() AND (lease_until IS NULL OR lease_until <= now())"
+        "UPDATE purchases_purchase SET fence = fence + 1, lease_until = NULL WHERE id = ANY(ARRAY("
+        " SELECT id FROM purchases_purchase WHERE due_at <= now() AND (lease_until IS NULL OR lease_until <= now())"
         " AND state = 'awaiting_payment' ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)) RETURNING *"
     )
     times = []
     with psycopg.connect(rail.database_url) as connection:
-        connection.execute("UPDATE purchases_intent SET due_at = now() WHERE tx_ref = %s", [label])
+        connection.execute("UPDATE purchases_purchase SET due_at = now() WHERE tx_ref = %s", [label])
         for _ in range(CLAIMS):
             started = time.perf_counter()
             connection.execute(statement).fetchall()
@@ -118,12 +118,12 @@ def _claims(rail: Rail, label: str, user: str) -> float:
 
 def _status(rail: Rail, label: str, user: str) -> float:
     """Median milliseconds of GET /api/v1/mint-intents/{id} over HTTP."""
-    intent = rail.create_intent(label, user=user).json()["intentId"]
+    made = rail.create_intent(label, user=user).json()["intentId"]
     times = []
     with httpx.Client(trust_env=False) as client:
         for _ in range(QUERIES):
             started = time.perf_counter()
-            answer = client.get(f"{rail.url}/api/v1/mint-intents/{intent}", headers=rail.signed(b""))
+            answer = client.get(f"{rail.url}/api/v1/mint-intents/{made}", headers=rail.signed(b""))
             times.append((time.perf_counter() - started) * 1000)
             assert answer.status_code == httpx.codes.OK, answer.text
     return statistics.median(times)

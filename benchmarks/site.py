@@ -58,8 +58,8 @@ def site() -> Iterator[Site]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> None:
-    """Insert intents that wait for their payment, as the API would have made them, in bulk."""
+def insert_purchases(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> None:
+    """Insert purchases that wait for their payment, as the API would have made them, in bulk."""
     escrow = rail.chain.deployment.countries["KES"].escrow
     rows = "\n".join(
         "\t".join(
@@ -77,7 +77,7 @@ def insert_intents(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> Non
         with cursor.copy("COPY fresh FROM STDIN") as copy:
             copy.write(rows)
         cursor.execute(
-            "WITH made AS (INSERT INTO purchases_intent (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid,"
+            "WITH made AS (INSERT INTO purchases_purchase (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid,"
             " state, hold, reason, created_at, expires_at, fence, attempts, last_error) SELECT intent_id, tx_ref, 'default',"
             " 'KES', 1000, 0, 'awaiting_payment', '', '', now(), now() + interval '1 day', 0, 0, '' FROM fresh"
             " RETURNING id, intent_id)"

@@ -11,7 +11,7 @@ from fiatrails.compliance.sanctions import releases, suspensions
 from fiatrails.compliance.sanctions.states import CaseState, sources
 from fiatrails.controls import audit
 from fiatrails.kernel.errors import Conflict
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 
 _HISTORY = 200
 # Details that the page says elsewhere.
@@ -38,7 +38,7 @@ def context_of(case: Case, *, operator: str, may_decide: bool) -> dict[str, Any]
         "parties": [_party(party) for party in case.evidence.get("parties", [])],
         "found_with": {name: case.evidence.get(name, "") for name in ("algorithm", "digest")},
         "lists": case.evidence.get("lists", []),
-        "intent": Intent.objects.filter(deliveries__reference=case.intent_id).first() if case.intent_id else None,
+        "purchase": Purchase.objects.filter(deliveries__reference=case.intent_id).first() if case.intent_id else None,
         "on_chain": suspensions.state_of(case.user),
         "waiting": waiting,
         "history": _history(case),

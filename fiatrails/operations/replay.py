@@ -18,8 +18,7 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.providers.core.models import Payment
 from fiatrails.providers.core.provider import provider_named
 from fiatrails.purchases import queries
-from fiatrails.purchases.replay import Rearmed as Restart
-from fiatrails.purchases.replay import rearm
+from fiatrails.purchases.replay import Restart, retry
 
 # Operations whose work is a row's own next step; anything else needs a person's decision first.
 CONFIRM_PAYMENT = "confirmPayment"
@@ -97,7 +96,7 @@ def _restart(item: Letter, actor: str, now: datetime) -> Restart:
     if provider is not None:
         provider.retry_request(request_id=int(details["requestId"]), now=now)
         return Restart(True, "the provider is asked what became of the request before anything is sent again")
-    return rearm(intent_id=item.subject, actor=actor, now=now)
+    return retry(intent_id=item.subject, actor=actor, now=now)
 
 
 def open_items(*, since: datetime | None = None) -> list[Letter]:

@@ -24,7 +24,7 @@ from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments.charges import report_ended
 from fiatrails.purchases.payments.counting import PURCHASES
 from fiatrails.purchases.payments.surplus import settle_returns
-from fiatrails.purchases.queues import Tools, advance_due
+from fiatrails.purchases.queues import PurchaseTools, advance_due
 
 log = structlog.get_logger(__name__)
 SWEEP_S = 0.5
@@ -34,7 +34,7 @@ JOB_SWEEP_S = 5.0
 
 def advance_pass(*, clock: Clock) -> int:
     """Make one pass over everything but the chain lanes; return the amount of work done."""
-    tools = Tools(clock=clock, pool=default_pool())
+    tools = PurchaseTools(clock=clock, pool=default_pool())
     return collect_outcomes(now=clock.now()) + advance_due(tools=tools)
 
 

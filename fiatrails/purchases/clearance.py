@@ -1,4 +1,4 @@
-"""Clearing paid intents, and looking again at those that were held for compliance."""
+"""Clearing paid purchases, and checking again those that were held for compliance."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from fiatrails.kernel.errors import Unprocessable
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.inbox import phones_of
 from fiatrails.purchases import deliveries
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import Hold, State
-from fiatrails.purchases.store import Step, hold, look_again, move, persist
-from fiatrails.purchases.tools import Tools
+from fiatrails.purchases.store import Step, check_again, hold, move, persist
+from fiatrails.purchases.tools import PurchaseTools
 
 HELD_RECHECK = timedelta(seconds=30)
 
 
-def clear(rows: Sequence[Intent], tools: Tools) -> None:
+def clear(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     """Move paid -> cleared or held. The registry is asked once for the whole batch."""
     subjects = _subjects(rows)
     asked = _all(subjects.values())
@@ -36,23 +36,23 @@ def clear(rows: Sequence[Intent], tools: Tools) -> None:
     screened = clearing.screen_payers(asked, pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Intent, rows)
-        verdicts = clearing.decide(_all(subjects[i.pk] for i in mine), entries, now=now, screened=screened)
+        mine = still_mine(Purchase, rows)
+        verdicts = clearing.decide(_all(subjects[each.pk] for each in mine), entries, now=now, screened=screened)
         steps = []
-        for intent in mine:
-            verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[intent.pk]])
+        for purchase in mine:
+            verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[purchase.pk]])
             if verdict.cleared:
-                move(intent, State.CLEARED, now=now, due_at=now)
+                move(purchase, State.CLEARED, now=now, due_at=now)
             else:
-                hold(intent, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)
-            steps.append(Step(intent.intent_id, intent.state, "compliance", verdict.reason))
+                hold(purchase, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)
+            steps.append(Step(purchase.intent_id, purchase.state, "compliance", verdict.reason))
             if verdict.refund:
-                steps += _refund_by_policy(intent, now, reason=verdict.reason)
+                steps += _refund_by_policy(purchase, now, reason=verdict.reason)
         persist(mine, steps, now=now)
         notify()
 
 
-def review(rows: Sequence[Intent], tools: Tools) -> None:
+def review(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     """Look up again the payers held for compliance: KYC may have been completed. After the policy's time, refund."""
     subjects = _subjects(rows)
     asked = _all(subjects.values())
@@ -60,19 +60,19 @@ def review(rows: Sequence[Intent], tools: Tools) -> None:
     screened = clearing.screen_payers(asked, pool=tools.pool, now=tools.clock.now())
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Intent, rows)
+        mine = still_mine(Purchase, rows)
         steps: list[Step] = []
-        for intent in mine:
+        for purchase in mine:
             if all(
                 clearing.would_clear(subject, entries[subject.user], now=now, screened=screened)
-                for subject in subjects[intent.pk]
+                for subject in subjects[purchase.pk]
             ):
-                move(intent, State.PAID, now=now, due_at=now)
-                steps.append(Step(intent.intent_id, intent.state, "compliance", "now compliant"))
-            elif _refund_due(intent, now):
-                steps += _refund_by_policy(intent, now)
+                move(purchase, State.PAID, now=now, due_at=now)
+                steps.append(Step(purchase.intent_id, purchase.state, "compliance", "now compliant"))
+            elif _refund_due(purchase, now):
+                steps += _refund_by_policy(purchase, now)
             else:
-                look_again(intent, now + HELD_RECHECK)
+                check_again(purchase, now + HELD_RECHECK)
         persist(mine, steps, now=now)
         notify()
 
@@ -83,8 +83,8 @@ def _hold_for(verdict: Verdict) -> Hold:
     return Hold.VELOCITY if clearing.is_velocity(verdict) else Hold.NOT_COMPLIANT
 
 
-def _subjects(rows: Sequence[Intent]) -> dict[int, list[Subject]]:
-    """By the purchase's key: one subject for each delivery that waits, under its reference.
+def _subjects(rows: Sequence[Purchase]) -> dict[int, list[Subject]]:
+    """Return, by the purchase's key, one subject for each delivery that waits, under its reference.
 
     Phones are only looked up where a velocity rule may count them.
     """
@@ -105,39 +105,49 @@ def _all(subjects: Iterable[Sequence[Subject]]) -> list[Subject]:
 
 
 def _verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """What holds for the purchase: the first refusal of a delivery, if any."""
+    """Return what holds for the purchase: the first refusal of a delivery, if any."""
     return next((verdict for verdict in verdicts if not verdict.cleared), verdicts[0])
 
 
 def _usage(delivery: Delivery, phones: Mapping[str, str]) -> Usage | None:
-    """The purchase's money counts once, with its first delivery. A payer is known by the wallet; cards come with card
-    payments."""
+    """Return what velocity rules count: the purchase's money once, with its first delivery.
+
+    A payer is known by the wallet; cards come with card payments.
+    """
     if delivery.position != 0:
         return None
-    intent, wallet = delivery.purchase, delivery.recipient
+    purchase, wallet = delivery.purchase, delivery.recipient
     return Usage(
-        intent.intent_id, Money(intent.fiat_currency, intent.fiat_paid), payer=wallet, wallet=wallet,
-        phone=phones.get(intent.intent_id), country=delivery.asset,
-    )  # fmt: skip
+        purchase.intent_id,
+        Money(purchase.fiat_currency, purchase.fiat_paid),
+        payer=wallet,
+        wallet=wallet,
+        phone=phones.get(purchase.intent_id),
+        country=delivery.asset,
+    )
 
 
-def _refund_by_policy(intent: Intent, now: datetime, *, reason: str = "not compliant in time") -> list[Step]:
-    """A payment without a receipt cannot be reversed through the provider: it stays held, for an operator."""
+def _refund_by_policy(purchase: Purchase, now: datetime, *, reason: str = "not compliant in time") -> list[Step]:
+    """Begin the refund, or leave the purchase held for an operator: a payment without a receipt cannot be reversed."""
     try:
-        return [refunds.begin(intent, actor="policy", reason=reason, now=now)]
+        return [refunds.begin(purchase, actor="policy", reason=reason, now=now)]
     except Unprocessable as refusal:
-        intent.due_at, intent.last_error = None, refusal.message
+        purchase.due_at, purchase.last_error = None, refusal.message
         dead_letters.add(
-            operation="refundByPolicy", subject=intent.intent_id, attempts=intent.attempts,
-            last_error=intent.last_error, error_class=dead_letters.PERMANENT,
-            payload={"txRef": intent.tx_ref, "state": intent.state}, now=now,
-        )  # fmt: skip
+            operation="refundByPolicy",
+            subject=purchase.intent_id,
+            attempts=purchase.attempts,
+            last_error=purchase.last_error,
+            error_class=dead_letters.PERMANENT,
+            payload={"txRef": purchase.tx_ref, "state": purchase.state},
+            now=now,
+        )
         return []
 
 
-def _refund_due(intent: Intent, now: datetime) -> bool:
-    """Money of a payer who may be listed goes back to nobody by itself."""
+def _refund_due(purchase: Purchase, now: datetime) -> bool:
+    """Return whether the policy's time is over; money of a payer who may be listed goes back to nobody by itself."""
     after = profile().compliance.refund_non_compliant_after_s
-    if intent.hold == Hold.SANCTIONS:
+    if purchase.hold == Hold.SANCTIONS:
         return False
-    return after is not None and intent.held_at is not None and now >= intent.held_at + timedelta(seconds=after)
+    return after is not None and purchase.held_at is not None and now >= purchase.held_at + timedelta(seconds=after)

@@ -9,24 +9,25 @@ from datetime import datetime
 from fiatrails.chains.core.chain import Order
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.registry import chain_named
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.states import DeliveryState
 
 
-def load(intents: Sequence[Intent]) -> None:
+def load(purchases: Sequence[Purchase]) -> None:
     """Read the deliveries of all these purchases with one statement."""
     found: dict[int, list[Delivery]] = defaultdict(list)
-    for delivery in Delivery.objects.filter(purchase__in=[i.pk for i in intents]).order_by("purchase_id", "position"):
+    keys = [purchase.pk for purchase in purchases]
+    for delivery in Delivery.objects.filter(purchase__in=keys).order_by("purchase_id", "position"):
         found[delivery.purchase_id].append(delivery)
-    for intent in intents:
-        intent.parts = found[intent.pk]
-        for delivery in intent.parts:
-            delivery.purchase = intent
+    for purchase in purchases:
+        purchase.parts = found[purchase.pk]
+        for delivery in purchase.parts:
+            delivery.purchase = purchase
 
 
-def waiting(intent: Intent) -> list[Delivery]:
+def waiting(purchase: Purchase) -> list[Delivery]:
     """Return the deliveries that no chain has an order for."""
-    return [delivery for delivery in intent.parts if delivery.state == DeliveryState.WAITING]
+    return [delivery for delivery in purchase.parts if delivery.state == DeliveryState.WAITING]
 
 
 def reference_text(tx_ref: str, position: int) -> str:
@@ -60,9 +61,9 @@ def _order(delivery: Delivery, clearance: Clearance) -> Order:
     )
 
 
-def is_live(intent: Intent) -> bool:
-    """Whether a chain has executed any delivery, or may still do so: then no money goes back."""
+def is_live(purchase: Purchase) -> bool:
+    """Return whether a chain has executed any delivery, or may still do so: then no money goes back."""
     by_chain: dict[str, list[str]] = defaultdict(list)
-    for delivery in intent.parts:
+    for delivery in purchase.parts:
         by_chain[delivery.chain].append(delivery.reference)
     return any(chain_named(name).is_live(references) for name, references in by_chain.items())

@@ -12,9 +12,11 @@ from fiatrails.engine.models import WorkRow
 from fiatrails.purchases.states import DeliveryState, Hold, State
 
 
-class Intent(WorkRow):
-    """One purchase: its deliveries are made once `fiat_expected` minor units are paid. `intent_id` is the reference of
-    its first delivery."""
+class Purchase(WorkRow):
+    """What is bought: its deliveries are made once `fiat_expected` minor units are paid.
+
+    `intent_id` is the reference of its first delivery, by which client and chain know it.
+    """
 
     intent_id = models.CharField(max_length=128, unique=True)
     tx_ref = models.CharField(max_length=128, unique=True)
@@ -33,21 +35,21 @@ class Intent(WorkRow):
     refunded_at = models.DateTimeField(null=True)
 
     class Meta:
-        db_table = "purchases_intent"
+        db_table = "purchases_purchase"
         constraints = [
-            models.CheckConstraint(condition=Q(fiat_expected__gt=0), name="intent_price_positive"),
+            models.CheckConstraint(condition=Q(fiat_expected__gt=0), name="purchase_price_positive"),
             models.CheckConstraint(
                 condition=~Q(state__in=["expired", "cancelled", "failed"]) | Q(fiat_paid=0),
-                name="intent_money_not_lost",
+                name="purchase_money_not_lost",
             ),
         ]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="intent_due"),
-            models.Index(fields=["client", "-id"], name="intent_client"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="purchase_due"),
+            models.Index(fields=["client", "-id"], name="purchase_client"),
             models.Index(
                 fields=["state", "-id"],
                 condition=~Q(state__in=["executed", "refunded", "expired", "cancelled", "failed"]),
-                name="intent_open_state",
+                name="purchase_open_state",
             ),
         ]
 
@@ -78,7 +80,7 @@ class Delivery(WorkRow):
     fence. It is due only while `news` holds an outcome that could not be applied.
     """
 
-    purchase = models.ForeignKey(Intent, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
+    purchase = models.ForeignKey(Purchase, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     position = models.SmallIntegerField()
     chain = models.CharField(max_length=64)
     recipient = models.CharField(max_length=64)
@@ -117,7 +119,7 @@ class Delivery(WorkRow):
 
 
 class Transition(models.Model):
-    """The timeline of an intent: append-only."""
+    """The timeline of a purchase: append-only."""
 
     intent_id = models.CharField(max_length=128)
     state = models.CharField(max_length=20)

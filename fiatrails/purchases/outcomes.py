@@ -28,17 +28,22 @@ from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.purchases import deliveries
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.states import DeliveryState, Hold, State, after_deliveries, awaits_execution
 from fiatrails.purchases.store import Step, hold, move, persist
-from fiatrails.purchases.tools import Tools
+from fiatrails.purchases.tools import PurchaseTools
 
 log = structlog.get_logger(__name__)
 # Skip codes that a repetition cannot change; the money waits for a person. Others (a rate limit, a revert) may pass.
 _PERMANENT = {
-    "invalid_amount", "invalid_user", "over_per_mint_limit", "token_refused", "escrow_pending", "escrow_refunded",
+    "invalid_amount",
+    "invalid_user",
+    "over_per_mint_limit",
+    "token_refused",
+    "escrow_pending",
+    "escrow_refunded",
     "escrow_failed",
-}  # fmt: skip
+}
 # The chain settled this reference, but to another recipient or another amount than was ordered.
 TERMS_DIFFER = "terms_differ"
 _METRIC = "executeMint"
@@ -82,7 +87,7 @@ def _set_aside(chain: Chain, now: datetime, limit: int) -> int:
     return len(outcomes)
 
 
-def _apply_again(rows: Sequence[Delivery], tools: Tools) -> None:
+def _apply_again(rows: Sequence[Delivery], tools: PurchaseTools) -> None:
     """Apply what was set aside."""
     with transaction.atomic():
         # Purchases are locked before their deliveries everywhere.
@@ -92,7 +97,7 @@ def _apply_again(rows: Sequence[Delivery], tools: Tools) -> None:
         _apply_all([replace(each, kind=OutcomeKind(each.kind)) for each in outcomes], tools.clock.now())
 
 
-OUTCOMES: Queue[Delivery, Tools] = Queue(
+OUTCOMES: Queue[Delivery, PurchaseTools] = Queue(
     name="purchases.outcomes",
     model=Delivery,
     condition="AND news IS NOT NULL",
@@ -114,18 +119,18 @@ def _apply_all(outcomes: Sequence[Outcome], now: datetime) -> None:
         if delivery is None:
             _log_unknown(outcome)
             continue
-        intent, before, stood = delivery.purchase, delivery.purchase.state, delivery.state
-        states = [part.state for part in intent.parts]
+        purchase, before, stood = delivery.purchase, delivery.purchase.state, delivery.state
+        states = [part.state for part in purchase.parts]
         if outcome.kind is OutcomeKind.EXECUTED and not awaits_execution(before, stood, states):
-            _alarm(intent, outcome, "mintUnexpected", f"minted while the intent was {before}", now)
+            _alarm(purchase, outcome, "mintUnexpected", f"minted while the intent was {before}", now)
             continue
         _apply(delivery, outcome, now)
-        if intent.state != before or (len(states) > 1 and delivery.state != stood):
-            steps.append(Step(intent.intent_id, intent.state, "chain", _detail(outcome)))
+        if purchase.state != before or (len(states) > 1 and delivery.state != stood):
+            steps.append(Step(purchase.intent_id, purchase.state, "chain", _detail(outcome)))
         if outcome.code == TERMS_DIFFER:
-            _alarm(intent, outcome, "mintTermsDiffer", "minted on other terms than were ordered", now)
-        if intent.state == State.EXECUTED and before != State.EXECUTED:
-            drafts.append(_mint_entry(intent))
+            _alarm(purchase, outcome, "mintTermsDiffer", "minted on other terms than were ordered", now)
+        if purchase.state == State.EXECUTED and before != State.EXECUTED:
+            drafts.append(_mint_entry(purchase))
     purchases = list({delivery.purchase_id: delivery.purchase for delivery in known.values()}.values())
     persist(purchases, steps, now=now, deliveries=list(known.values()))
     _forget_news(known.values())
@@ -139,29 +144,33 @@ def _log_unknown(outcome: Outcome) -> None:
     log.error("outcome.unknown_intent", intent_id=outcome.reference, kind=outcome.kind.value)
 
 
-def _forget_news(told: Iterable[Delivery]) -> None:
-    """What was set aside is applied, or a later outcome says more."""
-    aside = [delivery.pk for delivery in told if delivery.news is not None]
+def _forget_news(applied: Iterable[Delivery]) -> None:
+    """Drop what was set aside: it is applied, or a later outcome says more."""
+    aside = [delivery.pk for delivery in applied if delivery.news is not None]
     if aside:
         Delivery.objects.filter(pk__in=aside).update(
             news=None, due_at=None, lease_until=None, attempts=0, last_error="", fence=F("fence") + 1
         )
 
 
-def _alarm(intent: Intent, outcome: Outcome, operation: str, what: str, now: datetime) -> None:
-    """What the chain did is a fact that the rows cannot follow by themselves: a person decides, nothing else waits."""
+def _alarm(purchase: Purchase, outcome: Outcome, operation: str, what: str, now: datetime) -> None:
+    """Leave to a person what the chain did and the rows cannot follow by themselves; nothing else waits for it."""
     dead_letters.add(
-        operation=operation, subject=intent.intent_id, attempts=1,
+        operation=operation,
+        subject=purchase.intent_id,
+        attempts=1,
         last_error=f"{what}, in {outcome.transaction}; compare and decide",
-        error_class="permanent", payload={"txRef": intent.tx_ref, "txHash": outcome.transaction}, now=now,
-    )  # fmt: skip
+        error_class="permanent",
+        payload={"txRef": purchase.tx_ref, "txHash": outcome.transaction},
+        now=now,
+    )
 
 
 def _lock(references: Sequence[str]) -> dict[str, Delivery]:
     """Lock the purchases of these deliveries; return the deliveries that are meant, each with its purchase."""
     meant = set(references)
     owners = Delivery.objects.filter(reference__in=meant).values("purchase_id")
-    rows = list(Intent.objects.select_for_update().filter(pk__in=owners).order_by("pk"))
+    rows = list(Purchase.objects.select_for_update().filter(pk__in=owners).order_by("pk"))
     deliveries.load(rows)
     return {part.reference: part for row in rows for part in row.parts if part.reference in meant}
 
@@ -179,10 +188,10 @@ def _apply(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
             _place(delivery, DeliveryState.SUBMITTING, None)
     elif state in (DeliveryState.SUBMITTING, DeliveryState.MINED):
         _released(delivery, outcome, now)
-    intent = delivery.purchase
-    target = after_deliveries([part.state for part in intent.parts])
-    if target is not None and target != intent.state:
-        move(intent, target, now=now, due_at=None)
+    purchase = delivery.purchase
+    target = after_deliveries([part.state for part in purchase.parts])
+    if target is not None and target != purchase.state:
+        move(purchase, target, now=now, due_at=None)
 
 
 def _place(delivery: Delivery, state: DeliveryState, outcome: Outcome | None) -> None:
@@ -192,25 +201,26 @@ def _place(delivery: Delivery, state: DeliveryState, outcome: Outcome | None) ->
 
 
 def _released(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
-    """The chain says for good that the order was not executed: a new order cannot settle twice."""
+    """Send the purchase back, or hold it: the chain says for good that the order was not executed, so a new one cannot
+    settle twice."""
     log.warning("intent.released", intent_id=delivery.reference, code=outcome.code)
     _place(delivery, DeliveryState.WAITING, None)
     delivery.releases += 1
-    intent, reason = delivery.purchase, f"the chain skipped the mint: {outcome.code}"
+    purchase, reason = delivery.purchase, f"the chain skipped the mint: {outcome.code}"
     # A purchase that was sent back for another delivery orders this one again with it, unless it is held.
-    sent_back = intent.state not in (State.SUBMITTING, State.MINED)
+    sent_back = purchase.state not in (State.SUBMITTING, State.MINED)
     if outcome.code == "not_compliant":
         # The registry is asked again, which holds the payer with a reason or lets the mint pass.
         due_at = now
     elif outcome.code in _PERMANENT or delivery.releases >= profile().retry.max_attempts:
-        if intent.state != State.HELD:
-            hold(intent, Hold.CHAIN_REFUSED, now=now, reason=f"{reason}; accept to try again, or refund")
+        if purchase.state != State.HELD:
+            hold(purchase, Hold.CHAIN_REFUSED, now=now, reason=f"{reason}; accept to try again, or refund")
         return
     else:
         delivery.alone = True
         due_at = now + max(delay(delivery.releases, profile().retry), timedelta(seconds=1))
     if not sent_back:
-        move(intent, State.PAID, now=now, due_at=due_at, reason=reason)
+        move(purchase, State.PAID, now=now, due_at=due_at, reason=reason)
 
 
 def _detail(outcome: Outcome) -> str:
@@ -218,14 +228,14 @@ def _detail(outcome: Outcome) -> str:
     return f"{outcome.code or outcome.transaction or ''}{block}"
 
 
-def _mint_entry(intent: Intent) -> EntryDraft:
-    """One entry for the purchase: its money once, and the tokens of each asset."""
+def _mint_entry(purchase: Purchase) -> EntryDraft:
+    """Return one entry for the purchase: its money once, and the tokens of each asset."""
     amounts: Counter[str] = Counter()
-    for delivery in intent.parts:
+    for delivery in purchase.parts:
         amounts[delivery.asset] += int(delivery.amount)
-    money = Money(intent.fiat_currency, intent.fiat_expected)
+    money = Money(purchase.fiat_currency, purchase.fiat_expected)
     first, *others = (
-        entries.mint_executed(intent_id=intent.intent_id, money=money, token_amount=amount, country=asset)
+        entries.mint_executed(intent_id=purchase.intent_id, money=money, token_amount=amount, country=asset)
         for asset, amount in amounts.items()
     )
     tokens = [line for each in others for line in each.postings if line.account_code.startswith("token_")]

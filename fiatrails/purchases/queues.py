@@ -1,4 +1,4 @@
-"""The queues that move intents forward: each holds the intents of one state, and a pass does one step with some.
+"""The queues that move purchases forward: each holds the purchases of one state, and a pass does one step with some.
 
 No transaction is open while the chain or a provider is asked. What was learned is written afterwards, for those
 rows whose fence is still ours.
@@ -18,41 +18,41 @@ from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
 from fiatrails.kernel.metrics import mint_intents
 from fiatrails.purchases import clearance, submission
-from fiatrails.purchases.intents import release_daily_limit
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import release_daily_limit
 from fiatrails.purchases.outcomes import OUTCOMES
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, move, persist
-from fiatrails.purchases.tools import WORKER, Tools
+from fiatrails.purchases.tools import WORKER, PurchaseTools
 
-__all__ = ["QUEUES", "Tools", "advance_due"]
+__all__ = ["QUEUES", "PurchaseTools", "advance_due"]
 
 
-def advance_due(*, tools: Tools, limit: int = 100) -> int:
+def advance_due(*, tools: PurchaseTools, limit: int = 100) -> int:
     """Make one pass over every queue and return how many rows were claimed. Safe in any number of processes."""
     moved = sum(queue.run(each, tools, clock=tools.clock, limit=limit) for each in QUEUES.values())
     return moved + queue.run(OUTCOMES, tools, clock=tools.clock, limit=limit)
 
 
-def _expire(rows: Sequence[Intent], tools: Tools) -> None:
+def _expire(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     """Awaiting payment -> expired."""
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Intent, rows)
-        for intent in mine:
-            move(intent, State.EXPIRED, now=now, due_at=None, reason="not paid in time")
+        mine = still_mine(Purchase, rows)
+        for purchase in mine:
+            move(purchase, State.EXPIRED, now=now, due_at=None, reason="not paid in time")
             transaction.on_commit(mint_intents.labels(status="failed").inc)
-        persist(mine, [Step(i.intent_id, i.state, WORKER, i.reason) for i in mine], now=now)
+        persist(mine, [Step(each.intent_id, each.state, WORKER, each.reason) for each in mine], now=now)
         release_daily_limit(mine)
 
 
-def _refund(rows: Sequence[Intent], tools: Tools) -> None:
+def _refund(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     """Refunding -> refunded or held, following what the provider's own requests say."""
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Intent, rows)
-        steps = [step for intent in mine if (step := refunds.follow(intent, now=now)) is not None]
+        mine = still_mine(Purchase, rows)
+        steps = [step for purchase in mine if (step := refunds.follow(purchase, now=now)) is not None]
         persist(mine, steps, now=now)
 
 
@@ -61,11 +61,11 @@ def _chain() -> str:
 
 
 def _queue(
-    state: State, operation: str, step: queue.Step[Intent, Tools], *, flow: Flow | None = None
-) -> Queue[Intent, Tools]:
+    state: State, operation: str, step: queue.Step[Purchase, PurchaseTools], *, flow: Flow | None = None
+) -> Queue[Purchase, PurchaseTools]:
     return Queue(
         name=f"purchases.{state.value}",
-        model=Intent,
+        model=Purchase,
         condition="AND state = %(state)s",
         params={"state": state.value},
         step=step,
@@ -76,7 +76,7 @@ def _queue(
     )
 
 
-QUEUES: dict[State, Queue[Intent, Tools]] = {
+QUEUES: dict[State, Queue[Purchase, PurchaseTools]] = {
     State.AWAITING_PAYMENT: _queue(State.AWAITING_PAYMENT, "expireIntent", _expire),
     State.PAID: _queue(State.PAID, "checkCompliance", clearance.clear, flow=Flow.CLEAR),
     State.CLEARED: _queue(State.CLEARED, "executeMint", submission.submit, flow=Flow.SUBMIT),

@@ -1,4 +1,4 @@
-"""States of a mint intent and the moves between them. Pure: no Django, no clock, no I/O."""
+"""States of a purchase and the moves between them. Pure: no Django, no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fiatrails.kernel.errors import Conflict
 
 
 class State(StrEnum):
-    """Where an intent stands. Money that was received never rests in EXPIRED, CANCELLED or FAILED."""
+    """Where a purchase stands. Money that was received never rests in EXPIRED, CANCELLED or FAILED."""
 
     AWAITING_PAYMENT = "awaiting_payment"
     PAID = "paid"
@@ -79,12 +79,12 @@ _PUBLIC = {
 
 
 def public_status(state: State | str) -> str:
-    """The API's word: pending, executed, refunded or failed."""
+    """Return the API's word: pending, executed, refunded or failed."""
     return _PUBLIC.get(State(state), "pending")
 
 
 def require_move(current: State | str, target: State) -> None:
-    """Conflict when the move is not in the table."""
+    """Raise Conflict when the move is not in the table."""
     if target not in ALLOWED[State(current)]:
         raise Conflict("wrong_state", f"an intent that is {State(current).value} cannot become {target.value}")
 
@@ -120,9 +120,9 @@ def awaits_execution(
 def after_payment(
     current: State | str, *, expected_minor: int, paid_before_minor: int, paid_minor: int
 ) -> tuple[State, Hold | None]:
-    """What a credited payment of `paid_minor` makes of an intent that expects `expected_minor` in all.
+    """Return what a credited payment of `paid_minor` makes of a purchase that expects `expected_minor` in all.
 
-    An exact sum pays it (a top-up completes a hold for too little); any other sum holds it; money for an intent that
+    An exact sum pays it (a top-up completes a hold for too little); any other sum holds it; money for a purchase that
     had ended holds it too, so that a person decides between minting and returning.
     """
     state = State(current)
@@ -134,7 +134,7 @@ def after_payment(
 
 
 def takes_payment(current: State | str, hold: Hold | str | None) -> bool:
-    """True when a payment belongs to the intent; otherwise it is surplus and goes back."""
+    """Return whether a payment belongs to the purchase; otherwise it is surplus and goes back."""
     state = State(current)
     if state is S.HELD:
         return hold == Hold.AMOUNT_MISMATCH

@@ -1,4 +1,4 @@
-"""Set-based writing of intents: many rows, one statement, so a batch of a hundred costs what one costs."""
+"""Set-based writing of purchases: many rows, one statement, so a batch of a hundred costs what one costs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from fiatrails.kernel.errors import StaleFence
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.states import Hold, State, require_move
 
 # Column -> PostgreSQL type; everything that a move may change.
 _COLUMNS = {
-    "state": "text", "hold": "text", "reason": "text", "fiat_paid": "bigint", "due_at": "timestamptz",
-    "attempts": "int", "last_error": "text", "paid_at": "timestamptz", "held_at": "timestamptz",
-    "executed_at": "timestamptz", "refunded_at": "timestamptz",
-}  # fmt: skip
+    "state": "text",
+    "hold": "text",
+    "reason": "text",
+    "fiat_paid": "bigint",
+    "due_at": "timestamptz",
+    "attempts": "int",
+    "last_error": "text",
+    "paid_at": "timestamptz",
+    "held_at": "timestamptz",
+    "executed_at": "timestamptz",
+    "refunded_at": "timestamptz",
+}
 
 # The rows come as one JSON text: psycopg writes arrays element by element in Python.
 _STEPS = """
@@ -27,8 +35,12 @@ _STEPS = """
       FROM json_to_recordset(%(steps)s::json) AS t(intent_id text, state text, actor text, detail text)
 """
 _DELIVERY_COLUMNS = {
-    "state": "text", "alone": "bool", "releases": "int", "transaction": "text", "place": "bigint",
-}  # fmt: skip
+    "state": "text",
+    "alone": "bool",
+    "releases": "int",
+    "transaction": "text",
+    "place": "bigint",
+}
 _DELIVERED = f"""
     , delivered AS (
         UPDATE purchases_delivery d SET {", ".join(f"{name} = t.{name}" for name in _DELIVERY_COLUMNS)}
@@ -41,14 +53,14 @@ _DELIVERED = f"""
 def _update(deliveries: str) -> str:
     # All in one statement: a callback waits for every round trip.
     return f"""
-    WITH told AS ({_STEPS}), moved AS (
-        UPDATE purchases_intent i
+    WITH recorded AS ({_STEPS}), moved AS (
+        UPDATE purchases_purchase p
            SET {", ".join(f"{name} = t.{name}" for name in _COLUMNS)},
-               lease_until = NULL, fence = i.fence + 1
+               lease_until = NULL, fence = p.fence + 1
           FROM json_to_recordset(%(rows)s::json)
             AS t(id bigint, fence bigint, {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
-         WHERE i.id = t.id AND i.fence = t.fence
-        RETURNING i.id
+         WHERE p.id = t.id AND p.fence = t.fence
+        RETURNING p.id
     ) {deliveries}
     SELECT count(*) FROM moved
 """  # noqa: S608 - the names above are constants
@@ -59,7 +71,7 @@ _UPDATE, _UPDATE_WITH_DELIVERIES = _update(""), _update(_DELIVERED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of an intent's timeline."""
+    """One line of a purchase's timeline."""
 
     intent_id: str
     state: str
@@ -67,70 +79,70 @@ class Step:
     detail: str = ""
 
 
-def move(intent: Intent, target: State, *, now: datetime, due_at: datetime | None, reason: str = "") -> None:
-    """Changes the intent in memory: the state with everything that follows from it. Conflict when not allowed."""
-    require_move(intent.state, target)
-    intent.state, intent.reason, intent.due_at = target.value, reason, due_at
-    intent.attempts, intent.last_error = 0, ""
+def move(purchase: Purchase, target: State, *, now: datetime, due_at: datetime | None, reason: str = "") -> None:
+    """Change the purchase in memory: the state with everything that follows from it. Conflict when not allowed."""
+    require_move(purchase.state, target)
+    purchase.state, purchase.reason, purchase.due_at = target.value, reason, due_at
+    purchase.attempts, purchase.last_error = 0, ""
     if target is not State.HELD:
-        intent.hold = ""
+        purchase.hold = ""
     if target is State.PAID:
-        intent.paid_at = intent.paid_at or now
+        purchase.paid_at = purchase.paid_at or now
     elif target is State.EXECUTED:
-        intent.executed_at = now
+        purchase.executed_at = now
     elif target is State.REFUNDED:
-        intent.refunded_at = now
+        purchase.refunded_at = now
 
 
-def hold(intent: Intent, why: Hold, *, now: datetime, reason: str, due_at: datetime | None = None) -> None:
-    """Moves the intent to HELD: an operator or a policy decides what becomes of the money."""
-    first_held = intent.held_at if intent.state == State.HELD and intent.hold == why else now
-    move(intent, State.HELD, now=now, due_at=due_at, reason=reason)
-    intent.hold, intent.held_at = why.value, first_held
+def hold(purchase: Purchase, why: Hold, *, now: datetime, reason: str, due_at: datetime | None = None) -> None:
+    """Move the purchase to HELD: an operator or a policy decides what becomes of the money."""
+    first_held = purchase.held_at if purchase.state == State.HELD and purchase.hold == why else now
+    move(purchase, State.HELD, now=now, due_at=due_at, reason=reason)
+    purchase.hold, purchase.held_at = why.value, first_held
 
 
-def look_again(intent: Intent, at: datetime) -> None:
-    """Look at the intent again at `at`. It was looked at and nothing has changed: failures before that do not add up
-    with those of another day."""
-    intent.due_at, intent.attempts, intent.last_error = at, 0, ""
+def check_again(purchase: Purchase, at: datetime) -> None:
+    """Check the purchase again at `at`. It was checked and nothing has changed: failures before that do not add up with
+    those of another day."""
+    purchase.due_at, purchase.attempts, purchase.last_error = at, 0, ""
 
 
 def persist(
-    intents: Sequence[Intent], steps: Sequence[Step], *, now: datetime, deliveries: Sequence[Delivery] = ()
+    purchases: Sequence[Purchase], steps: Sequence[Step], *, now: datetime, deliveries: Sequence[Delivery] = ()
 ) -> None:
-    """Write intents changed in memory, their timeline and their changed `deliveries`, in the caller's transaction.
+    """Write purchases changed in memory, their timeline and their changed `deliveries`, in the caller's transaction.
 
     `WHERE fence = mine`: StaleFence when any row was taken over since it was read. The fence rises with every write,
     so a worker that still holds an older copy can write nothing. Deliveries are under the fence of their purchase,
-    which has to be among `intents`.
+    which has to be among `purchases`.
     """
     assert transaction.get_connection().in_atomic_block, "persist belongs into the transaction that decided"
-    if not intents:
+    if not purchases:
         return
-    rows = [{name: getattr(intent, name) for name in ("id", "fence", *_COLUMNS)} for intent in intents]
-    values: dict[str, str | datetime] = {"rows": _json(rows), "steps": _told(steps), "now": now}
+    rows = [{name: getattr(purchase, name) for name in ("id", "fence", *_COLUMNS)} for purchase in purchases]
+    values: dict[str, str | datetime] = {"rows": _json(rows), "steps": _steps_json(steps), "now": now}
     if deliveries:
         chosen = [{name: getattr(each, name) for name in ("id", *_DELIVERY_COLUMNS)} for each in deliveries]
         values["deliveries"] = _json(chosen)
     with connection.cursor() as cursor:
         cursor.execute(_UPDATE_WITH_DELIVERIES if deliveries else _UPDATE, values)
         (moved,) = cursor.fetchone()
-    if moved != len(intents):
-        raise StaleFence(f"{len(intents) - moved} of {len(intents)} intents")
+    if moved != len(purchases):
+        raise StaleFence(f"{len(purchases) - moved} of {len(purchases)} intents")
 
 
 def record_steps(steps: Sequence[Step], *, now: datetime) -> None:
-    """Appends to the timelines."""
+    """Append to the timelines."""
     if not steps:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_STEPS, {"steps": _told(steps), "now": now})
+        cursor.execute(_STEPS, {"steps": _steps_json(steps), "now": now})
 
 
-def _told(steps: Sequence[Step]) -> str:
+def _steps_json(steps: Sequence[Step]) -> str:
     return _json([{"intent_id": s.intent_id, "state": s.state, "actor": s.actor, "detail": s.detail} for s in steps])
 
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:
-    """Times as PostgreSQL reads them."""
+    """Return the rows as JSON, times as PostgreSQL reads them."""
     return json.dumps(rows, default=str)

@@ -11,42 +11,42 @@ from fiatrails.compliance import clearing
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.wakeup import notify
 from fiatrails.purchases import deliveries
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.states import DeliveryState, State
-from fiatrails.purchases.store import Step, look_again, move, persist
-from fiatrails.purchases.tools import WORKER, Tools
+from fiatrails.purchases.store import Step, check_again, move, persist
+from fiatrails.purchases.tools import WORKER, PurchaseTools
 
-# A cleared intent that found no free slot asks again this soon; slots free up once per block.
+# A cleared purchase that found no free slot asks again this soon; slots free up once per block.
 SLOT_WAIT = timedelta(milliseconds=200)
 
 
-def submit(rows: Sequence[Intent], tools: Tools) -> None:
+def submit(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     """Move cleared -> submitting. What found no slot waits for one; whose clearance ran out is cleared again.
 
     A purchase of several deliveries stays cleared until the chains have all of them.
     """
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Intent, rows)
+        mine = still_mine(Purchase, rows)
         deliveries.load(mine)
-        open_ones = [delivery for intent in mine for delivery in deliveries.waiting(intent)]
+        open_ones = [delivery for purchase in mine for delivery in deliveries.waiting(purchase)]
         valid = clearing.clearances([delivery.reference for delivery in open_ones], now=now)
         # All or none: a purchase is not begun while one of its recipients is not cleared.
-        ready = {i.pk for i in mine if all(d.reference in valid for d in deliveries.waiting(i))}
+        ready = {each.pk for each in mine if all(d.reference in valid for d in deliveries.waiting(each))}
         wanted = [delivery for delivery in open_ones if delivery.purchase_id in ready]
         accepted = deliveries.reserve(wanted, valid, now=now, clearance_key=clearing.clearance_key())
         taken = [delivery for delivery in wanted if delivery.reference in accepted]
         for delivery in taken:
             delivery.state = DeliveryState.SUBMITTING.value
         steps = []
-        for intent in mine:
-            if intent.pk not in ready:
-                move(intent, State.PAID, now=now, due_at=now)
-                steps.append(Step(intent.intent_id, intent.state, WORKER, "clearance expired"))
-            elif deliveries.waiting(intent):
-                look_again(intent, now + SLOT_WAIT)
+        for purchase in mine:
+            if purchase.pk not in ready:
+                move(purchase, State.PAID, now=now, due_at=now)
+                steps.append(Step(purchase.intent_id, purchase.state, WORKER, "clearance expired"))
+            elif deliveries.waiting(purchase):
+                check_again(purchase, now + SLOT_WAIT)
             else:
-                move(intent, State.SUBMITTING, now=now, due_at=None)
-                steps.append(Step(intent.intent_id, intent.state, WORKER))
+                move(purchase, State.SUBMITTING, now=now, due_at=None)
+                steps.append(Step(purchase.intent_id, purchase.state, WORKER))
         persist(mine, steps, now=now, deliveries=taken)
         notify()

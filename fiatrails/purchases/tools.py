@@ -11,7 +11,7 @@ WORKER = "worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class PurchaseTools:
     """What a step may use besides the database."""
 
     clock: Clock

@@ -27,7 +27,7 @@ from fiatrails.kernel.conf import profile
 from fiatrails.operations import worker
 from fiatrails.operations.invariants import check_books
 from fiatrails.providers.core.models import Payment
-from fiatrails.purchases.models import DailyUsage, Intent
+from fiatrails.purchases.models import DailyUsage, Purchase
 from tests.chaos.crash_caller import TOKEN, Caller, WalkClock
 
 MAX_PASSES = 60
@@ -45,9 +45,9 @@ def walk(caller: Caller) -> None:
         mine()
         caller.clock.move(PASS_S)
         with caller.boundaries.aside():
-            if Intent.objects.filter(tx_ref=caller.tx_ref, state="executed").exists():
+            if Purchase.objects.filter(tx_ref=caller.tx_ref, state="executed").exists():
                 return
-    raise AssertionError(f"{caller.tx_ref} is {Intent.objects.get(tx_ref=caller.tx_ref).state}")
+    raise AssertionError(f"{caller.tx_ref} is {Purchase.objects.get(tx_ref=caller.tx_ref).state}")
 
 
 def _insist(step: Callable[[], object], tries: int) -> None:
@@ -71,8 +71,8 @@ def mine() -> None:
 
 def check(caller: Caller) -> None:
     """After recovery: executed and shown as such, everything once, nothing in the dead letters."""
-    intent = Intent.objects.get(tx_ref=caller.tx_ref)
-    assert intent.state == "executed", intent
+    purchase = Purchase.objects.get(tx_ref=caller.tx_ref)
+    assert purchase.state == "executed", purchase
     caller.require_executed()
     assert dead_letters.depth() == 0, dead_letters.list_open()
     _require_single(caller)
@@ -89,7 +89,7 @@ def _require_single(caller: Caller) -> None:
     assert IdempotencyKey.objects.filter(key=caller.idempotency_key).count() == 1
     assert Payment.objects.filter(tx_ref=caller.tx_ref).count() == 1
     used = DailyUsage.objects.filter(user=caller.user).aggregate(total=Sum("total"))["total"]
-    assert used == 10 * TOKEN * Intent.objects.filter(deliveries__recipient=caller.user).count(), used
+    assert used == 10 * TOKEN * Purchase.objects.filter(deliveries__recipient=caller.user).count(), used
 
 
 def prepare(clock: WalkClock) -> None:

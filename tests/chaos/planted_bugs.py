@@ -51,7 +51,7 @@ BUGS = (
         (f"{PAYMENTS}::test_a_callback_repeated_fifty_times_at_once_pays_once",),
     ),
     PlantedBug(
-        "a payment and its intent do not wait for each other",
+        "a payment and its purchase do not wait for each other",
         (
             Edit(
                 "fiatrails/purchases/payments/matching.py",
@@ -59,11 +59,11 @@ BUGS = (
                 "[[f'{r}{__import__(\"os\").urandom(8).hex()}' for r in tx_refs]]",
             ),
         ),
-        (f"{PAYMENTS}::test_a_payment_waits_for_the_intent_that_is_being_made",),
+        (f"{PAYMENTS}::test_a_payment_waits_for_the_purchase_that_is_being_made",),
     ),
     PlantedBug(
         "a stale worker may write",
-        (Edit("fiatrails/purchases/store.py", "WHERE i.id = t.id AND i.fence = t.fence", "WHERE i.id = t.id"),),
+        (Edit("fiatrails/purchases/store.py", "WHERE p.id = t.id AND p.fence = t.fence", "WHERE p.id = t.id"),),
         (f"{PAYMENTS}::test_a_worker_with_an_older_copy_can_write_nothing",),
     ),
     PlantedBug(
@@ -81,7 +81,7 @@ BUGS = (
         "the daily limit is checked apart from being used",
         (
             Edit(
-                "fiatrails/purchases/intents.py",
+                "fiatrails/purchases/opening.py",
                 '" WHERE u.total + EXCLUDED.total <= %s RETURNING total"',
                 '" WHERE u.total <= %s RETURNING total"',
             ),
@@ -199,8 +199,8 @@ BUGS = (
         (
             Edit(
                 "fiatrails/purchases/outcomes.py",
-                "intent.state == State.EXECUTED and before != State.EXECUTED",
-                "intent.state == State.EXECUTED",
+                "purchase.state == State.EXECUTED and before != State.EXECUTED",
+                "purchase.state == State.EXECUTED",
             ),
             Edit(
                 "fiatrails/ledger/entries.py",
@@ -224,12 +224,12 @@ BUGS = (
     ),
     PlantedBug(
         "a payment is refunded while a transaction may still mint it",
-        (Edit("fiatrails/purchases/payments/refunds.py", "if is_live(intent):", "if False:"),),
+        (Edit("fiatrails/purchases/payments/refunds.py", "if is_live(purchase):", "if False:"),),
         (f"{REFUNDS}::test_nothing_is_refunded_while_a_slot_may_mint_it",),
     ),
     PlantedBug(
-        "an intent whose money went back in part is minted in full",
-        (Edit("fiatrails/purchases/decisions.py", "if refunds.went_back(intent):", "if False:"),),
+        "a purchase whose money went back in part is minted in full",
+        (Edit("fiatrails/purchases/decisions.py", "if refunds.went_back(purchase):", "if False:"),),
         (f"{REFUNDS}::test_what_went_back_in_part_cannot_be_accepted_for_the_whole",),
     ),
     PlantedBug(
@@ -267,7 +267,7 @@ BUGS = (
     PlantedBug(
         "an order that expires keeps its part of the daily limit",
         (Edit("fiatrails/purchases/queues.py", "        release_daily_limit(mine)\n", ""),),
-        (f"{ADVANCE}::test_an_unpaid_intent_expires_in_time_and_gives_its_daily_limit_back",),
+        (f"{ADVANCE}::test_an_unpaid_purchase_expires_in_time_and_gives_its_daily_limit_back",),
     ),
     PlantedBug(
         "a payer held over an outage is never looked up again",

@@ -211,7 +211,7 @@ class Rail:
 
     def states(self) -> dict[str, int]:
         """How many intents are in each state."""
-        return dict(self.query("SELECT state, count(*) FROM purchases_intent GROUP BY state"))
+        return dict(self.query("SELECT state, count(*) FROM purchases_purchase GROUP BY state"))
 
     def wait_for(self, done: Callable[[], bool], *, seconds: float, what: str) -> None:
         """Waits for a fact that the faults allow; fails with the state of things."""
@@ -232,7 +232,7 @@ class Rail:
         """Every invariant holds, and exactly `minted` intents of this rail were minted on the chain."""
         report = json.loads(self.cli("ledger", "reconcile", "--json").stdout)
         assert report["findings"] == [], report
-        ids = {row[0] for row in self.query("SELECT intent_id FROM purchases_intent")}
+        ids = {row[0] for row in self.query("SELECT intent_id FROM purchases_purchase")}
         seen = [intent_id for intent_id in mints_on_chain(self.chain) if intent_id in ids]
         assert len(seen) == minted, f"{len(seen)} mints on the chain for {len(ids)} intents"
         assert len(set(seen)) == minted

@@ -11,7 +11,7 @@ from fiatrails.api.open.probe import ProbeResult
 from fiatrails.chains.evm.pool import default_pool
 from fiatrails.engine import heartbeat
 from fiatrails.kernel.conf import config
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.states import State
 
 HEALTHY, UNHEALTHY, DISABLED = ProbeResult("healthy"), ProbeResult("unhealthy"), ProbeResult("disabled")
@@ -33,7 +33,7 @@ def database() -> ProbeResult:
 
 def queue_depth() -> int:
     """Return the number of payments taken and not yet final on chain."""
-    return Intent.objects.filter(state__in=[state.value for state in _QUEUED])[:_MAX_COUNTED].count()
+    return Purchase.objects.filter(state__in=[state.value for state in _QUEUED])[:_MAX_COUNTED].count()
 
 
 def rpc() -> ProbeResult:

@@ -16,7 +16,7 @@ from fiatrails.api.v1.mint_intent_shapes import MintIntent, MintIntentPage
 from fiatrails.kernel.errors import BadInput
 from fiatrails.kernel.references import parse_tx_ref
 from fiatrails.purchases import queries
-from fiatrails.purchases.queries import IntentFilter
+from fiatrails.purchases.queries import PurchaseFilter
 from fiatrails.purchases.states import State, public_status
 
 DEFAULT_LIMIT = 20
@@ -89,17 +89,17 @@ class MintIntentQuery(RequestShape):
 def list_intents(query: MintIntentQuery, *, client: str) -> MintIntentPage:
     """Return the page that is asked for."""
     # One more than asked for tells whether there is a next page.
-    found = queries.list_intents(_filter(query, client), limit=query.limit + 1)
+    found = queries.list_purchases(_filter(query, client), limit=query.limit + 1)
     more = len(found) > query.limit
     return MintIntentPage(
-        items=[MintIntent.of(intent) for intent in found[: query.limit]],
+        items=[MintIntent.of(purchase) for purchase in found[: query.limit]],
         next_cursor=_cursor(found[query.limit - 1].id) if more else None,
     )
 
 
-def _filter(query: MintIntentQuery, client: str) -> IntentFilter:
+def _filter(query: MintIntentQuery, client: str) -> PurchaseFilter:
     states = [state.value for state in State if public_status(state) == query.status] if query.status else []
-    return IntentFilter(
+    return PurchaseFilter(
         client=client,
         states=states,
         tx_ref=query.tx_ref,

@@ -21,8 +21,8 @@ from fiatrails.api.v1.fields import (
 )
 from fiatrails.api.v1.payer_shapes import Payer
 from fiatrails.kernel.money import TOKEN_AMOUNT, Money, parse_money
-from fiatrails.purchases.intents import NewIntent
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import NewPurchase
 from fiatrails.purchases.states import public_status
 
 TxHash = Annotated[str | None, Field(description="null until there is a transaction")]
@@ -63,11 +63,11 @@ class NewMintIntent(RequestShape):
     fiat_amount: FiatAmount | None = None
     payer: Payer | None = None
 
-    def wanted(self) -> NewIntent:
+    def wanted(self) -> NewPurchase:
         """Return what was said, as the domain takes it."""
         price = self.fiat_amount.money() if self.fiat_amount else None
         payer = self.payer.identity(self.payer.name) if self.payer else None
-        return NewIntent(self.user, self.amount, self.country_code, self.tx_ref, price, payer)
+        return NewPurchase(self.user, self.amount, self.country_code, self.tx_ref, price, payer)
 
 
 class CreatedMintIntent(Shape):
@@ -79,11 +79,11 @@ class CreatedMintIntent(Shape):
     created_at: Moment
 
     @classmethod
-    def of(cls, intent: Intent) -> CreatedMintIntent:
-        """Return the intent as its maker is told of it."""
+    def of(cls, purchase: Purchase) -> CreatedMintIntent:
+        """Return a purchase as its maker is told of it."""
         return cls(
-            intent_id=intent.intent_id, status=public_status(intent.state), tx_hash=intent.delivery.transaction,
-            created_at=intent.created_at,
+            intent_id=purchase.intent_id, status=public_status(purchase.state), tx_hash=purchase.delivery.transaction,
+            created_at=purchase.created_at,
         )  # fmt: skip
 
 
@@ -101,13 +101,13 @@ class MintIntent(Shape):
     executed_at: Moment | None
 
     @classmethod
-    def of(cls, intent: Intent) -> MintIntent:
-        """Return the intent as it is read."""
+    def of(cls, purchase: Purchase) -> MintIntent:
+        """Return a purchase as it is read."""
         return cls(
-            intent_id=intent.intent_id, user=intent.delivery.recipient, amount=str(intent.delivery.amount),
-            country_code=intent.delivery.asset,
-            tx_ref=intent.tx_ref, status=public_status(intent.state), tx_hash=intent.delivery.transaction,
-            created_at=intent.created_at, executed_at=intent.executed_at,
+            intent_id=purchase.intent_id, user=purchase.delivery.recipient, amount=str(purchase.delivery.amount),
+            country_code=purchase.delivery.asset,
+            tx_ref=purchase.tx_ref, status=public_status(purchase.state), tx_hash=purchase.delivery.transaction,
+            created_at=purchase.created_at, executed_at=purchase.executed_at,
         )  # fmt: skip
 
 

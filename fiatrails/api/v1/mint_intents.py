@@ -25,7 +25,8 @@ from fiatrails.api.v1.mint_intent_shapes import (
 )
 from fiatrails.api.v1.signed import SignedView, client_of
 from fiatrails.kernel.errors import Conflict, NotFound
-from fiatrails.purchases.intents import NewIntent, create_intent, get_intent
+from fiatrails.purchases.opening import NewPurchase, create_purchase
+from fiatrails.purchases.queries import get_purchase
 
 _TAGS = ["mint-intents"]
 _KEY = OpenApiParameter(
@@ -113,18 +114,18 @@ class OneMintIntent(SignedView):
         if not INTENT_ID.fullmatch(wanted):
             raise NotFound("intent_not_found", "no such intent")
         structlog.contextvars.bind_contextvars(intent_id=wanted)
-        return json_response(MintIntent.of(get_intent(intent_id=wanted, client=client_of(request))))
+        return json_response(MintIntent.of(get_purchase(intent_id=wanted, client=client_of(request))))
 
 
-def _make(wanted: NewIntent, client: str) -> StoredResponse:
-    intent = create_intent(request=wanted, client=client, now=CLOCK.now())
-    structlog.contextvars.bind_contextvars(intent_id=intent.intent_id)
-    return StoredResponse(201, CreatedMintIntent.of(intent).as_json())
+def _make(wanted: NewPurchase, client: str) -> StoredResponse:
+    purchase = create_purchase(request=wanted, client=client, now=CLOCK.now())
+    structlog.contextvars.bind_contextvars(intent_id=purchase.intent_id)
+    return StoredResponse(201, CreatedMintIntent.of(purchase).as_json())
 
 
 def _refer(conflict: Conflict, client: str) -> HttpResponse:
     """409 with the intent that the txRef belongs to."""
-    existing = get_intent(intent_id=str(conflict.existing), client=client)
+    existing = get_purchase(intent_id=str(conflict.existing), client=client)
     return error_response(
         conflict.code,
         conflict.message,

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fiatrails.providers.core.models import Payment
-    from fiatrails.purchases.models import Intent
+    from fiatrails.purchases.models import Purchase
 
-_INTENT_TIMES = {
+_PURCHASE_TIMES = {
     "created_at": "createdAt",
     "expires_at": "expiresAt",
     "paid_at": "paidAt",
@@ -23,41 +23,41 @@ _INTENT_TIMES = {
 }
 
 
-def intent_document(intent: Intent) -> dict[str, object]:
-    """Return an intent."""
+def purchase_document(purchase: Purchase) -> dict[str, object]:
+    """Return a purchase, as the command line shows an intent."""
     from fiatrails.purchases.states import public_status
 
     return {
-        "intentId": intent.intent_id,
-        "txRef": intent.tx_ref,
-        "status": public_status(intent.state),
-        "state": intent.state,
-        "hold": intent.hold or None,
-        "reason": intent.reason or None,
-        "client": intent.client,
-        "user": intent.delivery.recipient,
-        "amount": str(int(intent.delivery.amount)),
-        "tokens": amounts.tokens(intent.delivery.amount),
-        "countryCode": intent.delivery.asset,
-        "expected": amounts.money(intent.fiat_expected, intent.fiat_currency),
-        "paid": amounts.money(intent.fiat_paid, intent.fiat_currency),
-        "txHash": intent.delivery.transaction,
-        "blockNumber": intent.delivery.place,
-        "attempts": intent.attempts,
-        "lastError": intent.last_error or None,
-        **{to: amounts.when(getattr(intent, name)) for name, to in _INTENT_TIMES.items()},
+        "intentId": purchase.intent_id,
+        "txRef": purchase.tx_ref,
+        "status": public_status(purchase.state),
+        "state": purchase.state,
+        "hold": purchase.hold or None,
+        "reason": purchase.reason or None,
+        "client": purchase.client,
+        "user": purchase.delivery.recipient,
+        "amount": str(int(purchase.delivery.amount)),
+        "tokens": amounts.tokens(purchase.delivery.amount),
+        "countryCode": purchase.delivery.asset,
+        "expected": amounts.money(purchase.fiat_expected, purchase.fiat_currency),
+        "paid": amounts.money(purchase.fiat_paid, purchase.fiat_currency),
+        "txHash": purchase.delivery.transaction,
+        "blockNumber": purchase.delivery.place,
+        "attempts": purchase.attempts,
+        "lastError": purchase.last_error or None,
+        **{to: amounts.when(getattr(purchase, name)) for name, to in _PURCHASE_TIMES.items()},
     }
 
 
-def intent_fields(intent: Intent) -> RenderableType:
-    """Lay an intent out, one line for each thing that there is to say."""
-    return render.fields({name: value for name, value in intent_document(intent).items() if value != 0})
+def purchase_fields(purchase: Purchase) -> RenderableType:
+    """Lay a purchase out, one line for each thing that there is to say."""
+    return render.fields({name: value for name, value in purchase_document(purchase).items() if value != 0})
 
 
-def intent_sentence(intent: Intent) -> str:
-    """Return what a question about an intent names."""
-    paid = amounts.money(intent.fiat_paid, intent.fiat_currency)
-    return f"{intent.tx_ref} ({intent.state}, {amounts.tokens(intent.delivery.amount)} tokens, {paid} paid)"
+def purchase_sentence(purchase: Purchase) -> str:
+    """Return what a question about a purchase names."""
+    paid = amounts.money(purchase.fiat_paid, purchase.fiat_currency)
+    return f"{purchase.tx_ref} ({purchase.state}, {amounts.tokens(purchase.delivery.amount)} tokens, {paid} paid)"
 
 
 def payment_document(event: Payment) -> dict[str, object]:

@@ -48,17 +48,17 @@ def create(
     runtime.setup()
     from fiatrails.kernel.addresses import parse_address
     from fiatrails.kernel.references import parse_tx_ref
-    from fiatrails.purchases.intents import NewIntent, create_intent
+    from fiatrails.purchases.opening import NewPurchase, create_purchase
 
-    request = NewIntent(
+    request = NewPurchase(
         user=parse_address(user),
         amount=amounts.amount_of(tokens=amount, base_units=base_units),
         country_code=country,
         tx_ref=parse_tx_ref(tx_ref or f"CLI{secrets.token_hex(8).upper()}"),
         price=_price(fiat, country),
     )
-    intent = create_intent(request=request, client=CLIENT, now=runtime.now())
-    render.emit(json, documents.intent_document(intent), documents.intent_fields(intent))
+    purchase = create_purchase(request=request, client=CLIENT, now=runtime.now())
+    render.emit(json, documents.purchase_document(purchase), documents.purchase_fields(purchase))
 
 
 @app.command("show")
@@ -75,15 +75,15 @@ def show(reference: Reference, json: Json = False) -> None:
     from fiatrails.providers.core.queries import payments_of
     from fiatrails.purchases import queries
 
-    found = queries.find_intent(reference)
+    found = queries.find_purchase(reference)
     steps = [_step(step) for step in queries.timeline(found.intent_id)]
     paid = [documents.payment_document(event) for event in payments_of(found.intent_id)]
     ledger = entry_keys(found.intent_id)
-    whole = {**documents.intent_document(found), "timeline": steps, "payments": paid, "ledger": ledger}
+    whole = {**documents.purchase_document(found), "timeline": steps, "payments": paid, "ledger": ledger}
     render.emit(
         json,
         whole,
-        documents.intent_fields(found),
+        documents.purchase_fields(found),
         render.table(("at", "state", "actor", "detail"), [list(step.values()) for step in steps]),
         documents.payments_table(paid),
         render.fields({"ledger": ", ".join(ledger)}),
@@ -115,29 +115,29 @@ def list_(
     from fiatrails.purchases.states import State
 
     moment = parse_since(since, now=runtime.now()) if since else None
-    wanted = queries.IntentFilter(
+    wanted = queries.PurchaseFilter(
         states=parse_states(state or (), State),
         user=parse_address(user) if user else None,
         client=client or None,
         since=moment,
     )
-    found = queries.list_intents(wanted, limit=limit)
+    found = queries.list_purchases(wanted, limit=limit)
     rows = [
         (
-            i.intent_id,
-            i.tx_ref,
-            i.state,
-            i.hold,
-            amounts.tokens(i.delivery.amount),
-            i.delivery.asset,
-            amounts.when(i.created_at),
+            each.intent_id,
+            each.tx_ref,
+            each.state,
+            each.hold,
+            amounts.tokens(each.delivery.amount),
+            each.delivery.asset,
+            amounts.when(each.created_at),
         )
-        for i in found
+        for each in found
     ]
     columns = ("intent", "txRef", "state", "hold", "tokens", "country", "created")
     render.emit(
         json,
-        {"intents": [documents.intent_document(i) for i in found]},
+        {"intents": [documents.purchase_document(each) for each in found]},
         render.table(columns, rows),
         f"{len(found)} intents",
     )
@@ -154,10 +154,10 @@ def accept(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
     runtime.setup()
     from fiatrails.purchases import decisions, queries
 
-    found = queries.find_intent(reference)
-    runtime.confirm(f"Accept {documents.intent_sentence(found)}?", yes=yes)
+    found = queries.find_purchase(reference)
+    runtime.confirm(f"Accept {documents.purchase_sentence(found)}?", yes=yes)
     done = decisions.accept(intent_id=found.intent_id, actor=actor, reason=reason, now=runtime.now())
-    render.emit(json, documents.intent_document(done), documents.intent_fields(done))
+    render.emit(json, documents.purchase_document(done), documents.purchase_fields(done))
 
 
 @app.command("refund")
@@ -181,13 +181,13 @@ def refund(
     from fiatrails.purchases import queries
     from fiatrails.purchases.payments import refunds
 
-    found = queries.find_intent(reference)
+    found = queries.find_purchase(reference)
     how = f"record as paid back ({external_reference})" if external_reference else "refund through the provider"
-    runtime.confirm(f"{how.capitalize()}: {documents.intent_sentence(found)}?", yes=yes)
+    runtime.confirm(f"{how.capitalize()}: {documents.purchase_sentence(found)}?", yes=yes)
     done = refunds.refund(
         intent_id=found.intent_id, actor=actor, reason=reason, now=runtime.now(), external_reference=external_reference
     )
-    render.emit(json, documents.intent_document(done), documents.intent_fields(done))
+    render.emit(json, documents.purchase_document(done), documents.purchase_fields(done))
 
 
 @app.command("cancel")
@@ -201,10 +201,10 @@ def cancel(reference: Reference, *, reason: Reason, yes: Yes = False, actor: Act
     runtime.setup()
     from fiatrails.purchases import decisions, queries
 
-    found = queries.find_intent(reference)
-    runtime.confirm(f"Cancel {documents.intent_sentence(found)}?", yes=yes)
+    found = queries.find_purchase(reference)
+    runtime.confirm(f"Cancel {documents.purchase_sentence(found)}?", yes=yes)
     done = decisions.cancel(intent_id=found.intent_id, actor=actor, reason=reason, now=runtime.now())
-    render.emit(json, documents.intent_document(done), documents.intent_fields(done))
+    render.emit(json, documents.purchase_document(done), documents.purchase_fields(done))
 
 
 def _price(fiat: str | None, country_code: str) -> Money | None:

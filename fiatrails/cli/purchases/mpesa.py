@@ -14,7 +14,7 @@ from fiatrails.cli.kit.runtime import Actor, Json, Yes
 from fiatrails.kernel.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
-    from fiatrails.purchases.models import Intent
+    from fiatrails.purchases.models import Purchase
 
 app = typer.Typer(help="M-PESA payers: simulated ones, and prompts on real phones.", no_args_is_help=True)
 
@@ -90,12 +90,12 @@ def stk_push(
     from fiatrails.purchases import queries
     from fiatrails.purchases.payments import charges
 
-    intent = queries.find_intent(reference)
-    push = charges.start(intent_id=intent.intent_id, charger=Push(parse_phone(phone)), now=runtime.now())
+    purchase = queries.find_purchase(reference)
+    push = charges.start(intent_id=purchase.intent_id, charger=Push(parse_phone(phone)), now=runtime.now())
     whole = {
         "reference": push.reference,
         "state": push.state,
-        "intentId": intent.intent_id,
+        "intentId": purchase.intent_id,
         "amount": amounts.money(push.amount_minor, push.currency),
         "phone": amounts.masked_phone(push.details["phone"]),
     }
@@ -128,35 +128,35 @@ def register_urls(yes: Yes = False, actor: Actor = "", json: Json = False) -> No
 
 
 def _order(reference: str, amount: str | None, phone: str, receipt: str | None, *, resend: bool) -> dict[str, object]:
-    intent = _intent(reference)
+    purchase = _purchase(reference)
     order: dict[str, object] = {
-        "txRef": intent.tx_ref if intent else reference,
-        "amount": _price(intent, amount),
+        "txRef": purchase.tx_ref if purchase else reference,
+        "amount": _price(purchase, amount),
         "phone": phone,
         "resend": resend,
     }
     return {**order, "receipt": receipt} if receipt else order
 
 
-def _intent(reference: str) -> Intent | None:
-    """Return the intent, or None for a txRef that is not known yet: such payments are kept and matched later."""
+def _purchase(reference: str) -> Purchase | None:
+    """Return the purchase, or None for a txRef that is not known yet: such payments are kept and matched later."""
     from fiatrails.purchases import queries
 
     try:
-        return queries.find_intent(reference)
+        return queries.find_purchase(reference)
     except NotFound:
         if reference.startswith("0x"):
             raise
         return None
 
 
-def _price(intent: Intent | None, amount: str | None) -> str:
+def _price(purchase: Purchase | None, amount: str | None) -> str:
     from fiatrails.kernel.money import format_minor, parse_money
 
-    if amount is None and intent is None:
+    if amount is None and purchase is None:
         raise BadInput("amount_missing", "no intent has this txRef, so --amount must say what is paid")
     if amount is not None:
-        currency = intent.fiat_currency if intent else "KES"
+        currency = purchase.fiat_currency if purchase else "KES"
         return format_minor(parse_money(amount, currency).minor, currency)
-    assert intent is not None
-    return format_minor(intent.fiat_expected, intent.fiat_currency)
+    assert purchase is not None
+    return format_minor(purchase.fiat_expected, purchase.fiat_currency)

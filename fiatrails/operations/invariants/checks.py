@@ -15,7 +15,7 @@ from fiatrails.chains.registry import chains
 from fiatrails.controls import audit
 from fiatrails.ledger.balances import currencies, equation, overdrawn, trial_balance
 from fiatrails.ledger.verify import verify
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.states import PENDING_MONEY, DeliveryState, State
 
 SHOWN = 20
@@ -32,11 +32,11 @@ class Violation:
 # Each selects the ids that violate the sentence.
 _BOOK_QUERIES = {
     "the money of an intent is what its credited payments add up to": """
-        SELECT i.intent_id FROM purchases_intent i
+        SELECT b.intent_id FROM purchases_purchase b
         LEFT JOIN (SELECT p.intent_id, sum(p.amount_minor) AS paid
                      FROM rb_core_payment p JOIN rb_core_inbox_event m ON m.id = p.id
                     WHERE p.state = 'applied' OR p.state = 'refunded' AND NOT EXISTS (
-                          -- Surplus that went back was never the intent's.
+                          -- Surplus that went back was never the purchase's.
                           SELECT FROM ledger_entry s
                            WHERE s.key = 'refund:' || p.provider || ':' || coalesce(p.receipt, m.event_key))
                     GROUP BY p.intent_id) e USING (intent_id)
@@ -45,9 +45,9 @@ _BOOK_QUERIES = {
                      JOIN ledger_account account ON account.id = posting.account_id
                     WHERE entry.kind = 'adjustment' AND account.code LIKE 'pending:%%'
                     GROUP BY entry.reference) a USING (intent_id)
-        WHERE i.fiat_paid <> coalesce(e.paid, 0) + coalesce(a.adjusted, 0)""",
+        WHERE b.fiat_paid <> coalesce(e.paid, 0) + coalesce(a.adjusted, 0)""",
     "an intent that waits for money or ended without it has none": """
-        SELECT intent_id FROM purchases_intent
+        SELECT intent_id FROM purchases_purchase
         WHERE state IN ('awaiting_payment', 'expired', 'cancelled', 'failed') AND fiat_paid <> 0""",
     "a receipt is credited once": """
         SELECT provider || ':' || receipt FROM rb_core_payment WHERE credits
@@ -58,14 +58,14 @@ _BOOK_QUERIES = {
         SELECT s.intent_id FROM evm_slot_intent s
         WHERE NOT EXISTS (SELECT FROM compliance_decision d WHERE d.intent_id = s.intent_id AND d.cleared)""",
     "a purchase is executed when all its deliveries are": """
-        SELECT i.intent_id FROM purchases_intent i
+        SELECT b.intent_id FROM purchases_purchase b
         LEFT JOIN LATERAL (SELECT bool_and(d.state = 'executed') AS done FROM purchases_delivery d
-                            WHERE d.purchase_id = i.id) d ON true
-        WHERE (i.state = 'executed') IS DISTINCT FROM d.done""",
+                            WHERE d.purchase_id = b.id) d ON true
+        WHERE (b.state = 'executed') IS DISTINCT FROM d.done""",
     "an executed intent has its mint in the ledger, and no other has": """
-        SELECT coalesce(i.intent_id, e.reference) FROM purchases_intent i
-        FULL JOIN (SELECT reference FROM ledger_entry WHERE kind = 'mint') e ON e.reference = i.intent_id
-        WHERE coalesce(i.state = 'executed', false) <> (e.reference IS NOT NULL)""",
+        SELECT coalesce(b.intent_id, e.reference) FROM purchases_purchase b
+        FULL JOIN (SELECT reference FROM ledger_entry WHERE kind = 'mint') e ON e.reference = b.intent_id
+        WHERE coalesce(b.state = 'executed', false) <> (e.reference IS NOT NULL)""",
 }
 
 
@@ -104,11 +104,11 @@ def _ledger_violations() -> Iterator[Violation]:
 
 
 def _pending_violations() -> Iterator[Violation]:
-    """Compare the ledger's pending balance with the money of the intents that are neither minted nor refunded."""
-    rows = Intent.objects.filter(state__in=[state.value for state in PENDING_MONEY])
-    intents = dict(rows.values_list("fiat_currency").annotate(Sum("fiat_paid")))
-    for currency in sorted(intents.keys() | set(currencies())):
-        books, paid = equation(currency).pending, intents.get(currency, 0)
+    """Compare the ledger's pending balance with the money of the purchases that are neither minted nor refunded."""
+    rows = Purchase.objects.filter(state__in=[state.value for state in PENDING_MONEY])
+    purchases = dict(rows.values_list("fiat_currency").annotate(Sum("fiat_paid")))
+    for currency in sorted(purchases.keys() | set(currencies())):
+        books, paid = equation(currency).pending, purchases.get(currency, 0)
         if paid != books:
             yield Violation("pending in the ledger = money of open intents", (f"{currency}: {books} and {paid}",))
 
@@ -172,5 +172,5 @@ def check_settled() -> list[Violation]:
     """Check, when faults have stopped and time has passed, that nothing is left half-way and nothing waits for a
     person."""
     half_way = [s.value for s in PENDING_MONEY if s is not State.HELD]
-    left = Intent.objects.filter(state__in=half_way).values_list("intent_id", "state")[:SHOWN]
+    left = Purchase.objects.filter(state__in=half_way).values_list("intent_id", "state")[:SHOWN]
     return [Violation("everything settles", tuple(f"{i} {s}" for i, s in left))] if left else []

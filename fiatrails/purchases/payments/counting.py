@@ -15,7 +15,7 @@ from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.providers.core.inbox import Stored
 from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.providers.core.purchases import Payable
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments import matching, payer_names
 from fiatrails.purchases.payments.record import record_payments
 from fiatrails.purchases.states import State, takes_payment
@@ -23,82 +23,91 @@ from fiatrails.purchases.store import persist
 
 
 @dataclass(frozen=True, slots=True)
-class PayableIntent:
-    """An intent, as far as a provider needs to know it."""
+class PayablePurchase:
+    """A purchase, as far as a provider needs to know it."""
 
-    intent: Intent
+    purchase: Purchase
 
     @property
     def tx_ref(self) -> str:
         """Return the payment reference that the payer was given."""
-        return self.intent.tx_ref
+        return self.purchase.tx_ref
 
     @property
     def missing(self) -> Money | None:
-        """Return what is still to be paid; None when the intent takes no payment in time any more."""
-        intent = self.intent
-        if intent.state not in (State.AWAITING_PAYMENT, State.HELD) or not takes_payment(intent.state, intent.hold):
+        """Return what is still to be paid; None when the purchase takes no payment in time any more."""
+        purchase = self.purchase
+        in_time = purchase.state in (State.AWAITING_PAYMENT, State.HELD)
+        if not in_time or not takes_payment(purchase.state, purchase.hold):
             return None
-        return Money(intent.fiat_currency, max(0, intent.fiat_expected - intent.fiat_paid))
+        return Money(purchase.fiat_currency, max(0, purchase.fiat_expected - purchase.fiat_paid))
 
 
-class IntentPurchases:
+class StoredPurchases:
     """The purchases of this deployment, for its providers (`providers.core.purchases.Purchases`)."""
 
-    def find(self, tx_ref: str) -> PayableIntent | None:
-        """Return the intent with this reference, or None."""
-        intent = Intent.objects.filter(tx_ref=tx_ref).first()
-        return PayableIntent(intent) if intent else None
+    def find(self, tx_ref: str) -> PayablePurchase | None:
+        """Return the purchase with this reference, or None."""
+        purchase = Purchase.objects.filter(tx_ref=tx_ref).first()
+        return PayablePurchase(purchase) if purchase else None
 
-    def lock(self, tx_ref: str) -> PayableIntent | None:
-        """Lock the intent with this reference; without one, lock the reference by name."""
-        intent = matching.lock_intent(tx_ref)
-        return PayableIntent(intent) if intent else None
+    def lock(self, tx_ref: str) -> PayablePurchase | None:
+        """Lock the purchase with this reference; without one, lock the reference by name."""
+        purchase = matching.lock_purchase(tx_ref)
+        return PayablePurchase(purchase) if purchase else None
 
     def record(self, events: Sequence[PaymentEvent], *, now: datetime) -> list[Stored]:
         """Store payment events and act on those that are new and signed."""
         return record_payments(events, now=now)
 
     def count(self, event: Payment, payable: Payable | None, money: Money, *, now: datetime) -> None:
-        """Count a confirmed payment as `record_payments` does for a signed one: to the intent, or to suspense."""
-        intent = payable.intent if isinstance(payable, PayableIntent) else None
+        """Count a confirmed payment as `record_payments` does for a signed one: to the purchase, or to suspense."""
+        purchase = payable.purchase if isinstance(payable, PayablePurchase) else None
         event.credits, event.amount_minor, event.currency = True, money.minor, money.currency
         event.attempts, event.last_error, event.due_at, event.lease_until = 0, "", None, None
-        event.intent_id = intent.intent_id if intent else None
-        event.tx_ref = intent.tx_ref if intent else event.tx_ref
-        if intent is not None and matching.takes(intent, money):
-            _count_for(intent, event, money, now)
+        event.intent_id = purchase.intent_id if purchase else None
+        event.tx_ref = purchase.tx_ref if purchase else event.tx_ref
+        if purchase is not None and matching.takes(purchase, money):
+            _count_for(purchase, event, money, now)
         else:
-            _count_to_suspense(intent, event, money, now)
+            _count_to_suspense(purchase, event, money, now)
 
     def name_payer(self, name: str, event: Payment, *, now: datetime) -> None:
         """Keep the name of who made a payment that is counted already."""
-        payer_names.keep_for_intent(name, provider=event.provider, intent_id=event.intent_id, now=now)
+        payer_names.keep_for_purchase(name, provider=event.provider, intent_id=event.intent_id, now=now)
 
 
-PURCHASES = IntentPurchases()
+PURCHASES = StoredPurchases()
 _WRITTEN = (
-    "credits", "amount_minor", "currency", "attempts", "last_error", "due_at", "lease_until", "intent_id", "tx_ref",
+    "credits",
+    "amount_minor",
+    "currency",
+    "attempts",
+    "last_error",
+    "due_at",
+    "lease_until",
+    "intent_id",
+    "tx_ref",
     "state",
-)  # fmt: skip
+)
 
 
-def _count_for(intent: Intent, event: Payment, money: Money, now: datetime) -> None:
+def _count_for(purchase: Purchase, event: Payment, money: Money, now: datetime) -> None:
     event.state = PaymentState.APPLIED
-    step = matching.credit(intent, money, now=now)
-    persist([intent], [step], now=now)
-    payer_names.keep(event.payer_name, provider=event.provider, intent=intent, now=now)
+    step = matching.credit(purchase, money, now=now)
+    persist([purchase], [step], now=now)
+    payer_names.keep(event.payer_name, provider=event.provider, purchase=purchase, now=now)
     event.save(update_fields=_WRITTEN)
     key = matching.money_key(event.receipt, event.event_key)
     post(
-        [entries.payment_received(provider=event.provider, receipt=key, intent_id=intent.intent_id, money=money)],
+        [entries.payment_received(provider=event.provider, receipt=key, intent_id=purchase.intent_id, money=money)],
         now=now,
     )
 
 
-def _count_to_suspense(intent: Intent | None, event: Payment, money: Money, now: datetime) -> None:
-    event.state = PaymentState.SURPLUS if intent else PaymentState.UNMATCHED
-    event.due_at = None if intent else now + timedelta(seconds=profile().timeouts.unmatched_alarm_s)
+def _count_to_suspense(purchase: Purchase | None, event: Payment, money: Money, now: datetime) -> None:
+    event.state = PaymentState.SURPLUS if purchase else PaymentState.UNMATCHED
+    event.due_at = None if purchase else now + timedelta(seconds=profile().timeouts.unmatched_alarm_s)
     event.save(update_fields=_WRITTEN)
     key = matching.money_key(event.receipt, event.event_key)
     post([entries.unmatched_payment(provider=event.provider, receipt=key, money=money)], now=now)

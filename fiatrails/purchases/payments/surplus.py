@@ -1,4 +1,4 @@
-"""Returning money that belongs to no intent: above the price, or never matched."""
+"""Returning money that belongs to no purchase: above the price, or never matched."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _RETURNABLE = (PaymentState.SURPLUS, PaymentState.UNMATCHED)
 
 
 def refund_event(*, event_id: int, actor: str, reason: str, now: datetime, external_reference: str = "") -> Payment:
-    """Sends the money of a surplus or unmatched payment back; settled by the provider's result.
+    """Send the money of a surplus or unmatched payment back; settled by the provider's result.
 
-    While it is on its way no new intent can claim it. `external_reference`: the operator has paid it back by other
+    While it is on its way no new purchase can claim it. `external_reference`: the operator has paid it back by other
     means, recorded at once. Raises NotFound, Conflict (`not_returnable`), Unprocessable without a receipt.
     """
     check(Flow.REFUND, now=now)
@@ -51,7 +51,7 @@ def _locked(event_id: int) -> Payment:
 
 def _start(event: Payment, reason: str, now: datetime) -> None:
     request = open_refund(event=event, reason=reason, now=now)
-    # The intent's own refund counts the reversals that carry its id, and this one is not of its money.
+    # The purchase's own refund counts the reversals that carry its id, and this one is not of its money.
     request.intent_id = None
     request.details = {**request.details, "eventState": event.state}
     request.save(update_fields=["intent_id", "details"])
@@ -59,7 +59,7 @@ def _start(event: Payment, reason: str, now: datetime) -> None:
 
 
 def settle_returns(*, now: datetime, limit: int = 100) -> int:
-    """Applies what became of the reversals of single events, each once; returns how many."""
+    """Apply what became of the reversals of single events, each once; return how many."""
     ended = ProviderRequest.objects.filter(
         kind=RequestKind.REFUND, intent_id__isnull=True, noted_at__isnull=True, settled_at__isnull=False
     )
@@ -81,7 +81,7 @@ def _settle(pk: int, now: datetime) -> None:
         _succeeded(event, now)
     elif event.state == PaymentState.REFUNDING:
         before = PaymentState(request.details["eventState"])
-        # An intent may have been made for it while it was on its way: looked for once more.
+        # A purchase may have been made for it while it was on its way: searched for once more.
         _set(event, before, due_at=now if before == PaymentState.UNMATCHED else None)
         why = str(request.result.get("description", "")) or "refused"
         alarms.alarm(event, "refundEvent", f"the provider refused to send it back: {why}", now=now)

@@ -1,4 +1,4 @@
-"""Payments that no intent has claimed: one dead letter for each that waited too long; it stays matchable."""
+"""Payments that no purchase has claimed: one dead letter for each that waited too long; it stays matchable."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from fiatrails.purchases.payments import matching
 
 
 def alarm_unmatched(*, clock: Clock, limit: int = 100) -> int:
-    """Make one pass over the payments that waited long enough; returns how many were claimed."""
+    """Make one pass over the payments that waited long enough; return how many were claimed."""
     return queue.run(UNMATCHED, clock, clock=clock, limit=limit)
 
 
 def _match_or_alarm(rows: Sequence[Payment], clock: Clock) -> None:
-    """An intent that came while nobody looked takes its payment; otherwise a person is told."""
+    """Give the payment to a purchase that came meanwhile; otherwise alarm a person."""
     for row in rows:
         with transaction.atomic():
-            intent = matching.lock_intent(row.tx_ref)
+            purchase = matching.lock_purchase(row.tx_ref)
             for mine in still_mine(Payment, [row]):
                 if mine.state != PaymentState.UNMATCHED:
                     continue
-                if intent is not None:
-                    matching.settle_waiting(mine, intent, now=clock.now())
+                if purchase is not None:
+                    matching.settle_waiting(mine, purchase, now=clock.now())
                     notify()
                 else:
                     _alarm(mine, clock)

@@ -31,7 +31,7 @@ TOKENS = 10**18
 # Everything whose rows a refused request must not change.
 TABLES = (
     "purchases_delivery",
-    "purchases_intent",
+    "purchases_purchase",
     "purchases_transition",
     "purchases_daily_usage",
     "idempotency_keys",

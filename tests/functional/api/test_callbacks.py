@@ -25,7 +25,7 @@ def test_a_payment_for_a_known_tx_ref_is_applied(live: Live, http: httpx.Client,
     assert (answer.status_code, answer.json()) == (200, {"status": "processed", "intentId": intent_id})
     again = live.confirm(http, body)
     assert again.json() == {"status": "already_processed", "intentId": intent_id}
-    assert live.rows("SELECT state FROM purchases_intent WHERE intent_id = %s", intent_id) == [("paid",)]
+    assert live.rows("SELECT state FROM purchases_purchase WHERE intent_id = %s", intent_id) == [("paid",)]
 
 
 def test_a_payment_for_an_unknown_tx_ref_is_kept_and_matched_when_the_intent_arrives(
@@ -34,7 +34,7 @@ def test_a_payment_for_an_unknown_tx_ref_is_kept_and_matched_when_the_intent_arr
     body = callback_body()
     assert live.confirm(http, body).json() == {"status": "processed", "intentId": None}
     intent_id = live.make(http, new_intent(txRef=body["txRef"])).json()["intentId"]
-    assert live.rows("SELECT state FROM purchases_intent WHERE intent_id = %s", intent_id) == [("paid",)]
+    assert live.rows("SELECT state FROM purchases_purchase WHERE intent_id = %s", intent_id) == [("paid",)]
     assert live.confirm(http, body).json() == {"status": "already_processed", "intentId": intent_id}
 
 
@@ -51,7 +51,7 @@ def test_fifty_identical_callbacks_at_once_are_processed_once(live: Live, http: 
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(send, range(50)))
     assert sorted(answers) == [(200, "already_processed")] * 49 + [(200, "processed")]
-    assert live.rows("SELECT fiat_paid FROM purchases_intent WHERE intent_id = %s", intent_id) == [(150_000,)]
+    assert live.rows("SELECT fiat_paid FROM purchases_purchase WHERE intent_id = %s", intent_id) == [(150_000,)]
     assert live.rows("SELECT count(*) FROM rb_core_payment WHERE tx_ref = %s", body["txRef"]) == [(1,)]
 
 

@@ -81,7 +81,7 @@ def test_one_key_sent_twenty_times_at_once_makes_one_intent(live: Live) -> None:
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert len({answer.content for answer in made}) == 1
     assert sum("Idempotent-Replayed" not in answer.headers for answer in made) == 1
-    assert live.rows("SELECT count(*) FROM purchases_intent WHERE tx_ref = %s", body["txRef"]) == [(1,)]
+    assert live.rows("SELECT count(*) FROM purchases_purchase WHERE tx_ref = %s", body["txRef"]) == [(1,)]
 
 
 def test_a_key_in_flight_is_refused_with_a_time_to_come_back(live: Live, http: httpx.Client) -> None:
@@ -141,7 +141,7 @@ def test_a_list_is_filtered_by_status_tx_ref_and_time(live: Live, http: httpx.Cl
 
 def test_another_clients_intent_is_not_found(live: Live, http: httpx.Client) -> None:
     made = live.make(http, new_intent()).json()["intentId"]
-    live.execute("UPDATE purchases_intent SET client = 'somebody-else' WHERE intent_id = %s", made)
+    live.execute("UPDATE purchases_purchase SET client = 'somebody-else' WHERE intent_id = %s", made)
     assert live.read(http, f"/api/v1/mint-intents/{made}").status_code == 404
 
 

@@ -19,8 +19,8 @@ from fiatrails.controls import modes
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
-from fiatrails.purchases.intents import NewIntent, create_intent
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import NewPurchase, create_purchase
 from fiatrails.purchases.payments.record import record_payments
 
 USER = "0x" + "a1" * 20
@@ -42,7 +42,7 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 
 
 @pytest.fixture(autouse=True)
@@ -96,12 +96,12 @@ def mpesa_at(configure: Callable[..., Config]) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def make_intent(address_book: Path) -> Make:
+def make_purchase(address_book: Path) -> Make:
     """An intent for some tokens, by default ten."""
 
-    def make(tx_ref: str, *, tokens: int = 10, user: str = USER) -> Intent:
-        request = NewIntent(user=user, amount=tokens * TOKEN, country_code="KES", tx_ref=tx_ref)
-        return create_intent(request=request, client="default", now=datetime.now(UTC))
+    def make(tx_ref: str, *, tokens: int = 10, user: str = USER) -> Purchase:
+        request = NewPurchase(user=user, amount=tokens * TOKEN, country_code="KES", tx_ref=tx_ref)
+        return create_purchase(request=request, client="default", now=datetime.now(UTC))
 
     return make
 

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def paid(make_intent: Make) -> None:
+def paid(make_purchase: Make) -> None:
     """One payment in the books."""
-    make_intent("A-1")
+    make_purchase("A-1")
     pay("A-1", 10, receipt="SGR7XK21QP")
 
 
@@ -165,8 +165,8 @@ def test_a_wrong_mode_is_a_usage_error(run: Run, wrong: tuple[str, ...]) -> None
     assert run("mode", "set", *wrong, "--reason", "x", "--yes").code == 2
 
 
-def test_a_mode_holds_commands_back(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_mode_holds_commands_back(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 9, receipt="SGR7XK21QP")
     run("mode", "set", "read_only", "on", "--reason", "restore", "--yes")
     refused = run("intent", "refund", "A-1", "--reason", "x", "--yes", "--json")

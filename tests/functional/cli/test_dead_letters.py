@@ -9,7 +9,7 @@ import pytest
 
 from fiatrails.controls.models import AuditRecord
 from fiatrails.engine import dead_letters, heartbeat
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from tests.functional.cli.conftest import Make, Run, pay
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,12 +28,12 @@ def bury(intent_id: str, *, operation: str = "checkCompliance", ago: timedelta =
 
 
 @pytest.fixture
-def stuck(make_intent: Make) -> Intent:
+def stuck(make_purchase: Make) -> Purchase:
     """A paid intent that ran out of attempts."""
-    intent = make_intent("A-1")
+    purchase = make_purchase("A-1")
     pay("A-1", 10, receipt="SGR7XK21QP")
-    Intent.objects.update(due_at=None, attempts=8, last_error="RPC timeout")
-    return intent
+    Purchase.objects.update(due_at=None, attempts=8, last_error="RPC timeout")
+    return purchase
 
 
 def test_show_prints_the_shape_of_the_runbook(run: Run) -> None:
@@ -54,7 +54,7 @@ def test_list_groups_by_error(run: Run) -> None:
     assert "temporary: 2" in run("dlq", "list").out
 
 
-def test_replaying_one_item_makes_its_intent_due_again(run: Run, stuck: Intent) -> None:
+def test_replaying_one_item_makes_its_intent_due_again(run: Run, stuck: Purchase) -> None:
     item = bury(stuck.intent_id)
     outcome = run("dlq", "replay", "--item-id", item, "--yes", "--actor", "amina", "--json")
     assert outcome.code == 0, outcome.err
@@ -62,17 +62,17 @@ def test_replaying_one_item_makes_its_intent_due_again(run: Run, stuck: Intent) 
     assert (result["restarted"], result["closed"]) == (True, True)
     assert "no live nonce slot" in result["why"]
     assert outcome.document["preview"]["value"] == ["10.00 KES"]
-    assert Intent.objects.get().due_at is not None
+    assert Purchase.objects.get().due_at is not None
     assert AuditRecord.objects.filter(actor="amina", action="dead_letter.replayed").count() == 1
 
 
-def test_an_item_is_replayed_once(run: Run, stuck: Intent) -> None:
+def test_an_item_is_replayed_once(run: Run, stuck: Purchase) -> None:
     item = bury(stuck.intent_id)
     run("dlq", "replay", "--item-id", item, "--yes")
     assert run("dlq", "replay", "--item-id", item, "--yes").code == 4
 
 
-def test_since_replays_only_what_is_recent(run: Run, stuck: Intent) -> None:
+def test_since_replays_only_what_is_recent(run: Run, stuck: Purchase) -> None:
     bury(stuck.intent_id)
     old = bury("0x2", ago=timedelta(hours=3))
     outcome = run("dlq", "replay", "--since", "1 hour ago", "--yes", "--json")
@@ -80,14 +80,14 @@ def test_since_replays_only_what_is_recent(run: Run, stuck: Intent) -> None:
     assert dead_letters.get(old).state == "open"
 
 
-def test_a_dry_run_changes_nothing(run: Run, stuck: Intent) -> None:
+def test_a_dry_run_changes_nothing(run: Run, stuck: Purchase) -> None:
     bury(stuck.intent_id)
     outcome = run("dlq", "replay", "--all", "--dry-run", "--json")
     assert (outcome.code, outcome.document["preview"]["count"], outcome.document["results"]) == (0, 1, [])
     assert dead_letters.depth() == 1
 
 
-def test_replay_shows_counts_and_value_and_asks(run: Run, stuck: Intent) -> None:
+def test_replay_shows_counts_and_value_and_asks(run: Run, stuck: Purchase) -> None:
     bury(stuck.intent_id)
     refused = run("dlq", "replay", "--all", answers="n\n")
     assert refused.code == 1
@@ -112,11 +112,11 @@ def test_an_unclear_selection_is_a_usage_error(run: Run, selection: tuple[str, .
     assert dead_letters.depth() == 1
 
 
-def test_the_rate_is_kept(run: Run, make_intent: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_is_kept(run: Run, make_purchase: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("fiatrails.operations.replay.time.sleep", pauses.append)
     for number in range(3):
-        bury(make_intent(f"A-{number}").intent_id)
+        bury(make_purchase(f"A-{number}").intent_id)
     run("dlq", "replay", "--all", "--rate", "4", "--yes")
     assert pauses == [0, 0.25, 0.25]
 
@@ -131,15 +131,15 @@ def test_discarding_needs_a_reason_and_happens_once(run: Run) -> None:
     assert run("dlq", "discard", item, "--reason", "again", "--yes").code == 4
 
 
-def test_the_backlog_is_woken_and_followed(run: Run, stuck: Intent) -> None:
+def test_the_backlog_is_woken_and_followed(run: Run, stuck: Purchase) -> None:
     heartbeat.beat("worker", now=datetime.now(UTC))
-    Intent.objects.update(due_at=datetime.now(UTC) + timedelta(hours=1))
+    Purchase.objects.update(due_at=datetime.now(UTC) + timedelta(hours=1))
     outcome = run("backlog", "process", "--timeout", "0", "--json")
     assert outcome.code == 1
     assert (outcome.document["woken"], outcome.document["unsettled"]) == (1, 1)
     assert outcome.document["after"] == [{"state": "paid", "count": 1, "paid": "10.00 KES"}]
     assert "no worker is running" not in outcome.err
-    assert Intent.objects.get().due_at <= datetime.now(UTC)
+    assert Purchase.objects.get().due_at <= datetime.now(UTC)
 
 
 def test_an_empty_backlog_is_settled(run: Run) -> None:
@@ -148,5 +148,5 @@ def test_an_empty_backlog_is_settled(run: Run) -> None:
     assert "no worker is running (last seen: never)" in outcome.err
 
 
-def test_the_backlog_command_may_leave_at_once(run: Run, stuck: Intent) -> None:
+def test_the_backlog_command_may_leave_at_once(run: Run, stuck: Purchase) -> None:
     assert run("backlog", "process", "--no-wait").code == 0

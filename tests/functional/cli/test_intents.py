@@ -8,7 +8,7 @@ import pytest
 
 from fiatrails.controls.models import AuditRecord
 from fiatrails.providers.core.models import Payment, ProviderRequest
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from tests.functional.cli.conftest import USER, Make, Run, pay
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +30,7 @@ def test_an_unclear_amount_changes_nothing(run: Run, address_book: Path, amounts
     outcome = run("intent", "create", "--user", USER, *amounts)
     assert outcome.code == 2
     assert outcome.err.startswith("error: ")
-    assert not Intent.objects.exists()
+    assert not Purchase.objects.exists()
 
 
 def test_a_price_may_differ_from_one_unit_per_token(run: Run, address_book: Path) -> None:
@@ -38,24 +38,24 @@ def test_a_price_may_differ_from_one_unit_per_token(run: Run, address_book: Path
     assert outcome.document["expected"] == "1500.50 KES"
 
 
-def test_a_used_reference_is_a_conflict(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_used_reference_is_a_conflict(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     outcome = run("intent", "create", "--user", USER, "--amount", "10", "--tx-ref", "A-1", "--json")
     assert outcome.code == 4
     assert outcome.document["error"] == "tx_ref_used"
     assert outcome.document["exitCode"] == 4
 
 
-def test_show_tells_the_whole_story_and_masks_the_phone(run: Run, make_intent: Make) -> None:
-    intent = make_intent("A-1")
+def test_show_tells_the_whole_story_and_masks_the_phone(run: Run, make_purchase: Make) -> None:
+    purchase = make_purchase("A-1")
     pay("A-1", 10, receipt="SGR7XK21QP")
     by_reference = run("intent", "show", "A-1", "--json")
-    assert by_reference.document == run("intent", "show", intent.intent_id, "--json").document
+    assert by_reference.document == run("intent", "show", purchase.intent_id, "--json").document
     assert [step["state"] for step in by_reference.document["timeline"]] == ["awaiting_payment", "paid"]
     assert by_reference.document["payments"][0]["phone"] == "2547****678"
     assert by_reference.document["ledger"] == ["payment:mpesa:SGR7XK21QP"]
     table = run("intent", "show", "A-1").out
-    assert intent.intent_id in table
+    assert purchase.intent_id in table
     assert "254712345678" not in table + by_reference.out
 
 
@@ -68,9 +68,9 @@ def test_a_malformed_id_is_a_usage_error(run: Run) -> None:
     assert run("intent", "show", "0x12").code == 2
 
 
-def test_list_filters(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
-    make_intent("A-2", user="0x" + "b2" * 20)
+def test_list_filters(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
+    make_purchase("A-2", user="0x" + "b2" * 20)
     pay("A-2", 10, receipt="SGR7XK21QP")
 
     def references(*filters: str) -> list[str]:
@@ -87,12 +87,12 @@ def test_list_filters(run: Run, make_intent: Make) -> None:
     assert run("intent", "list", "--since", "sometime").code == 2
 
 
-def test_accepting_a_held_intent_asks_first(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_accepting_a_held_intent_asks_first(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 9, receipt="SGR7XK21QP")
     refused = run("intent", "accept", "A-1", "--reason", "written off", answers="n\n")
     assert refused.code == 1
-    assert Intent.objects.get().state == "held"
+    assert Purchase.objects.get().state == "held"
     accepted = run("intent", "accept", "A-1", "--reason", "written off", "--yes", "--actor", "amina", "--json")
     assert accepted.code == 0
     assert accepted.document["state"] == "paid"
@@ -100,41 +100,41 @@ def test_accepting_a_held_intent_asks_first(run: Run, make_intent: Make) -> None
     assert (record.actor, record.details["reason"]) == ("amina", "written off")
 
 
-def test_accepting_what_is_not_held_is_a_conflict(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_accepting_what_is_not_held_is_a_conflict(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     assert run("intent", "accept", "A-1", "--reason", "x", "--yes").code == 4
 
 
-def test_a_refund_goes_through_the_provider(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_refund_goes_through_the_provider(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 9, receipt="SGR7XK21QP")
     outcome = run("intent", "refund", "A-1", "--reason", "too little", "--yes", "--json")
     assert outcome.document["state"] == "refunding"
     assert ProviderRequest.objects.get().kind == "refund"
 
 
-def test_a_refund_by_other_means_is_recorded_at_once(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_refund_by_other_means_is_recorded_at_once(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 9, receipt="SGR7XK21QP")
     arguments = ("--reason", "refused", "--external-reference", "BANK-1", "--yes", "--json")
     assert run("intent", "refund", "A-1", *arguments).document["status"] == "refunded"
 
 
-def test_an_unpaid_intent_is_cancelled_not_refunded(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_an_unpaid_intent_is_cancelled_not_refunded(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     assert run("intent", "refund", "A-1", "--reason", "x", "--yes").code == 4
     assert run("intent", "cancel", "A-1", "--reason", "x", "--yes", "--json").document["state"] == "cancelled"
     assert run("intent", "cancel", "A-1", "--reason", "x", "--yes").code == 4
 
 
-def test_a_reason_is_required(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_reason_is_required(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     assert run("intent", "cancel", "A-1", "--yes").code == 2
-    assert Intent.objects.get().state == "awaiting_payment"
+    assert Purchase.objects.get().state == "awaiting_payment"
 
 
-def test_waiting_payments_are_listed_and_given_back(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_waiting_payments_are_listed_and_given_back(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 10, receipt="SGR7XK21QP")
     pay("A-1", 10, receipt="SGR7XK21QQ")
     pay("UNKNOWN", 5, receipt="SGR7XK21QR")
@@ -149,8 +149,8 @@ def test_waiting_payments_are_listed_and_given_back(run: Run, make_intent: Make)
     assert given.document["state"] == "refunded"
 
 
-def test_money_that_an_intent_holds_is_not_surplus(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_money_that_an_intent_holds_is_not_surplus(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     pay("A-1", 10, receipt="SGR7XK21QP")
     assert run("payments", "refund", "SGR7XK21QP", "--reason", "x", "--yes").code == 4
     assert run("payments", "refund", "SGR0000000", "--reason", "x", "--yes").code == 3

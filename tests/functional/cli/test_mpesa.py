@@ -46,9 +46,9 @@ def sandbox(api: Receiver, tmp_path: Path, mpesa_at: Callable[[str], None]) -> I
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_customer_pays_what_the_intent_expects(run: Run, make_intent: Make, api: Receiver) -> None:
-    intent = make_intent("A-1", tokens=12)
-    outcome = run("mpesa", "simulate", intent.intent_id, "--json")
+def test_a_customer_pays_what_the_intent_expects(run: Run, make_purchase: Make, api: Receiver) -> None:
+    purchase = make_purchase("A-1", tokens=12)
+    outcome = run("mpesa", "simulate", purchase.intent_id, "--json")
     assert outcome.code == 0, outcome.err
     [told] = api.wait(CALLBACKS)
     assert (told.json["txRef"], told.json["amount"]) == ("A-1", "12.00")
@@ -89,8 +89,8 @@ def test_payments_are_simulated_in_a_sandbox_only(run: Run, mpesa_at: Callable[[
     assert run("mpesa", "simulate", "A-1", "--amount", "10").code == 4
 
 
-def test_a_prompt_is_queued_for_the_worker(run: Run, make_intent: Make) -> None:
-    make_intent("A-1")
+def test_a_prompt_is_queued_for_the_worker(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
     outcome = run("mpesa", "stk-push", "A-1", "--phone", "0712345678", "--json")
     assert (outcome.code, outcome.document["state"], outcome.document["phone"]) == (0, "created", "2547****678")
     assert ProviderRequest.objects.get().kind == "charge"

@@ -15,20 +15,20 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.engine.queue import Queue, run
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import OutsideUnknown, StaleFence, Unavailable
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from tests.conftest import SteppedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Made = Callable[[int], list[Intent]]
+Made = Callable[[int], list[Purchase]]
 
 
 @pytest.fixture
 def rows(clock: SteppedClock) -> Made:
     """Makes due rows."""
 
-    def make(count: int) -> list[Intent]:
+    def make(count: int) -> list[Purchase]:
         return [
-            Intent.objects.create(
+            Purchase.objects.create(
                 intent_id=f"0x{n:064x}", tx_ref=f"TX-{n}", client="a",
                 fiat_currency="KES", fiat_expected=100, state="awaiting_payment",
                 created_at=clock.now(), expires_at=clock.now(), due_at=clock.now(),
@@ -46,7 +46,7 @@ class Steps:
         self.errors = errors
         self.batches: list[list[str]] = []
 
-    def __call__(self, rows: Sequence[Intent], tools: None) -> None:
+    def __call__(self, rows: Sequence[Purchase], tools: None) -> None:
         self.batches.append([row.tx_ref for row in rows])
         for row in rows:
             if (error := self.errors.get(row.tx_ref.replace("-", "_"))) is not None:
@@ -57,23 +57,23 @@ class Steps:
             row.save()
 
 
-def still_mine_outside(rows: Sequence[Intent]) -> list[Intent]:
+def still_mine_outside(rows: Sequence[Purchase]) -> list[Purchase]:
     from django.db import transaction
 
     with transaction.atomic():
-        return still_mine(Intent, rows)
+        return still_mine(Purchase, rows)
 
 
-def queue(step: Steps, **changes: object) -> Queue[Intent, None]:
+def queue(step: Steps, **changes: object) -> Queue[Purchase, None]:
     values: dict[str, object] = {
-        "name": "tests", "model": Intent, "condition": "", "step": step, "metric": "provider_call",
+        "name": "tests", "model": Purchase, "condition": "", "step": step, "metric": "provider_call",
         "work": lambda row: Work("testWork", row.tx_ref, {"n": 1}),
     }  # fmt: skip
     return Queue(**(values | changes))  # type: ignore[arg-type]
 
 
-def found(tx_ref: str) -> Intent:
-    return Intent.objects.get(tx_ref=tx_ref)
+def found(tx_ref: str) -> Purchase:
+    return Purchase.objects.get(tx_ref=tx_ref)
 
 
 def test_a_batch_is_moved_by_one_step(rows: Made, clock: SteppedClock) -> None:
@@ -129,8 +129,8 @@ def test_an_outage_is_asked_about_three_times_and_not_once_for_each_row(rows: Ma
     step = Steps(**{f"TX_{n}": away for n in range(10)})
     run(queue(step), None, clock=clock)
     assert [len(batch) for batch in step.batches] == [10, 1, 1]
-    assert {row.attempts for row in Intent.objects.all()} == {1}
-    assert {row.last_error for row in Intent.objects.all()} == {"rpc_no_answer: no endpoint answered"}
+    assert {row.attempts for row in Purchase.objects.all()} == {1}
+    assert {row.last_error for row in Purchase.objects.all()} == {"rpc_no_answer: no endpoint answered"}
 
 
 def test_one_row_without_an_answer_does_not_hold_up_the_others(rows: Made, clock: SteppedClock) -> None:
@@ -155,7 +155,7 @@ def test_what_is_held_back_meanwhile_costs_no_attempt(rows: Made, clock: Stepped
     for _ in range(20):
         run(queue(step), None, clock=clock)
         clock.advance(seconds=1)
-    assert ({row.attempts for row in Intent.objects.all()}, DeadLetter.objects.count()) == ({0}, 0)
+    assert ({row.attempts for row in Purchase.objects.all()}, DeadLetter.objects.count()) == ({0}, 0)
 
 
 def test_a_mode_is_asked_before_anything_is_claimed(
@@ -165,7 +165,7 @@ def test_a_mode_is_asked_before_anything_is_claimed(
     step = Steps()
     monkeypatch.setenv("READ_ONLY", "1")
     assert run(queue(step, flow=Flow.CLEAR), None, clock=clock) == 0
-    assert (step.batches, {row.fence for row in Intent.objects.all()}) == ([], {0})
+    assert (step.batches, {row.fence for row in Purchase.objects.all()}) == ([], {0})
     monkeypatch.delenv("READ_ONLY")
     assert run(queue(step, flow=Flow.CLEAR), None, clock=clock) == 2
 
@@ -186,8 +186,8 @@ def test_a_row_taken_over_while_it_failed_is_not_written(rows: Made, clock: Step
     rows(1)
 
     class Overtaken(Steps):
-        def __call__(self, rows: Sequence[Intent], tools: None) -> None:
-            Intent.objects.update(fence=99)
+        def __call__(self, rows: Sequence[Purchase], tools: None) -> None:
+            Purchase.objects.update(fence=99)
             raise ValueError("too late")
 
     run(queue(Overtaken()), None, clock=clock)

@@ -14,7 +14,7 @@ from fiatrails.ledger.accounts import EntryKind
 from fiatrails.ledger.entries import EntryDraft, PostingDraft
 from fiatrails.ledger.posting import post
 from fiatrails.operations.invariants.checks import Violation, check_books, check_chain, check_settled
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.payments.record import record_payments
@@ -23,15 +23,15 @@ from tests.integration.purchases.conftest import TOKEN, USER, paid
 from tests.integration.purchases.stage import NO_POOL, Stage, fresh, lane, tampering
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 HASH = "0x" + "77" * 32
 OTHER = "0x" + "b2" * 20
 
 
 class World:
-    """One intent in each interesting state, brought there by the product itself."""
+    """One purchase in each interesting state, brought there by the product itself."""
 
-    def __init__(self, pay_for: Make, make_intent: Make, stage: Stage, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, pay_for: Make, make_purchase: Make, stage: Stage, patch: pytest.MonkeyPatch) -> None:
         lane(stage.clock)
         self.minted = pay_for("TX-MINTED")
         stage.settle()
@@ -49,14 +49,14 @@ class World:
             external_reference="bank-17",
         )
         self.held = pay_for("TX-HELD", kes=9)
-        self.waiting = make_intent("TX-WAITING", now=stage.clock.now())
+        self.waiting = make_purchase("TX-WAITING", now=stage.clock.now())
         record_payments([paid("TX-STRANGER", 10, receipt="R9")], now=stage.clock.now())
         self.paid = pay_for("TX-PAID")
 
 
 @pytest.fixture
-def world(pay_for: Make, make_intent: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(pay_for, make_intent, stage, monkeypatch)
+def world(pay_for: Make, make_purchase: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(pay_for, make_purchase, stage, monkeypatch)
 
 
 def tamper(statement: str, *parameters: object) -> None:
@@ -83,7 +83,7 @@ PENDING = "pending in the ledger = money of open intents"
 
 
 def test_an_untouched_database_has_no_findings(world: World) -> None:
-    assert sorted(Intent.objects.values_list("state", flat=True)) == [
+    assert sorted(Purchase.objects.values_list("state", flat=True)) == [
         "awaiting_payment", "executed", "held", "paid", "refunded", "submitting",
     ]  # fmt: skip
     assert check_books() == []
@@ -94,12 +94,12 @@ def test_an_empty_database_has_no_findings(db: None) -> None:
 
 
 def test_money_that_no_payment_brought(world: World) -> None:
-    tamper("UPDATE purchases_intent SET fiat_paid = fiat_paid + 1 WHERE intent_id = %s", world.held.intent_id)
+    tamper("UPDATE purchases_purchase SET fiat_paid = fiat_paid + 1 WHERE intent_id = %s", world.held.intent_id)
     assert found(check_books())[MONEY] == (world.held.intent_id,)
     assert PENDING in found(check_books())
 
 
-def test_a_payment_that_was_moved_to_another_intent(world: World) -> None:
+def test_a_payment_that_was_moved_to_another_purchase(world: World) -> None:
     tamper(
         "UPDATE rb_core_payment SET intent_id = %s WHERE intent_id = %s",
         world.waiting.intent_id,
@@ -108,23 +108,23 @@ def test_a_payment_that_was_moved_to_another_intent(world: World) -> None:
     assert set(found(check_books())[MONEY]) == {world.waiting.intent_id, world.paid.intent_id}
 
 
-def test_money_of_an_intent_that_ended(world: World) -> None:
+def test_money_of_a_purchase_that_ended(world: World) -> None:
     with tampering() as cursor:
-        cursor.execute("ALTER TABLE purchases_intent DROP CONSTRAINT intent_money_not_lost")
+        cursor.execute("ALTER TABLE purchases_purchase DROP CONSTRAINT purchase_money_not_lost")
         try:
-            cursor.execute("UPDATE purchases_intent SET state = 'expired' WHERE id = %s", [world.paid.pk])
+            cursor.execute("UPDATE purchases_purchase SET state = 'expired' WHERE id = %s", [world.paid.pk])
             findings = found(check_books())
         finally:
-            cursor.execute("UPDATE purchases_intent SET state = 'paid' WHERE id = %s", [world.paid.pk])
+            cursor.execute("UPDATE purchases_purchase SET state = 'paid' WHERE id = %s", [world.paid.pk])
             cursor.execute(
-                "ALTER TABLE purchases_intent ADD CONSTRAINT intent_money_not_lost"
+                "ALTER TABLE purchases_purchase ADD CONSTRAINT purchase_money_not_lost"
                 " CHECK (NOT (state IN ('expired', 'cancelled', 'failed')) OR fiat_paid = 0)"
             )
     assert findings[UNPAID] == (world.paid.intent_id,)
 
 
-def test_money_of_an_intent_that_still_waits_for_it(world: World) -> None:
-    tamper("UPDATE purchases_intent SET fiat_paid = 1000 WHERE intent_id = %s", world.waiting.intent_id)
+def test_money_of_a_purchase_that_still_waits_for_it(world: World) -> None:
+    tamper("UPDATE purchases_purchase SET fiat_paid = 1000 WHERE intent_id = %s", world.waiting.intent_id)
     assert found(check_books())[UNPAID] == (world.waiting.intent_id,)
 
 
@@ -142,7 +142,7 @@ def test_a_receipt_that_was_credited_twice(world: World) -> None:
     assert findings[RECEIPT] == ("mpesa:RTX-PAID",)
 
 
-def test_an_intent_in_two_slots(world: World, stage: Stage) -> None:
+def test_a_purchase_in_two_slots(world: World, stage: Stage) -> None:
     row = acts.occupy_slot(world.submitted, stage.clock, state="released")
     with tampering() as cursor:
         cursor.execute("DROP INDEX intent_in_one_slot")
@@ -163,18 +163,18 @@ def test_an_order_without_a_clearance(world: World, how: str) -> None:
     assert found(check_books()) == {CLEARED: (world.submitted.intent_id,)}
 
 
-def test_an_executed_intent_without_its_mint(world: World) -> None:
-    tamper("UPDATE purchases_intent SET state = 'executed' WHERE intent_id = %s", world.submitted.intent_id)
+def test_an_executed_purchase_without_its_mint(world: World) -> None:
+    tamper("UPDATE purchases_purchase SET state = 'executed' WHERE intent_id = %s", world.submitted.intent_id)
     assert found(check_books())[MINTED] == (world.submitted.intent_id,)
 
 
-def test_a_mint_of_an_intent_that_is_not_executed(world: World) -> None:
-    tamper("UPDATE purchases_intent SET state = 'mined' WHERE intent_id = %s", world.minted.intent_id)
+def test_a_mint_of_a_purchase_that_is_not_executed(world: World) -> None:
+    tamper("UPDATE purchases_purchase SET state = 'mined' WHERE intent_id = %s", world.minted.intent_id)
     assert found(check_books())[MINTED] == (world.minted.intent_id,)
 
 
-def test_a_mint_of_an_intent_that_does_not_exist(world: World) -> None:
-    tamper("DELETE FROM purchases_intent WHERE intent_id = %s", world.minted.intent_id)
+def test_a_mint_of_a_purchase_that_does_not_exist(world: World) -> None:
+    tamper("DELETE FROM purchases_purchase WHERE intent_id = %s", world.minted.intent_id)
     assert found(check_books())[MINTED] == (world.minted.intent_id,)
 
 
@@ -218,8 +218,8 @@ def test_a_mint_beyond_what_was_paid(world: World) -> None:
     assert offender == f"{world.minted.intent_id}: 1000"
 
 
-def test_an_open_intent_that_is_gone(world: World) -> None:
-    tamper("DELETE FROM purchases_intent WHERE intent_id = %s", world.paid.intent_id)
+def test_an_open_purchase_that_is_gone(world: World) -> None:
+    tamper("DELETE FROM purchases_purchase WHERE intent_id = %s", world.paid.intent_id)
     assert found(check_books())[PENDING] == ("KES: 2900 and 1900",)
 
 
@@ -236,8 +236,8 @@ def test_money_in_a_currency_that_no_country_of_the_profile_has(world: World, st
     assert findings[PENDING] == ("USD: 400 and 0",)
 
 
-def test_an_intent_whose_money_is_in_a_currency_without_postings(world: World) -> None:
-    tamper("UPDATE purchases_intent SET fiat_currency = 'USD' WHERE intent_id = %s", world.paid.intent_id)
+def test_a_purchase_whose_money_is_in_a_currency_without_postings(world: World) -> None:
+    tamper("UPDATE purchases_purchase SET fiat_currency = 'USD' WHERE intent_id = %s", world.paid.intent_id)
     offenders = [offender for f in check_books() if f.invariant == PENDING for offender in f.offenders]
     assert offenders == ["KES: 2900 and 1900", "USD: 0 and 1000"]
 
@@ -303,7 +303,7 @@ def test_a_mint_of_what_was_refunded(world: World, chain: list[MintEvent]) -> No
     assert compared() == {"every mint is the one that was paid for": expected}
 
 
-def test_an_executed_intent_that_the_chain_does_not_know(world: World, chain: list[MintEvent]) -> None:
+def test_an_executed_purchase_that_the_chain_does_not_know(world: World, chain: list[MintEvent]) -> None:
     chain.clear()
     assert compared()["what is called executed is on the chain"] == (world.minted.intent_id,)
 

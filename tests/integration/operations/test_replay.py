@@ -20,7 +20,7 @@ from fiatrails.kernel.errors import Conflict, NotFound, Unavailable
 from fiatrails.operations import replay
 from fiatrails.operations.jobs import jobs
 from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
-from fiatrails.purchases.models import Intent, Transition
+from fiatrails.purchases.models import Purchase, Transition
 from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
 from tests.integration.purchases import stage as acts
@@ -28,7 +28,7 @@ from tests.integration.purchases.conftest import paid
 from tests.integration.purchases.stage import Stage, fresh, letters
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 
 
 def bury(
@@ -51,13 +51,13 @@ def bury(
 
 
 @pytest.fixture
-def stop(pay_for: Make, clock: SteppedClock) -> Callable[..., tuple[Intent, str]]:
-    """A paid intent that ran out of attempts, and its dead letter."""
+def stop(pay_for: Make, clock: SteppedClock) -> Callable[..., tuple[Purchase, str]]:
+    """A paid purchase that ran out of attempts, and its dead letter."""
 
-    def make(tx_ref: str, *, error_class: str = "temporary") -> tuple[Intent, str]:
-        intent = pay_for(tx_ref)
-        Intent.objects.filter(pk=intent.pk).update(due_at=None, attempts=8, last_error="RPC timeout")
-        return fresh(intent), bury(intent.intent_id, clock, error_class=error_class)
+    def make(tx_ref: str, *, error_class: str = "temporary") -> tuple[Purchase, str]:
+        purchase = pay_for(tx_ref)
+        Purchase.objects.filter(pk=purchase.pk).update(due_at=None, attempts=8, last_error="RPC timeout")
+        return fresh(purchase), bury(purchase.intent_id, clock, error_class=error_class)
 
     return make
 
@@ -66,17 +66,17 @@ def state_of(item_id: str) -> str:
     return str(dead_letters.get(item_id).state)
 
 
-def test_a_replayed_intent_is_due_again_with_all_its_attempts(stop: Any, stage: Stage) -> None:
-    intent, item = stop("TX-1")
+def test_a_replayed_purchase_is_due_again_with_all_its_attempts(stop: Any, stage: Stage) -> None:
+    purchase, item = stop("TX-1")
     result = replay.replay_item(item_id=item, actor="ops", now=stage.clock.now())
-    assert (result.restarted, result.closed, result.subject) == (True, True, intent.intent_id)
-    found = fresh(intent)
+    assert (result.restarted, result.closed, result.subject) == (True, True, purchase.intent_id)
+    found = fresh(purchase)
     assert (found.due_at, found.attempts, found.last_error) == (stage.clock.now(), 0, "")
     assert state_of(item) == "replayed"
     assert AuditRecord.objects.get().action == "dead_letter.replayed"
     assert Transition.objects.order_by("-pk")[0].detail == "replayed"
     stage.step()
-    assert fresh(intent).state == "cleared"
+    assert fresh(purchase).state == "cleared"
 
 
 def test_a_closed_item_is_not_replayed_again(stop: Any, clock: SteppedClock) -> None:
@@ -102,15 +102,15 @@ def test_a_closed_item_is_not_replayed_again(stop: Any, clock: SteppedClock) -> 
 def test_what_has_nothing_to_do_is_closed_as_resolved_and_left_alone(
     stop: Any, clock: SteppedClock, state: str, paid_minor: int, why: str
 ) -> None:
-    intent, item = stop("TX-1")
-    Intent.objects.filter(pk=intent.pk).update(state=state, fiat_paid=paid_minor)
+    purchase, item = stop("TX-1")
+    Purchase.objects.filter(pk=purchase.pk).update(state=state, fiat_paid=paid_minor)
     result = replay.replay_item(item_id=item, actor="ops", now=clock.now())
     assert (result.restarted, result.closed, state_of(item)) == (False, True, "resolved")
     assert why in result.why
-    assert (fresh(intent).due_at, fresh(intent).state) == (None, state)
+    assert (fresh(purchase).due_at, fresh(purchase).state) == (None, state)
 
 
-def test_an_item_of_no_intent_is_closed(clock: SteppedClock) -> None:
+def test_an_item_of_no_purchase_is_closed(clock: SteppedClock) -> None:
     item = bury("0x" + "99" * 32, clock)
     assert replay.replay_item(item_id=item, actor="ops", now=clock.now()).restarted is False
     assert state_of(item) == "resolved"
@@ -155,15 +155,15 @@ def test_the_ten_minute_job_replays_what_is_temporary_and_nothing_else(stop: Any
 
 
 def test_a_mode_that_stops_replays_stops_them_all(stop: Any, clock: SteppedClock, monkeypatch: Any) -> None:
-    intent, item = stop("TX-1")
+    purchase, item = stop("TX-1")
     monkeypatch.setenv("DEGRADED_MODE", "1")
     with pytest.raises(Unavailable):
         replay.replay_item(item_id=item, actor="ops", now=clock.now())
-    assert (state_of(item), fresh(intent).due_at) == ("open", None)
+    assert (state_of(item), fresh(purchase).due_at) == ("open", None)
 
 
-def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_intent: Make, clock: SteppedClock) -> None:
-    make_intent("TX-1", now=clock.now())
+def test_a_payment_that_could_not_be_confirmed_is_asked_about_again(make_purchase: Make, clock: SteppedClock) -> None:
+    make_purchase("TX-1", now=clock.now())
     record_payments([paid("TX-1", 10, trusted=False)], now=clock.now())
     Payment.objects.update(due_at=None, attempts=8)
     event = Payment.objects.get()
@@ -208,7 +208,7 @@ def test_a_request_to_the_provider_goes_on_where_it_stopped(pay_for: Make, clock
 
 def test_of_two_operators_on_one_item_one_wins(stop: Any, clock: SteppedClock) -> None:
     made = [stop(f"TX-{number}") for number in range(8)]
-    for intent, item in made:
+    for purchase, item in made:
         together = threading.Barrier(2)
 
         def press(actor: str, item: str = item, together: threading.Barrier = together) -> bool:
@@ -223,7 +223,7 @@ def test_of_two_operators_on_one_item_one_wins(stop: Any, clock: SteppedClock) -
         with ThreadPoolExecutor(2) as threads:
             assert sorted(threads.map(press, ["one", "two"])) == [False, True]
         assert AuditRecord.objects.filter(action="dead_letter.replayed", subject=item).count() == 1
-        assert Transition.objects.filter(intent_id=intent.intent_id, detail="replayed").count() == 1
+        assert Transition.objects.filter(intent_id=purchase.intent_id, detail="replayed").count() == 1
 
 
 # -- the periodic jobs -------------------------------------------------------------------------------------------
@@ -246,13 +246,13 @@ def test_every_job_runs_once_per_slot(clock: SteppedClock, configure: Any, tmp_p
 
 def test_the_jobs_do_what_their_names_say(stop: Any, clock: SteppedClock, configure: Any, tmp_path: Path) -> None:
     configure(dlq_dir=tmp_path)
-    intent, item = stop("TX-1")
+    purchase, item = stop("TX-1")
     (tmp_path / "item-DL-000777.json").write_text("{}")
     record_payments([paid("TX-STRANGER", 10)], now=clock.now() - timedelta(hours=1))
     Heartbeat.objects.create(name="gone", at=clock.now() - timedelta(days=2))
     PeriodicRun.objects.create(job="old", slot=1, started_at=clock.now() - timedelta(days=31))
     run_due(jobs(), clock=clock)
-    assert (state_of(item), fresh(intent).due_at) == ("replayed", clock.now())
+    assert (state_of(item), fresh(purchase).due_at) == ("replayed", clock.now())
     assert outcomes()["dlq.retry"] == "1 replayed"
     assert outcomes()["payments.alarm_unmatched"] == "1 alarmed"
     assert outcomes()["ledger.verify"] == "ok"

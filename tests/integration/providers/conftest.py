@@ -29,16 +29,16 @@ from fiatrails.providers.mpesa.charging import Push
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.requests import drive_due
 from fiatrails.providers.mpesa.tools import Tools
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments import charges, surplus
 from fiatrails.purchases.payments.counting import PURCHASES
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
-from tests.integration.purchases.conftest import address_book, make_intent
+from tests.integration.purchases.conftest import address_book, make_purchase
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.receiver import Received, Receiver, http_receiver
 
-__all__ = ["address_book", "make_intent"]
+__all__ = ["address_book", "make_purchase"]
 TOKEN = "a-token-of-the-tests-that-nobody-guesses"
 SHORTCODE = "174379"
 PHONE = "254708374149"
@@ -150,8 +150,8 @@ class Rail:
     def book(self, **query: str) -> dict[str, Any]:
         return dict(self.http.get("/_sandbox/book", params=query).json())
 
-    def push(self, intent: Intent) -> ProviderRequest:
-        return charges.start(intent_id=intent.intent_id, charger=Push(PHONE), now=self.clock.now())
+    def push(self, purchase: Purchase) -> ProviderRequest:
+        return charges.start(intent_id=purchase.intent_id, charger=Push(PHONE), now=self.clock.now())
 
     def pay_bill(self, reference: str, amount: Any = 10) -> str:
         return str(self.control("pay", amount=amount, billRef=reference, msisdn=PHONE)["receipt"])

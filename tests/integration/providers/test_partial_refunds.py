@@ -12,20 +12,20 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.models import Payment, ProviderRequest, RequestState
 from fiatrails.providers.core.requests import open_refund
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
-from tests.integration.purchases.conftest import address_book, make_intent, paid
+from tests.integration.purchases.conftest import address_book, make_purchase, paid
 
 pytestmark = pytest.mark.django_db(transaction=True)
-__all__ = ["address_book", "make_intent"]
-Make = Callable[..., Intent]
+__all__ = ["address_book", "make_purchase"]
+Make = Callable[..., Purchase]
 
 
 @pytest.fixture
-def payment(make_intent: Make, clock: SteppedClock) -> Payment:
+def payment(make_purchase: Make, clock: SteppedClock) -> Payment:
     """A payment of ten shillings."""
-    make_intent("TX-1", now=clock.now())
+    make_purchase("TX-1", now=clock.now())
     record_payments([paid("TX-1", 10, receipt="R1")], now=clock.now())
     return Payment.objects.get()
 

@@ -15,11 +15,11 @@ from fiatrails.kernel.errors import Conflict
 from fiatrails.ledger.verify import equation
 from fiatrails.operations.invariants import check_books
 from fiatrails.providers.core.models import InboxConflict, Payment, PaymentState, ProviderRequest
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments import surplus
 from tests.integration.providers.conftest import SHORTCODE, Rail
 
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 
 
 def bill(receipt: str, reference: str, amount: str = "10.00", **more: Any) -> dict[str, Any]:
@@ -35,38 +35,38 @@ def bill(receipt: str, reference: str, amount: str = "10.00", **more: Any) -> di
     }
 
 
-def state_of(intent: Intent) -> str:
-    return Intent.objects.get(pk=intent.pk).state
+def state_of(purchase: Purchase) -> str:
+    return Purchase.objects.get(pk=purchase.pk).state
 
 
 def only_event() -> Payment:
     return Payment.objects.get()
 
 
-def test_a_payment_is_confirmed_and_then_counts_once(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("INV 1", now=rail.clock.now())
+def test_a_payment_is_confirmed_and_then_counts_once(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("INV 1", now=rail.clock.now())
     receipt = rail.pay_bill(" INV 1 ")
     [confirmation] = rail.wait_for(1)
     rail.hand_on_new()
-    assert state_of(intent) == "awaiting_payment"
-    rail.run_until(lambda: state_of(intent) == "paid")
+    assert state_of(purchase) == "awaiting_payment"
+    rail.run_until(lambda: state_of(purchase) == "paid")
     rail.hand_on(confirmation)
     rail.settle()
     assert (only_event().receipt, only_event().state) == (receipt, PaymentState.APPLIED)
     assert (equation("KES").paid, equation("KES").pending) == (1000, 1000)
 
 
-def test_a_forged_payment_never_counts(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now())
+def test_a_forged_payment_never_counts(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     assert rail.post("c2b/confirmation", bill("FORGED0001", "TX-1")).json()["ResultCode"] == "0"
     rail.run_until(lambda: only_event().state == PaymentState.DECLINED)
-    assert state_of(intent) == "awaiting_payment"
+    assert state_of(purchase) == "awaiting_payment"
     assert equation("KES").paid == 0
 
 
-def test_money_that_we_sent_is_not_a_payment(rail: Rail, make_intent: Make) -> None:
+def test_money_that_we_sent_is_not_a_payment(rail: Rail, make_purchase: Make) -> None:
     """The receipt of a reversal is real and completed, and the money went the other way."""
-    first = make_intent("TX-1", now=rail.clock.now())
+    first = make_purchase("TX-1", now=rail.clock.now())
     receipt = rail.pay_bill("TX-1", 12)
     rail.run_until(lambda: state_of(first) == "held")
     from fiatrails.purchases.payments import refunds
@@ -74,28 +74,28 @@ def test_money_that_we_sent_is_not_a_payment(rail: Rail, make_intent: Make) -> N
     refunds.refund(intent_id=first.intent_id, actor="ops", reason="wrong", now=rail.clock.now())
     rail.run_until(lambda: rail.book(receipt=receipt)["reversals"])
     outgoing = rail.book(receipt=receipt)["reversals"][0]["receipt"]
-    second = make_intent("TX-2", now=rail.clock.now(), tokens=12)
+    second = make_purchase("TX-2", now=rail.clock.now(), tokens=12)
     rail.post("c2b/confirmation", bill(outgoing, "TX-2", "12.00"))
     rail.run_until(lambda: Payment.objects.get(receipt=outgoing).state == PaymentState.DECLINED)
     assert state_of(second) == "awaiting_payment"
 
 
-def test_a_claimed_amount_that_differs_is_nobodys_until_someone_looks(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now(), tokens=500)
+def test_a_claimed_amount_that_differs_is_nobodys_until_someone_looks(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("TX-1", now=rail.clock.now(), tokens=500)
     receipt = rail.pay_bill("other", 10)
     rail.wait_for(1)
     rail.handed_on = 1
     rail.post("c2b/confirmation", bill(receipt, "TX-1", "500.00"))
     rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
     assert (only_event().amount_minor, only_event().tx_ref) == (1000, "")
-    assert state_of(intent) == "awaiting_payment"
+    assert state_of(purchase) == "awaiting_payment"
     assert equation("KES").suspense == 1000
     assert DeadLetter.objects.get().operation == "disputedPayment"
 
 
-def test_two_reports_of_one_receipt_that_differ_credit_no_intent(rail: Rail, make_intent: Make) -> None:
-    thief = make_intent("THIEF", now=rail.clock.now())
-    owner = make_intent("OWNER", now=rail.clock.now())
+def test_two_reports_of_one_receipt_that_differ_credit_no_purchase(rail: Rail, make_purchase: Make) -> None:
+    thief = make_purchase("THIEF", now=rail.clock.now())
+    owner = make_purchase("OWNER", now=rail.clock.now())
     receipt = rail.pay_bill("OWNER")
     rail.wait_for(1)
     rail.post("c2b/confirmation", bill(receipt, "THIEF"))
@@ -106,7 +106,7 @@ def test_two_reports_of_one_receipt_that_differ_credit_no_intent(rail: Rail, mak
     assert equation("KES").suspense == 1000
 
 
-def test_an_unknown_reference_is_kept_alarmed_once_and_matched_later(rail: Rail, make_intent: Make) -> None:
+def test_an_unknown_reference_is_kept_alarmed_once_and_matched_later(rail: Rail, make_purchase: Make) -> None:
     rail.pay_bill("TX-LATER")
     rail.wait_for(1)
     rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
@@ -115,24 +115,26 @@ def test_an_unknown_reference_is_kept_alarmed_once_and_matched_later(rail: Rail,
         rail.clock.advance(minutes=20)
         rail.work()
     assert [letter.operation for letter in DeadLetter.objects.all()] == ["unmatchedPayment"]
-    intent = make_intent("TX-LATER", now=rail.clock.now())
-    assert (state_of(intent), only_event().state) == ("paid", PaymentState.APPLIED)
+    purchase = make_purchase("TX-LATER", now=rail.clock.now())
+    assert (state_of(purchase), only_event().state) == ("paid", PaymentState.APPLIED)
     assert equation("KES").suspense == 0
 
 
-def test_a_lost_status_result_is_asked_for_again(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now())
+def test_a_lost_status_result_is_asked_for_again(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     rail.control("faults", loseNext=1, kinds=["result"])
     rail.pay_bill("TX-1")
     rail.wait_for(1)
-    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.run_until(lambda: state_of(purchase) == "paid")
     assert ProviderRequest.objects.get().details["sends"] == 2
 
 
-def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts(rail: Rail, make_intent: Make) -> None:
+def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts(
+    rail: Rail, make_purchase: Make
+) -> None:
     from fiatrails.providers.mpesa.confirmations import retry_event
 
-    intent = make_intent("TX-1", now=rail.clock.now())
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     rail.control("faults", loseRate=1.0, kinds=["result"])
     rail.pay_bill("TX-1")
     rail.wait_for(1)
@@ -144,16 +146,16 @@ def test_a_provider_that_never_answers_ends_as_a_dead_letter_and_a_replay_counts
 
     rail.run_until(buried)
     assert (only_event().state, only_event().due_at) == (PaymentState.RECEIVED, None)
-    assert state_of(intent) == "awaiting_payment"
+    assert state_of(purchase) == "awaiting_payment"
     rail.control("faults", loseRate=0.0)
     retry_event(event_id=only_event().pk, now=rail.clock.now())
-    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.run_until(lambda: state_of(purchase) == "paid")
 
 
-def test_validation_refuses_only_what_could_only_come_back(rail: Rail, make_intent: Make) -> None:
-    make_intent("TX-1", now=rail.clock.now())
-    cancelled = make_intent("TX-2", now=rail.clock.now())
-    Intent.objects.filter(pk=cancelled.pk).update(state="cancelled")
+def test_validation_refuses_only_what_could_only_come_back(rail: Rail, make_purchase: Make) -> None:
+    make_purchase("TX-1", now=rail.clock.now())
+    cancelled = make_purchase("TX-2", now=rail.clock.now())
+    Purchase.objects.filter(pk=cancelled.pk).update(state="cancelled")
     answers = {
         ("TX-1", "10.00"): "0",
         ("TX-1", "9.00"): "C2B00013",
@@ -168,17 +170,17 @@ def test_validation_refuses_only_what_could_only_come_back(rail: Rail, make_inte
 
 
 class TestReturns:
-    def surplus_event(self, rail: Rail, make_intent: Make) -> Payment:
-        intent = make_intent(f"TX-{rail.run}", now=rail.clock.now())
+    def surplus_event(self, rail: Rail, make_purchase: Make) -> Payment:
+        purchase = make_purchase(f"TX-{rail.run}", now=rail.clock.now())
         for _ in range(2):
             rail.pay_bill(f"TX-{rail.run}")
         rail.wait_for(2)
         rail.run_until(lambda: Payment.objects.filter(state=PaymentState.SURPLUS).exists())
-        assert state_of(intent) == "paid"
+        assert state_of(purchase) == "paid"
         return Payment.objects.get(state=PaymentState.SURPLUS)
 
-    def test_surplus_goes_back_once(self, rail: Rail, make_intent: Make) -> None:
-        event = self.surplus_event(rail, make_intent)
+    def test_surplus_goes_back_once(self, rail: Rail, make_purchase: Make) -> None:
+        event = self.surplus_event(rail, make_purchase)
         now = rail.clock.now()
         surplus.refund_event(event_id=event.pk, actor="ops", reason="paid twice", now=now)
         with pytest.raises(Conflict, match="not_returnable"):
@@ -189,8 +191,8 @@ class TestReturns:
         assert (equation("KES").refunded, equation("KES").suspense) == (1000, 0)
         assert check_books() == []
 
-    def test_a_refused_return_leaves_the_surplus_and_a_dead_letter(self, rail: Rail, make_intent: Make) -> None:
-        event = self.surplus_event(rail, make_intent)
+    def test_a_refused_return_leaves_the_surplus_and_a_dead_letter(self, rail: Rail, make_purchase: Make) -> None:
+        event = self.surplus_event(rail, make_purchase)
         rail.control("faults", failResultNext=1, failResultCode="2001")
         surplus.refund_event(event_id=event.pk, actor="ops", reason="paid twice", now=rail.clock.now())
         rail.run_until(lambda: DeadLetter.objects.filter(operation="refundEvent").exists())
@@ -201,25 +203,25 @@ class TestReturns:
         )
         assert (equation("KES").refunded, equation("KES").suspense) == (1000, 0)
 
-    def test_money_on_its_way_back_is_not_matched(self, rail: Rail, make_intent: Make) -> None:
+    def test_money_on_its_way_back_is_not_matched(self, rail: Rail, make_purchase: Make) -> None:
         rail.pay_bill("TX-NEW")
         rail.wait_for(1)
         rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
         surplus.refund_event(event_id=only_event().pk, actor="ops", reason="unknown", now=rail.clock.now())
-        intent = make_intent("TX-NEW", now=rail.clock.now())
+        purchase = make_purchase("TX-NEW", now=rail.clock.now())
         rail.run_until(lambda: only_event().state == PaymentState.REFUNDED)
-        assert state_of(intent) == "awaiting_payment"
+        assert state_of(purchase) == "awaiting_payment"
 
-    def test_a_refused_return_of_unmatched_money_finds_the_intent_made_meanwhile(
-        self, rail: Rail, make_intent: Make
+    def test_a_refused_return_of_unmatched_money_finds_the_purchase_made_meanwhile(
+        self, rail: Rail, make_purchase: Make
     ) -> None:
         rail.pay_bill("TX-NEW")
         rail.wait_for(1)
         rail.run_until(lambda: only_event().state == PaymentState.UNMATCHED)
         rail.control("faults", failResultNext=1, failResultCode="2001")
         surplus.refund_event(event_id=only_event().pk, actor="ops", reason="unknown", now=rail.clock.now())
-        intent = make_intent("TX-NEW", now=rail.clock.now())
-        rail.run_until(lambda: state_of(intent) == "paid")
+        purchase = make_purchase("TX-NEW", now=rail.clock.now())
+        rail.run_until(lambda: state_of(purchase) == "paid")
 
 
 class TestWhoMayCall:

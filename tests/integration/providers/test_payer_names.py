@@ -18,7 +18,7 @@ from fiatrails.compliance.sanctions import checks, payers
 from fiatrails.kernel.conf import Config, ScreeningConfig
 from fiatrails.kernel.errors import BadInput
 from fiatrails.providers.core.models import Payment, PaymentState
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments.record import record_payments
 from fiatrails.screening.lists import current, store
 from tests.conftest import SteppedClock
@@ -29,7 +29,7 @@ from tests.integration.purchases.stage import Stage
 from tests.kit.receiver import Received
 
 __all__ = ["stage"]
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 
 
 def pay(rail: Rail, reference: str, *names: str, amount: int = 10) -> str:
@@ -41,8 +41,8 @@ def known() -> list[tuple[str, str, str, str]]:
     return list(Payer.objects.order_by("id").values_list("user", "name", "type", "recorded_by"))
 
 
-def test_the_payer_is_kept_with_the_payment_once_however_often_it_is_told(rail: Rail, make_intent: Make) -> None:
-    first, second = (make_intent(reference, now=rail.clock.now()) for reference in ("TX-1", "TX-2"))
+def test_the_payer_is_kept_with_the_payment_once_however_often_it_is_told(rail: Rail, make_purchase: Make) -> None:
+    first, second = (make_purchase(reference, now=rail.clock.now()) for reference in ("TX-1", "TX-2"))
     pay(rail, "TX-1", "JOHN", "OTIENO", "DOE")
     [confirmation] = rail.wait_for(1)
     rail.hand_on_new()
@@ -58,71 +58,71 @@ def test_the_payer_is_kept_with_the_payment_once_however_often_it_is_told(rail: 
 
 @pytest.mark.parametrize("names", [("", "", ""), ("J***", "", "D**"), ("JOHN", "", "D**"), ("254708374149", "", "")])
 def test_a_hidden_name_is_no_name_and_the_money_counts(
-    rail: Rail, make_intent: Make, names: tuple[str, str, str]
+    rail: Rail, make_purchase: Make, names: tuple[str, str, str]
 ) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now())
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     pay(rail, "TX-1", *names)
-    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.run_until(lambda: state_of(purchase) == "paid")
     assert known() == []
 
 
-def test_a_name_that_is_nonsense_stops_no_money(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now())
+def test_a_name_that_is_nonsense_stops_no_money(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     receipt = rail.pay_bill("TX-1")
     rail.wait_for(1)
     rail.handed_on = 1
     names: dict[str, Any] = {"FirstName": "a\0\ud800" + "y" * 50_000, "MiddleName": {"a": []}, "LastName": -1}
     body = json.dumps(bill(receipt, "TX-1", **names)).encode()
     assert rail.post("c2b/confirmation", body).status_code == 200
-    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.run_until(lambda: state_of(purchase) == "paid")
     assert [name for _, name, _, _ in known()] == ["a " + "y" * 97]
 
 
 def test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts(
-    rail: Rail, make_intent: Make, monkeypatch: pytest.MonkeyPatch
+    rail: Rail, make_purchase: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise BadInput("malformed_payer_name", "a test")
 
     monkeypatch.setattr(payers, "record", refuse)
-    intent = make_intent("TX-1", now=rail.clock.now())
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     pay(rail, "TX-1", "JOHN", "", "DOE")
     with capture_logs() as lines:
-        rail.run_until(lambda: state_of(intent) == "paid")
+        rail.run_until(lambda: state_of(purchase) == "paid")
     [line] = [line for line in lines if line["event"] == "payer_name.left_out"]
     assert line["code"] == "malformed_payer_name"
     assert "JOHN" not in str(lines)
 
 
-def test_money_that_waited_for_its_intent_brings_its_name_along(rail: Rail, make_intent: Make) -> None:
+def test_money_that_waited_for_its_purchase_brings_its_name_along(rail: Rail, make_purchase: Make) -> None:
     pay(rail, "TX-LATER", "JOHN", "", "DOE")
     rail.run_until(lambda: Payment.objects.filter(state=PaymentState.UNMATCHED).exists())
     assert known() == []
-    assert state_of(make_intent("TX-LATER", now=rail.clock.now())) == "paid"
+    assert state_of(make_purchase("TX-LATER", now=rail.clock.now())) == "paid"
     assert [name for _, name, _, _ in known()] == ["JOHN DOE"]
 
 
-def test_surplus_says_nothing_about_the_wallet(rail: Rail, make_intent: Make) -> None:
-    intent = make_intent("TX-1", now=rail.clock.now())
+def test_surplus_says_nothing_about_the_wallet(rail: Rail, make_purchase: Make) -> None:
+    purchase = make_purchase("TX-1", now=rail.clock.now())
     pay(rail, "TX-1", "JOHN", "", "DOE")
-    rail.run_until(lambda: state_of(intent) == "paid")
+    rail.run_until(lambda: state_of(purchase) == "paid")
     pay(rail, "TX-1", "SOMEBODY", "", "ELSE")
     rail.run_until(lambda: Payment.objects.filter(state=PaymentState.SURPLUS).exists())
     assert [name for _, name, _, _ in known()] == ["JOHN DOE"]
 
 
-def push_counted(rail: Rail, make_intent: Make) -> Received:
+def push_counted(rail: Rail, make_purchase: Make) -> Received:
     """A push that was counted by its own callback, and the paybill's report of the same payment, not handed on yet."""
     rail.control("faults", alsoAsC2b=True)
-    intent = make_intent("TX-1", now=rail.clock.now())
-    rail.push(intent)
+    purchase = make_purchase("TX-1", now=rail.clock.now())
+    rail.push(purchase)
     rail.run_until(rail.arrived, hand_on=False)
     both = rail.wait_for(2)
     rail.handed_on = 2
     [push] = [received for received in both if "/c2b/" not in received.path]
     [report] = [received for received in both if "/c2b/" in received.path]
     rail.hand_on(push)
-    rail.run_until(lambda: state_of(intent) == "paid", hand_on=False)
+    rail.run_until(lambda: state_of(purchase) == "paid", hand_on=False)
     assert known() == []
     return report
 
@@ -131,15 +131,15 @@ def joined() -> bool:
     return Payment.objects.filter(state=PaymentState.DUPLICATE).exists()
 
 
-def test_the_paybills_report_names_the_payer_of_a_push_that_was_counted_before(rail: Rail, make_intent: Make) -> None:
-    report = push_counted(rail, make_intent)
+def test_the_paybills_report_names_the_payer_of_a_push_that_was_counted_before(rail: Rail, make_purchase: Make) -> None:
+    report = push_counted(rail, make_purchase)
     rail.hand_on(report)
     rail.run_until(joined)
     assert known() == [(USER, "JANE", "person", "mpesa")]
 
 
-def test_the_name_of_a_report_that_is_disputed_is_not_believed(rail: Rail, make_intent: Make) -> None:
-    report = push_counted(rail, make_intent)
+def test_the_name_of_a_report_that_is_disputed_is_not_believed(rail: Rail, make_purchase: Make) -> None:
+    report = push_counted(rail, make_purchase)
     forged = {**json.loads(report.body), "BillRefNumber": "THIEF", "FirstName": "SOMEBODY"}
     rail.post("c2b/confirmation", forged)
     rail.hand_on(report)
@@ -171,15 +171,15 @@ class TestScreening:
         checks._made = None
 
     def test_a_payer_whom_only_mpesa_names_is_screened_before_anything_is_minted(
-        self, address_book: object, make_intent: Make, clock: SteppedClock, stage: Stage
+        self, address_book: object, make_purchase: Make, clock: SteppedClock, stage: Stage
     ) -> None:
         assert django_settings.FIATRAILS.screening.enabled
-        intents = [make_intent(f"TX-{n}", now=clock.now(), user="0x" + f"{n}b" * 20) for n in (1, 2)]
-        named = zip(intents, ("XIAOBING YAN", "JANE WANJIKU"), strict=True)
+        purchases = [make_purchase(f"TX-{n}", now=clock.now(), user="0x" + f"{n}b" * 20) for n in (1, 2)]
+        named = zip(purchases, ("XIAOBING YAN", "JANE WANJIKU"), strict=True)
         events = [replace(paid(i.tx_ref, 10, receipt=f"R{i.tx_ref}"), payer_name=name) for i, name in named]
         record_payments(events, now=clock.now())
         stage.step()
-        listed, ordinary = (Intent.objects.get(pk=intent.pk) for intent in intents)
+        listed, ordinary = (Purchase.objects.get(pk=purchase.pk) for purchase in purchases)
         assert (listed.state, listed.hold) == ("held", "sanctions")
         assert "YAN, Xiaobing" in listed.reason
         assert ordinary.state == "cleared"

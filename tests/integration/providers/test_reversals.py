@@ -14,56 +14,56 @@ from fiatrails.providers.core.models import Payment, ProviderRequest, RequestSta
 from fiatrails.providers.core.requests import open_refund
 from fiatrails.providers.mpesa.callbacks import Result
 from fiatrails.providers.mpesa.requests import drive_due, retry_request, settle_result
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.store import persist
 from tests.integration.providers.conftest import Rail
 
-Make = Callable[..., Intent]
+Make = Callable[..., Purchase]
 REVERSAL_PATH = "/mpesa/reversal/v1/request"
 
 
 @pytest.fixture
-def paid(rail: Rail, make_intent: Make) -> Intent:
-    intent = make_intent(f"TX-{rail.run}", now=rail.clock.now())
-    rail.pay_bill(intent.tx_ref)
+def paid(rail: Rail, make_purchase: Make) -> Purchase:
+    purchase = make_purchase(f"TX-{rail.run}", now=rail.clock.now())
+    rail.pay_bill(purchase.tx_ref)
     rail.wait_for(1)
-    rail.run_until(lambda: Intent.objects.get(pk=intent.pk).state == "paid")
-    return intent
+    rail.run_until(lambda: Purchase.objects.get(pk=purchase.pk).state == "paid")
+    return purchase
 
 
-def start(rail: Rail, intent: Intent) -> ProviderRequest:
-    refunds.refund(intent_id=intent.intent_id, actor="ops", reason="asked to", now=rail.clock.now())
+def start(rail: Rail, purchase: Purchase) -> ProviderRequest:
+    refunds.refund(intent_id=purchase.intent_id, actor="ops", reason="asked to", now=rail.clock.now())
     return ProviderRequest.objects.get(kind="refund", state="created")
 
 
-def follow(intent: Intent, rail: Rail) -> str:
+def follow(purchase: Purchase, rail: Rail) -> str:
     """What the worker's refund queue does."""
     with transaction.atomic():
-        row = Intent.objects.select_for_update().get(pk=intent.pk)
+        row = Purchase.objects.select_for_update().get(pk=purchase.pk)
         if row.state == "refunding":
             step = refunds.follow(row, now=rail.clock.now())
             persist([row], [step] if step else [], now=rail.clock.now())
-    return Intent.objects.get(pk=intent.pk).state
+    return Purchase.objects.get(pk=purchase.pk).state
 
 
-def returned(rail: Rail, intent: Intent) -> int:
-    return len(rail.book(reference=intent.tx_ref)["reversals"])
+def returned(rail: Rail, purchase: Purchase) -> int:
+    return len(rail.book(reference=purchase.tx_ref)["reversals"])
 
 
-def refunded(rail: Rail, intent: Intent) -> None:
-    rail.run_until(lambda: follow(intent, rail) == "refunded")
+def refunded(rail: Rail, purchase: Purchase) -> None:
+    rail.run_until(lambda: follow(purchase, rail) == "refunded")
     rail.settle(4)
-    assert returned(rail, intent) == 1
+    assert returned(rail, purchase) == 1
     assert (equation("KES").refunded, equation("KES").pending) == (1000, 0)
 
 
-def test_a_refund_returns_the_money(rail: Rail, paid: Intent) -> None:
+def test_a_refund_returns_the_money(rail: Rail, paid: Purchase) -> None:
     start(rail, paid)
     refunded(rail, paid)
 
 
-def test_a_lost_reply_does_not_reverse_twice(rail: Rail, paid: Intent) -> None:
+def test_a_lost_reply_does_not_reverse_twice(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", replyLostNext=1, paths=[REVERSAL_PATH], loseNext=1, kinds=["result"])
     request = start(rail, paid)
     drive_due(tools=rail.tools)
@@ -74,14 +74,14 @@ def test_a_lost_reply_does_not_reverse_twice(rail: Rail, paid: Intent) -> None:
     assert request.details["sends"] == 1
 
 
-def test_a_result_without_its_acknowledgement_settles(rail: Rail, paid: Intent) -> None:
+def test_a_result_without_its_acknowledgement_settles(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", replyLostNext=1, paths=[REVERSAL_PATH])
     start(rail, paid)
     refunded(rail, paid)
 
 
 def test_a_request_that_never_arrived_is_sent_again_after_the_receipt_was_looked_at(
-    rail: Rail, paid: Intent, monkeypatch: pytest.MonkeyPatch
+    rail: Rail, paid: Purchase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fiatrails.providers.mpesa.answers import Unknown
 
@@ -95,41 +95,41 @@ def test_a_request_that_never_arrived_is_sent_again_after_the_receipt_was_looked
     assert ProviderRequest.objects.filter(details__purpose=f"probe-{request.pk}").count() >= 1
 
 
-def test_a_queue_timeout_is_not_a_failure(rail: Rail, paid: Intent) -> None:
+def test_a_queue_timeout_is_not_a_failure(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", queueTimeoutNext=1)
     start(rail, paid)
     refunded(rail, paid)
 
 
-def test_a_lost_result_is_asked_about(rail: Rail, paid: Intent) -> None:
+def test_a_lost_result_is_asked_about(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", loseNext=1, kinds=["result"])
     start(rail, paid)
     refunded(rail, paid)
 
 
-def test_a_busy_provider_is_asked_again(rail: Rail, paid: Intent) -> None:
+def test_a_busy_provider_is_asked_again(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", failResultNext=1, failResultCode="26")
     start(rail, paid)
     refunded(rail, paid)
 
 
-def test_a_refused_reversal_holds_the_intent_and_may_be_tried_again(rail: Rail, paid: Intent) -> None:
+def test_a_refused_reversal_holds_the_purchase_and_may_be_tried_again(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", failResultNext=1, failResultCode="2001")
     start(rail, paid)
     rail.run_until(lambda: follow(paid, rail) == "held")
-    assert (Intent.objects.get(pk=paid.pk).hold, returned(rail, paid)) == ("refund_failed", 0)
+    assert (Purchase.objects.get(pk=paid.pk).hold, returned(rail, paid)) == ("refund_failed", 0)
     start(rail, paid)
     refunded(rail, paid)
 
 
-def test_an_unknown_refusal_is_believed_only_after_looking(rail: Rail, paid: Intent) -> None:
+def test_an_unknown_refusal_is_believed_only_after_looking(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", failResultNext=1, failResultCode="7777")
     request = start(rail, paid)
     rail.run_until(lambda: follow(paid, rail) == "held")
     assert ProviderRequest.objects.filter(details__purpose=f"probe-{request.pk}").count() == 1
 
 
-def test_a_payment_reversed_by_others_is_found_reversed(rail: Rail, paid: Intent) -> None:
+def test_a_payment_reversed_by_others_is_found_reversed(rail: Rail, paid: Purchase) -> None:
     """R000001: already reversed. The money went back, so the refund is done."""
     event = Payment.objects.get()
     from fiatrails.kernel.money import Money
@@ -139,7 +139,7 @@ def test_a_payment_reversed_by_others_is_found_reversed(rail: Rail, paid: Intent
     refunded(rail, paid)
 
 
-def test_a_reversal_thought_refused_that_succeeds_late_is_noted(rail: Rail, paid: Intent) -> None:
+def test_a_reversal_thought_refused_that_succeeds_late_is_noted(rail: Rail, paid: Purchase) -> None:
     rail.control("faults", failResultNext=1, failResultCode="2001")
     request = start(rail, paid)
     rail.run_until(lambda: follow(paid, rail) == "held")
@@ -149,7 +149,9 @@ def test_a_reversal_thought_refused_that_succeeds_late_is_noted(rail: Rail, paid
     assert request.state == RequestState.SUCCEEDED
 
 
-def test_a_provider_that_cannot_be_reached_ends_as_a_dead_letter_and_a_replay_refunds(rail: Rail, paid: Intent) -> None:
+def test_a_provider_that_cannot_be_reached_ends_as_a_dead_letter_and_a_replay_refunds(
+    rail: Rail, paid: Purchase
+) -> None:
     rail.control("faults", spikeArrestRate=1.0, paths=[REVERSAL_PATH])
     request = start(rail, paid)
     rail.run_until(DeadLetter.objects.exists)
@@ -161,7 +163,7 @@ def test_a_provider_that_cannot_be_reached_ends_as_a_dead_letter_and_a_replay_re
     refunded(rail, paid)
 
 
-def test_one_reversal_per_receipt_is_live(rail: Rail, paid: Intent) -> None:
+def test_one_reversal_per_receipt_is_live(rail: Rail, paid: Purchase) -> None:
     start(rail, paid)
     event = Payment.objects.get()
     with pytest.raises(Conflict, match="reversal_live"), transaction.atomic():

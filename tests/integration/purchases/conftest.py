@@ -13,8 +13,8 @@ from django.conf import settings
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.events import PaymentEvent
-from fiatrails.purchases.intents import NewIntent, create_intent
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import NewPurchase, create_purchase
 from fiatrails.purchases.payments.record import record_payments
 from tests.conftest import SteppedClock
 from tests.integration.purchases.stage import Registry, Stage
@@ -47,22 +47,22 @@ def replace_limits(config: Config) -> object:
 
 
 @pytest.fixture
-def make_intent() -> Callable[..., Intent]:
-    def make(tx_ref: str, *, now: datetime, tokens: int = 10, user: str = USER, client: str = "default") -> Intent:
-        request = NewIntent(user=user, amount=tokens * TOKEN, country_code="KES", tx_ref=tx_ref)
-        return create_intent(request=request, client=client, now=now)
+def make_purchase() -> Callable[..., Purchase]:
+    def make(tx_ref: str, *, now: datetime, tokens: int = 10, user: str = USER, client: str = "default") -> Purchase:
+        request = NewPurchase(user=user, amount=tokens * TOKEN, country_code="KES", tx_ref=tx_ref)
+        return create_purchase(request=request, client=client, now=now)
 
     return make
 
 
 @pytest.fixture
-def pay_for(make_intent: Callable[..., Intent], clock: SteppedClock) -> Callable[..., Intent]:
-    """Makes an intent of ten tokens and pays it, exactly unless `kes` says otherwise."""
+def pay_for(make_purchase: Callable[..., Purchase], clock: SteppedClock) -> Callable[..., Purchase]:
+    """Makes a purchase of ten tokens and pays it, exactly unless `kes` says otherwise."""
 
-    def make(tx_ref: str, *, kes: int = 10, receipt: str | None = None, user: str = USER) -> Intent:
-        intent = make_intent(tx_ref, now=clock.now(), user=user)
+    def make(tx_ref: str, *, kes: int = 10, receipt: str | None = None, user: str = USER) -> Purchase:
+        purchase = make_purchase(tx_ref, now=clock.now(), user=user)
         record_payments([paid(tx_ref, kes, receipt=receipt or f"R{tx_ref}")], now=clock.now())
-        return Intent.objects.get(pk=intent.pk)
+        return Purchase.objects.get(pk=purchase.pk)
 
     return make
 

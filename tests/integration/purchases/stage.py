@@ -19,8 +19,8 @@ from fiatrails.engine.models import DeadLetter
 from fiatrails.kernel.errors import OutsideUnknown
 from fiatrails.ledger.verify import equation, verify
 from fiatrails.operations.invariants.checks import check_books
-from fiatrails.purchases.models import Intent, Transition
-from fiatrails.purchases.queues import Tools, advance_due
+from fiatrails.purchases.models import Purchase, Transition
+from fiatrails.purchases.queues import PurchaseTools, advance_due
 from tests.conftest import SteppedClock
 
 NO_POOL = cast(RpcPool, None)
@@ -55,7 +55,7 @@ class Stage:
     def step(self, **kwargs: float) -> int:
         """Moves the clock (as timedelta takes it) and makes one pass over every queue."""
         self.clock.advance(**kwargs)
-        return advance_due(tools=Tools(clock=self.clock, pool=NO_POOL))
+        return advance_due(tools=PurchaseTools(clock=self.clock, pool=NO_POOL))
 
     def settle(self, passes: int = 4) -> None:
         """Passes until an order has gone as far as it goes at this moment."""
@@ -77,21 +77,22 @@ def lane(clock: SteppedClock) -> Lane:
     )
 
 
-def occupy_slot(intent: Intent, clock: SteppedClock, *, state: str = "live") -> SlotIntent:
-    """Puts the intent into a nonce slot, as a reservation would."""
+def occupy_slot(purchase: Purchase, clock: SteppedClock, *, state: str = "live") -> SlotIntent:
+    """Puts the purchase into a nonce slot, as a reservation would."""
     found = Lane.objects.first() or lane(clock)
     slot = NonceSlot.objects.create(
         lane=found, nonce=found.next_nonce, kind="settle", to_address="0x" + "00" * 20, created_at=clock.now()
     )
     Lane.objects.filter(pk=found.pk).update(next_nonce=found.next_nonce + 1)
     return SlotIntent.objects.create(
-        slot=slot, intent_id=intent.intent_id, user_address=intent.delivery.recipient, amount=intent.delivery.amount,
-        tx_ref_hash=tx_ref_hash(intent.tx_ref), cleared_until=clock.now(), state=state,
+        slot=slot, intent_id=purchase.intent_id, user_address=purchase.delivery.recipient,
+        amount=purchase.delivery.amount, tx_ref_hash=tx_ref_hash(purchase.tx_ref), cleared_until=clock.now(),
+        state=state,
     )  # fmt: skip
 
 
-def fresh(intent: Intent) -> Intent:
-    return Intent.objects.get(pk=intent.pk)
+def fresh(purchase: Purchase) -> Purchase:
+    return Purchase.objects.get(pk=purchase.pk)
 
 
 def letters(state: str = "open") -> list[tuple[str, str]]:
@@ -99,9 +100,9 @@ def letters(state: str = "open") -> list[tuple[str, str]]:
     return list(DeadLetter.objects.filter(state=state).order_by("pk").values_list("operation", "subject"))
 
 
-def timeline(intent: Intent) -> list[str]:
-    """The states that the intent went through, as its readers see them."""
-    steps = Transition.objects.filter(intent_id=intent.intent_id).order_by("pk")
+def timeline(purchase: Purchase) -> list[str]:
+    """The states that the purchase went through, as its readers see them."""
+    steps = Transition.objects.filter(intent_id=purchase.intent_id).order_by("pk")
     return list(steps.values_list("state", flat=True))
 
 

@@ -15,8 +15,8 @@ from fiatrails.ledger.balances import trial_balance
 from fiatrails.ledger.models import Entry
 from fiatrails.ledger.verify import equation
 from fiatrails.purchases import decisions
-from fiatrails.purchases.intents import NewDelivery, NewIntent, create_intent
-from fiatrails.purchases.models import DailyUsage, Delivery, Intent
+from fiatrails.purchases.models import DailyUsage, Delivery, Purchase
+from fiatrails.purchases.opening import NewDelivery, NewPurchase, create_purchase
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.payments.record import record_payments
@@ -31,22 +31,22 @@ PRICE = Money("KES", 3000)
 Tell = Callable[..., int]
 
 
-def ordered(stage: Stage, *, tx_ref: str = "TX-2", price: Money | None = PRICE) -> Intent:
+def ordered(stage: Stage, *, tx_ref: str = "TX-2", price: Money | None = PRICE) -> Purchase:
     """Ten tokens for one wallet and twenty for another, at one price."""
     further = (NewDelivery(OTHER, 20 * TOKEN, "KES"),)
-    request = NewIntent(USER, 10 * TOKEN, "KES", tx_ref, price=price, further=further)
-    return create_intent(request=request, client="default", now=stage.clock.now())
+    request = NewPurchase(USER, 10 * TOKEN, "KES", tx_ref, price=price, further=further)
+    return create_purchase(request=request, client="default", now=stage.clock.now())
 
 
 @pytest.fixture
-def bought(stage: Stage) -> Intent:
+def bought(stage: Stage) -> Purchase:
     """Both deliveries are under way."""
     lane(stage.clock)
-    intent = ordered(stage)
+    purchase = ordered(stage)
     record_payments([paid("TX-2", 30, receipt="R2")], now=stage.clock.now())
     stage.settle()
-    assert [part.state for part in fresh(intent).parts] == ["submitting", "submitting"]
-    return fresh(intent)
+    assert [part.state for part in fresh(purchase).parts] == ["submitting", "submitting"]
+    return fresh(purchase)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def news(delivery: Delivery, kind: OutcomeKind, *, code: str = "") -> Outcome:
     return Outcome(delivery.reference, kind, HASH if on_chain else None, 5 if on_chain else None, code)
 
 
-def test_each_delivery_is_cleared_and_ordered_under_its_own_reference(bought: Intent) -> None:
+def test_each_delivery_is_cleared_and_ordered_under_its_own_reference(bought: Purchase) -> None:
     first, second = bought.parts
     assert (first.reference, bought.state) == (bought.intent_id, "submitting")
     assert first.reference != second.reference
@@ -79,7 +79,7 @@ def test_each_delivery_is_cleared_and_ordered_under_its_own_reference(bought: In
     acts.require_clean_books()
 
 
-def test_a_purchase_is_executed_with_its_last_delivery(bought: Intent, tell: Tell) -> None:
+def test_a_purchase_is_executed_with_its_last_delivery(bought: Purchase, tell: Tell) -> None:
     first, second = bought.parts
     tell(news(first, OutcomeKind.MINED))
     assert fresh(bought).state == "submitting"
@@ -96,7 +96,7 @@ def test_a_purchase_is_executed_with_its_last_delivery(bought: Intent, tell: Tel
     acts.require_clean_books()
 
 
-def test_both_executed_in_one_batch_post_one_entry(bought: Intent, tell: Tell) -> None:
+def test_both_executed_in_one_batch_post_one_entry(bought: Purchase, tell: Tell) -> None:
     tell(*(news(part, OutcomeKind.EXECUTED) for part in bought.parts))
     assert (fresh(bought).state, Entry.objects.filter(kind="mint").count()) == ("executed", 1)
     acts.require_clean_books()
@@ -104,7 +104,7 @@ def test_both_executed_in_one_batch_post_one_entry(bought: Intent, tell: Tell) -
 
 @pytest.mark.parametrize("refused_first", [True, False])
 def test_one_refused_for_good_holds_the_purchase_and_nothing_is_refunded(
-    bought: Intent, tell: Tell, stage: Stage, refused_first: bool
+    bought: Purchase, tell: Tell, stage: Stage, refused_first: bool
 ) -> None:
     good, bad = bought.parts
     both = [news(good, OutcomeKind.EXECUTED), news(bad, OutcomeKind.RELEASED, code="over_per_mint_limit")]
@@ -130,7 +130,7 @@ def test_one_refused_for_good_holds_the_purchase_and_nothing_is_refunded(
     acts.require_clean_books()
 
 
-def test_a_refund_waits_for_a_delivery_that_is_under_way(bought: Intent, tell: Tell, stage: Stage) -> None:
+def test_a_refund_waits_for_a_delivery_that_is_under_way(bought: Purchase, tell: Tell, stage: Stage) -> None:
     going, bad = bought.parts
     tell(news(bad, OutcomeKind.RELEASED, code="token_refused"))
     assert (fresh(bought).state, fresh(bought).parts[0].state) == ("held", "submitting")
@@ -146,7 +146,7 @@ def test_a_refund_waits_for_a_delivery_that_is_under_way(bought: Intent, tell: T
     acts.require_clean_books()
 
 
-def test_accepting_orders_only_what_was_not_delivered(bought: Intent, tell: Tell, stage: Stage) -> None:
+def test_accepting_orders_only_what_was_not_delivered(bought: Purchase, tell: Tell, stage: Stage) -> None:
     good, bad = bought.parts
     tell(news(good, OutcomeKind.EXECUTED), news(bad, OutcomeKind.RELEASED, code="over_per_mint_limit"))
     SlotIntent.objects.filter(intent_id=good.reference).update(state="executed")
@@ -159,7 +159,7 @@ def test_accepting_orders_only_what_was_not_delivered(bought: Intent, tell: Tell
     acts.require_clean_books()
 
 
-def test_two_that_may_pass_are_ordered_again_together(bought: Intent, tell: Tell, stage: Stage) -> None:
+def test_two_that_may_pass_are_ordered_again_together(bought: Purchase, tell: Tell, stage: Stage) -> None:
     for part in bought.parts:
         tell(news(part, OutcomeKind.RELEASED, code="rate_limited"))
     assert (fresh(bought).state, [part.releases for part in fresh(bought).parts]) == ("paid", [1, 1])
@@ -170,23 +170,26 @@ def test_two_that_may_pass_are_ordered_again_together(bought: Intent, tell: Tell
 
 def test_one_recipient_who_is_not_compliant_holds_all(stage: Stage) -> None:
     lane(stage.clock)
-    intent = ordered(stage)
+    purchase = ordered(stage)
     stage.registry.refused.add(OTHER)
     record_payments([paid("TX-2", 30, receipt="R2")], now=stage.clock.now())
     stage.settle()
-    assert (fresh(intent).state, fresh(intent).hold, SlotIntent.objects.count()) == ("held", "not_compliant", 0)
+    assert (fresh(purchase).state, fresh(purchase).hold, SlotIntent.objects.count()) == ("held", "not_compliant", 0)
     acts.require_clean_books()
 
 
 def test_a_purchase_stays_cleared_until_the_chain_has_all_of_it(stage: Stage, configure: object) -> None:
     set_profile(configure, "evm", in_flight=1, batch_size=1)
     lane(stage.clock)
-    intent = ordered(stage)
+    purchase = ordered(stage)
     record_payments([paid("TX-2", 30, receipt="R2")], now=stage.clock.now())
     stage.settle()
-    assert (fresh(intent).state, [part.state for part in fresh(intent).parts]) == ("cleared", ["submitting", "waiting"])
+    assert (fresh(purchase).state, [part.state for part in fresh(purchase).parts]) == (
+        "cleared",
+        ["submitting", "waiting"],
+    )
     with pytest.raises(Conflict):
-        refunds.refund(intent_id=intent.intent_id, actor="ops", reason="asked", now=stage.clock.now())
+        refunds.refund(intent_id=purchase.intent_id, actor="ops", reason="asked", now=stage.clock.now())
     acts.require_clean_books()
 
 
@@ -195,7 +198,7 @@ def test_several_deliveries_need_a_price(stage: Stage) -> None:
         ordered(stage, price=None)
 
 
-def test_what_one_order_released_does_not_stop_the_other(bought: Intent, tell: Tell) -> None:
+def test_what_one_order_released_does_not_stop_the_other(bought: Purchase, tell: Tell) -> None:
     """The purchase is paid again for the second; the first is executed meanwhile, and that is no surprise."""
     first, second = bought.parts
     tell(news(second, OutcomeKind.RELEASED, code="rate_limited"))

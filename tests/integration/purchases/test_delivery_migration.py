@@ -11,10 +11,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from fiatrails.chains.evm.contracts.identifiers import tx_ref_hash
 from fiatrails.operations.invariants.checks import check_books
-from fiatrails.purchases.models import Delivery, Intent
+from fiatrails.purchases.models import Delivery, Purchase
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BEFORE, AFTER = ("purchases", "0003_alter_intent_hold"), ("purchases", "0004_delivery")
+BEFORE, AFTER = ("purchases", "0003_alter_intent_hold"), ("purchases", "0005_purchase")
 HASH = "0x" + "77" * 32
 # state, tx_hash, block_number, alone, releases, fiat_paid
 OLD = [
@@ -70,14 +70,14 @@ def old_rows() -> Iterator[list[dict[str, Any]]]:
     finally:
         migrate(AFTER)
         query("DELETE FROM purchases_delivery")
-        query("DELETE FROM purchases_intent")
+        query("DELETE FROM purchases_purchase")
 
 
 def test_each_intent_becomes_a_purchase_of_one_delivery(old_rows: list[dict[str, Any]]) -> None:
     migrate(AFTER)
-    assert Intent.objects.count() == Delivery.objects.count() == len(OLD)
+    assert Purchase.objects.count() == Delivery.objects.count() == len(OLD)
     for row in old_rows:
-        delivery = Intent.objects.get(pk=row["id"]).delivery
+        delivery = Purchase.objects.get(pk=row["id"]).delivery
         assert (delivery.reference, delivery.recipient, delivery.asset) == (row["intent_id"], row["user"], "KES")
         assert (delivery.chain, delivery.position, int(delivery.amount)) == ("evm:31337", 0, 10**19)
         assert (delivery.transaction, delivery.place) == (row["tx_hash"], row["block_number"])

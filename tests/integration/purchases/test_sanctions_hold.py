@@ -10,8 +10,8 @@ import pytest
 from fiatrails.compliance.sanctions import checks, payers, releases
 from fiatrails.kernel.conf import ScreeningConfig
 from fiatrails.kernel.errors import Conflict
-from fiatrails.purchases.intents import NewIntent, create_intent
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import NewPurchase, create_purchase
 from fiatrails.purchases.payments.record import record_payments
 from fiatrails.purchases.payments.refunds import refund
 from fiatrails.screening.lists import current, store
@@ -39,18 +39,18 @@ def _forget() -> None:
     checks._made = None
 
 
-def bought(tx_ref: str, payer: str, clock: SteppedClock, *, user: str = USER) -> Intent:
-    """An intent whose client names the payer, paid."""
-    request = NewIntent(
+def bought(tx_ref: str, payer: str, clock: SteppedClock, *, user: str = USER) -> Purchase:
+    """A purchase whose client names the payer, paid."""
+    request = NewPurchase(
         user=user, amount=10 * 10**18, country_code="KES", tx_ref=tx_ref, payer=payers.Identity(name=payer)
     )
-    intent = create_intent(request=request, client="default", now=clock.now())
+    purchase = create_purchase(request=request, client="default", now=clock.now())
     record_payments([paid(tx_ref, 10, receipt=f"R{tx_ref}")], now=clock.now())
-    return intent
+    return purchase
 
 
-def fresh(intent: Intent) -> Intent:
-    return Intent.objects.get(pk=intent.pk)
+def fresh(purchase: Purchase) -> Purchase:
+    return Purchase.objects.get(pk=purchase.pk)
 
 
 def test_a_listed_payer_is_held_and_an_ordinary_one_is_cleared(stage: Stage, clock: SteppedClock) -> None:
@@ -67,30 +67,30 @@ def test_no_policy_and_no_operator_returns_the_money_of_a_listed_payer(
     stage: Stage, clock: SteppedClock, configure: Callable[..., None]
 ) -> None:
     set_profile(configure, "compliance", refund_non_compliant_after_s=60)
-    intent = bought("L1", "Xiaobing YAN", clock)
+    purchase = bought("L1", "Xiaobing YAN", clock)
     stage.step()
     for _ in range(5):
         stage.step(minutes=10)
-    assert fresh(intent).state == "held"
+    assert fresh(purchase).state == "held"
     with pytest.raises(Conflict, match="listed person"):
-        refund(intent_id=intent.intent_id, actor="ann", reason="asked", now=clock.now())
+        refund(intent_id=purchase.intent_id, actor="ann", reason="asked", now=clock.now())
     done = refund(
-        intent_id=intent.intent_id, actor="ann", reason="blocked account", external_reference="OFAC-77",
+        intent_id=purchase.intent_id, actor="ann", reason="blocked account", external_reference="OFAC-77",
         now=clock.now(),
     )  # fmt: skip
     assert done.state == "refunded"
 
 
 def test_a_released_namesake_goes_on_by_itself(stage: Stage, clock: SteppedClock) -> None:
-    intent = bought("L1", "Xiaobing YAN", clock)
+    purchase = bought("L1", "Xiaobing YAN", clock)
     stage.step()
     entity = read_list(FILES).entities[0]
     asked = releases.request(
         user=USER, target=releases.ReleaseTarget.of(entity), reason="passport seen", actor="ann", now=clock.now()
     )
     stage.step(minutes=1)
-    assert fresh(intent).state == "held"
+    assert fresh(purchase).state == "held"
     releases.approve(release_id=asked.id, actor="ben", now=clock.now())
     stage.step(minutes=1)
     stage.step()
-    assert fresh(intent).state in ("cleared", "submitting")
+    assert fresh(purchase).state in ("cleared", "submitting")

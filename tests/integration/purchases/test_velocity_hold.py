@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from fiatrails.kernel.profile import VelocityRule
-from fiatrails.purchases.models import Intent
+from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments.refunds import refund
 from tests.conftest import SteppedClock
 from tests.integration.purchases.stage import Stage
@@ -25,27 +25,31 @@ def limit(configure: Callable[..., None]) -> Callable[..., None]:
     return set_rule
 
 
-def state_of(intent: Intent) -> tuple[str, str]:
-    found = Intent.objects.get(pk=intent.pk)
+def state_of(purchase: Purchase) -> tuple[str, str]:
+    found = Purchase.objects.get(pk=purchase.pk)
     return found.state, found.hold
 
 
 def test_what_is_beyond_a_limit_waits_and_goes_on_when_the_window_has_room(
-    stage: Stage, pay_for: Callable[..., Intent], limit: Callable[..., None]
+    stage: Stage, pay_for: Callable[..., Purchase], limit: Callable[..., None]
 ) -> None:
     limit(scope="phone", window_s=3600, max_count=2)
-    intents = [pay_for(f"V{n}") for n in range(3)]
+    purchases = [pay_for(f"V{n}") for n in range(3)]
     stage.step()
-    assert sorted(state_of(intent) for intent in intents) == [("cleared", ""), ("cleared", ""), ("held", "velocity")]
+    assert sorted(state_of(purchase) for purchase in purchases) == [
+        ("cleared", ""),
+        ("cleared", ""),
+        ("held", "velocity"),
+    ]
     stage.step(minutes=5)
-    assert ("held", "velocity") in [state_of(intent) for intent in intents]
+    assert ("held", "velocity") in [state_of(purchase) for purchase in purchases]
     stage.step(minutes=61)
     stage.step()
-    assert ("held", "velocity") not in [state_of(intent) for intent in intents]
+    assert ("held", "velocity") not in [state_of(purchase) for purchase in purchases]
 
 
 def test_a_refund_makes_room(
-    stage: Stage, clock: SteppedClock, pay_for: Callable[..., Intent], limit: Callable[..., None]
+    stage: Stage, clock: SteppedClock, pay_for: Callable[..., Purchase], limit: Callable[..., None]
 ) -> None:
     limit(scope="wallet", window_s=86_400, max_amount=1_500, currency="KES")
     first = pay_for("V1")
@@ -53,7 +57,7 @@ def test_a_refund_makes_room(
     second = pay_for("V2")
     stage.step()
     assert state_of(second) == ("held", "velocity")
-    Intent.objects.filter(pk=first.pk).update(state="held", hold="operator", due_at=None)
+    Purchase.objects.filter(pk=first.pk).update(state="held", hold="operator", due_at=None)
     refund(intent_id=first.intent_id, actor="ann", reason="asked", external_reference="BANK-1", now=clock.now())
     stage.step(minutes=1)
     stage.step()
@@ -61,7 +65,7 @@ def test_a_refund_makes_room(
 
 
 def test_a_rule_that_refuses_sends_the_money_back(
-    stage: Stage, pay_for: Callable[..., Intent], limit: Callable[..., None]
+    stage: Stage, pay_for: Callable[..., Purchase], limit: Callable[..., None]
 ) -> None:
     limit(scope="wallet", window_s=86_400, max_count=1, action="refuse")
     first = pay_for("V1")

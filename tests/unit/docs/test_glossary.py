@@ -1,8 +1,4 @@
-"""The glossary is followed: no class name means two things, and words that it rules out are no identifiers.
-
-Held are the folders in HELD. One that still uses words that the glossary rules out, or shares class names, moves there
-when it follows, and the lists below get shorter.
-"""
+"""The glossary is followed: no class name means two things, and words that it rules out are no identifiers."""
 
 from __future__ import annotations
 
@@ -16,32 +12,10 @@ from tests.unit.docs.pages import ROOT, tables
 
 GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
 PACKAGE = ROOT / "fiatrails"
-HELD = {
-    "accounts",
-    "admin",
-    "api",
-    "chains",
-    "cli",
-    "compliance",
-    "config",
-    "controls",
-    "engine",
-    "kernel",
-    "ledger",
-    "local",
-    "operations",
-    "providers",
-    "screening",
-}
-NOT_YET_HELD = {"purchases"}
-# Twice in folders that are held, and why that is right.
+# In two folders, and why that is right.
 SHARED = {
     "Command": "Django finds the command of a module by this name",
     "Payer": "one thing twice: the row (in the addresses of the admin) and the body (in the published document)",
-}
-# Names of ours that a folder not yet held uses for something else; they are taken out when it is renamed.
-SHARED_WITH_NOT_YET_HELD = {
-    "Tools": "purchases: what its steps work with",
 }
 
 
@@ -88,25 +62,10 @@ def ruled_out() -> set[str]:
     return {word.strip("_") for row in rows() for word in re.findall(r"`(\w+)`", row[2])}
 
 
-def test_every_folder_is_held_or_on_the_list_of_those_that_are_not_yet() -> None:
-    assert {folder for folder, _ in modules()} == HELD | NOT_YET_HELD
-    assert not HELD & NOT_YET_HELD
-
-
-def test_a_class_name_means_one_thing_in_the_folders_that_are_held() -> None:
-    twice = {name for name, found in folders_by_class().items() if sum(folder in HELD for folder in found) > 1}
-    allowed = {name for name in SHARED if len(folders_by_class()[name]) > 1}
+def test_a_class_name_means_one_thing() -> None:
+    twice = {name for name, found in folders_by_class().items() if len(found) > 1}
     assert twice <= set(SHARED), "rename one of them by docs/reference/glossary.md"
-    assert allowed == set(SHARED), "what is no longer shared is no longer allowed"
-
-
-def test_what_the_other_folders_share_with_those_that_are_held_is_on_the_list() -> None:
-    shared = {
-        name
-        for name, found in folders_by_class().items()
-        if any(folder in HELD for folder in found) and any(folder in NOT_YET_HELD for folder in found)
-    }
-    assert shared == set(SHARED_WITH_NOT_YET_HELD)
+    assert twice == set(SHARED), "what is no longer shared is no longer allowed"
 
 
 def test_words_that_the_glossary_rules_out_are_no_identifiers() -> None:
@@ -114,8 +73,7 @@ def test_words_that_the_glossary_rules_out_are_no_identifiers() -> None:
     assert {"bury", "told", "is_worn", "left_the_house", "Desk", "turn", "Rearmed", "Booked", "Receipted"} <= words
     found = {
         f"{path.relative_to(ROOT)}: {name}"
-        for folder, path in modules()
-        if folder in HELD
+        for _, path in modules()
         for name in identifiers(path.read_text(encoding="utf-8"))
         if name.strip("_") in words
     }

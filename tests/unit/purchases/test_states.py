@@ -70,16 +70,16 @@ def test_only_the_exact_sum_pays(expected: int, before: int, paid: int) -> None:
 
 
 @pytest.mark.parametrize("state", [State.EXPIRED, State.CANCELLED, State.FAILED])
-def test_money_for_an_ended_intent_waits_for_a_person(state: State) -> None:
+def test_money_for_an_ended_purchase_waits_for_a_person(state: State) -> None:
     assert after_payment(state, expected_minor=5, paid_before_minor=0, paid_minor=5) == (State.HELD, Hold.LATE_PAYMENT)
 
 
 @pytest.mark.parametrize("state", sorted(PENDING_MONEY | {State.EXECUTED, State.REFUNDED}))
-def test_an_intent_that_has_its_money_takes_no_more(state: State) -> None:
+def test_a_purchase_that_has_its_money_takes_no_more(state: State) -> None:
     assert takes_payment(state, "") is False
 
 
-def test_an_intent_held_for_its_amount_takes_a_top_up() -> None:
+def test_a_purchase_held_for_its_amount_takes_a_top_up() -> None:
     assert takes_payment(State.HELD, Hold.AMOUNT_MISMATCH)
     assert not takes_payment(State.HELD, Hold.NOT_COMPLIANT)
 

@@ -1,4 +1,4 @@
-"""Making, finding and ending intents."""
+"""Opening purchases, and the daily limits that they take from."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fiatrails.compliance.sanctions import payers
 from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.controls.modes import Flow, check
 from fiatrails.kernel.conf import config
-from fiatrails.kernel.errors import BadInput, Conflict, NotFound, Unprocessable
+from fiatrails.kernel.errors import BadInput, Conflict, Unprocessable
 from fiatrails.kernel.money import Money, token_price
 from fiatrails.kernel.profile import Profile
 from fiatrails.purchases.deliveries import load, reference_text
-from fiatrails.purchases.models import DailyUsage, Delivery, Intent
+from fiatrails.purchases.models import DailyUsage, Delivery, Purchase
 from fiatrails.purchases.payments import matching
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, record_steps
@@ -34,7 +34,7 @@ class NewDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class NewIntent:
+class NewPurchase:
     """What a client asks for. `price` None: one token costs one unit of the country's currency. `payer`: who stands
     behind the wallet, as far as the client says. `further`: what the same price pays for besides; `price` is given
     then."""
@@ -48,31 +48,31 @@ class NewIntent:
     further: tuple[NewDelivery, ...] = ()
 
 
-def create_intent(*, request: NewIntent, client: str, now: datetime) -> Intent:
-    """Stores a new intent and applies payments for its txRef that came first.
+def create_purchase(*, request: NewPurchase, client: str, now: datetime) -> Purchase:
+    """Store a new purchase and apply payments for its txRef that came first.
 
     Raises BadInput, Unprocessable (limits), Conflict (`tx_ref_used`, with the existing id when it is this client's).
     """
     check(Flow.CREATE_INTENT, now=now)
-    intent = _build(request, client, now, config().profile)
+    purchase = _build(request, client, now, config().profile)
     with transaction.atomic():
         # A callback for this txRef may be committing right now; whoever holds the lock goes first, the other sees it.
         matching.lock_tx_refs([request.tx_ref])
-        existing = Intent.objects.filter(tx_ref=request.tx_ref).first()
+        existing = Purchase.objects.filter(tx_ref=request.tx_ref).first()
         if existing is not None:
             raise _tx_ref_used(existing, client)
-        for delivery in intent.parts:
+        for delivery in purchase.parts:
             _use_daily_limit(delivery, now)
-        intent.save(force_insert=True)
-        Delivery.objects.bulk_create(intent.parts)
+        purchase.save(force_insert=True)
+        Delivery.objects.bulk_create(purchase.parts)
         if request.payer is not None:
-            payers.record(request.payer, user=intent.delivery.recipient, actor=client, now=now)
-        record_steps([Step(intent.intent_id, intent.state, client)], now=now)
-        matching.apply_waiting(intent, now=now)
-    return Intent.objects.get(pk=intent.pk)
+            payers.record(request.payer, user=purchase.delivery.recipient, actor=client, now=now)
+        record_steps([Step(purchase.intent_id, purchase.state, client)], now=now)
+        matching.apply_waiting(purchase, now=now)
+    return Purchase.objects.get(pk=purchase.pk)
 
 
-def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> Intent:
+def _build(request: NewPurchase, client: str, now: datetime, profile: Profile) -> Purchase:
     country = profile.country(request.country_code)
     if country is None:
         known = ", ".join(c.country_code for c in profile.countries)
@@ -83,7 +83,7 @@ def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> 
     if price.minor == 0:
         raise BadInput("zero_amount", "fiatAmount must be positive")
     parts = _deliveries(request, profile)
-    intent = Intent(
+    purchase = Purchase(
         intent_id=parts[0].reference,
         tx_ref=request.tx_ref,
         client=client,
@@ -94,14 +94,14 @@ def _build(request: NewIntent, client: str, now: datetime, profile: Profile) -> 
         expires_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
         due_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
     )
-    intent.parts = parts
+    purchase.parts = parts
     for delivery in parts:
-        delivery.purchase = intent
-    return intent
+        delivery.purchase = purchase
+    return purchase
 
 
-def _deliveries(request: NewIntent, profile: Profile) -> list[Delivery]:
-    """Not saved, and without their purchase yet."""
+def _deliveries(request: NewPurchase, profile: Profile) -> list[Delivery]:
+    """Return the deliveries, not saved and without their purchase yet."""
     if request.further and request.price is None:
         raise BadInput("price_required", "a purchase of several deliveries names its price")
     found = []
@@ -113,10 +113,14 @@ def _deliveries(request: NewIntent, profile: Profile) -> list[Delivery]:
         )
         found.append(
             Delivery(
-                position=position, chain=made.chain, recipient=made.recipient, asset=made.asset,
-                amount=Decimal(wanted.amount), reference=made.reference,
+                position=position,
+                chain=made.chain,
+                recipient=made.recipient,
+                asset=made.asset,
+                amount=Decimal(wanted.amount),
+                reference=made.reference,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -127,13 +131,16 @@ def _check_limits(amount: int, profile: Profile) -> None:
         raise Unprocessable("above_maximum", f"amount is above the maximum of {profile.limits.max_mint} base units")
 
 
-def _tx_ref_used(existing: Intent, client: str) -> Conflict:
+def _tx_ref_used(existing: Purchase, client: str) -> Conflict:
     mine = existing.intent_id if existing.client == client else None
     return Conflict("tx_ref_used", "txRef belongs to an existing intent; use a new txRef", existing=mine)
 
 
 def _use_daily_limit(delivery: Delivery, now: datetime) -> None:
-    """One conditional upsert: two requests at once cannot both take the last of the allowance."""
+    """Take the delivery from its recipient's day.
+
+    One conditional upsert: two requests at once cannot both take the last of the allowance.
+    """
     limit = config().profile.limits.daily_mint
     with connection.cursor() as cursor:
         cursor.execute(
@@ -146,18 +153,10 @@ def _use_daily_limit(delivery: Delivery, now: datetime) -> None:
             raise Unprocessable("daily_limit", f"amount exceeds the user's daily limit of {limit} base units")
 
 
-def release_daily_limit(intents: list[Intent]) -> None:
-    """Give back what intents took from the day they were created on (they ended without a mint)."""
-    load(intents)
-    for intent in intents:
-        day = intent.created_at.astimezone(UTC).date()
-        for delivery in intent.parts:
+def release_daily_limit(purchases: list[Purchase]) -> None:
+    """Give back what purchases took from the day they were created on (they ended without a mint)."""
+    load(purchases)
+    for purchase in purchases:
+        day = purchase.created_at.astimezone(UTC).date()
+        for delivery in purchase.parts:
             DailyUsage.objects.filter(user=delivery.recipient, day=day).update(total=F("total") - delivery.amount)
-
-
-def get_intent(*, intent_id: str, client: str | None = None) -> Intent:
-    """The intent; NotFound also when it is another client's (`client` None: an operator, sees all)."""
-    intent = Intent.objects.filter(intent_id=intent_id).first()
-    if intent is None or (client is not None and intent.client != client):
-        raise NotFound("intent_not_found", "no such intent")
-    return intent
