@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
 from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
-from fiatrails.cli.main import app
 from fiatrails.controls import modes
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.money import Money
@@ -22,26 +19,10 @@ from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.opening import NewPurchase, create_purchase
 from fiatrails.purchases.payments.record import record_payments
+from tests.kit.commands import Outcome, Run, invoke
 
 USER = "0x" + "a1" * 20
 TOKEN = 10**18
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
 Make = Callable[..., Purchase]
 
 
@@ -56,14 +37,11 @@ def quiet() -> Iterator[None]:
 def run() -> Run:
     """Runs `fiatrails` with these arguments; `answers` is what is typed."""
 
-    def invoke(*arguments: str, answers: str | None = None) -> Outcome:
+    def run_here(*arguments: str, answers: str | None = None) -> Outcome:
         modes.forget_cached()
-        result = CliRunner().invoke(app, list(arguments), input=answers)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return invoke(arguments, answers=answers)
 
-    return invoke
+    return run_here
 
 
 @pytest.fixture

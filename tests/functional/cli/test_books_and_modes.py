@@ -17,7 +17,8 @@ from fiatrails.kernel.conf import Config
 from fiatrails.ledger.accounts import EntryKind
 from fiatrails.ledger.entries import EntryDraft, PostingDraft
 from fiatrails.ledger.posting import post
-from tests.functional.cli.conftest import USER, Make, Run, pay
+from tests.functional.cli.conftest import USER, Make, pay
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

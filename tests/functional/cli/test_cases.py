@@ -10,8 +10,9 @@ from django.db import transaction
 
 from fiatrails.compliance.models import AskedScreening, Case
 from fiatrails.compliance.sanctions import cases
-from tests.functional.cli.conftest import USER, Run
+from tests.functional.cli.conftest import USER
 from tests.integration.compliance.sanctions_kit import screening_is_on
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["screening_is_on"]

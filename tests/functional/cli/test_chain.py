@@ -19,7 +19,7 @@ from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config
 from fiatrails.operations import worker
-from tests.functional.cli.conftest import Run
+from tests.kit.commands import Run
 from tests.kit.services import DeployedChain
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from fiatrails.api.clients import KEY_RING
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.conf import Config
-from tests.functional.cli.conftest import Run
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

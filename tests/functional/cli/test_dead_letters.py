@@ -10,7 +10,8 @@ import pytest
 from fiatrails.controls.models import AuditRecord
 from fiatrails.engine import dead_letters, heartbeat
 from fiatrails.purchases.models import Purchase
-from tests.functional.cli.conftest import Make, Run, pay
+from tests.functional.cli.conftest import Make, pay
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,8 @@ import pytest
 from fiatrails.controls.models import AuditRecord
 from fiatrails.providers.core.models import Payment, ProviderRequest
 from fiatrails.purchases.models import Purchase
-from tests.functional.cli.conftest import USER, Make, Run, pay
+from tests.functional.cli.conftest import USER, Make, pay
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

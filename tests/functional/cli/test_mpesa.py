@@ -18,7 +18,8 @@ from fiatrails.kernel.errors import Conflict, FiatRailsError, OutsideUnknown
 from fiatrails.providers.core.models import ProviderRequest
 from fiatrails.providers.mpesa.daraja import Daraja
 from fiatrails.providers.mpesa.registration import register_urls
-from tests.functional.cli.conftest import Make, Run
+from tests.functional.cli.conftest import Make
+from tests.kit.commands import Run
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.receiver import Receiver, http_receiver

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from fiatrails.cli.kit.exits import ExitCode
 from fiatrails.controls.models import AuditRecord
-from tests.functional.cli.conftest import Run
+from tests.kit.commands import Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"

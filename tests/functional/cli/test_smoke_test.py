@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from fiatrails.kernel.conf import Config
 from fiatrails.local.postgres import EmbeddedPostgres
-from tests.functional.cli.conftest import USER, Run
+from tests.functional.cli.conftest import USER
+from tests.kit.commands import Run
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
 from tests.kit.rail import CLIENT_SECRET, Rail, compliant_users

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
-from fiatrails.cli.compliance import lists
-from fiatrails.cli.kit.runtime import Root
 from fiatrails.screening.lists.models import ListVersion
 from fiatrails.screening.lists.sample import sample_files
+from tests.kit.commands import Run, invoke
 from tests.unit.screening.list_files import csv, people
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +24,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 def run() -> Run:
-    app = typer.Typer(cls=Root)
-    app.add_typer(lists.app, name="lists")
-    app.command("other")(lambda: None)
-
-    def invoke(*arguments: object) -> Outcome:
-        result = CliRunner().invoke(app, ["lists", *map(str, arguments)])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
-
-    return invoke
+    return lambda *arguments: invoke(["lists", *map(str, arguments)])
 
 
 def written(directory: Path, count: int) -> Path:
