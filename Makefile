@@ -19,12 +19,14 @@ NAME ?=
 # make lock NEWER_THAN=2026-01-31: no release younger than that day.
 NEWER_THAN ?= $(shell date -u -d '8 days ago' +%F 2>/dev/null || date -u -v-8d +%F)
 PYTEST_ARGS ?=
-# Tests that compute: one process for each processor, without the plugin that only the tests of the API use.
-COMPUTING = --numprocesses logical -p no:schemathesis
+# The plugin of tests/generated: every other process would load it for nothing.
+PLAIN = -p no:schemathesis
+# Tests that compute: one process for each processor.
+COMPUTING = $(PLAIN) --numprocesses logical
 # Tests of services wait as much as they compute: more processes than processors (tests/kit/run.py). A file stays in one
 # process, because its tests share servers; files begin in the order in which they are named, so the long ones first.
-SERVING = --numprocesses auto --dist loadfile --no-loadscope-reorder tests/functional tests/integration
-# 5: `make test PYTEST_ARGS="-k money"` need not find such a test in each of the three parts.
+SERVING = $(PLAIN) --numprocesses auto --dist loadfile --no-loadscope-reorder tests/functional tests/integration
+# 5: `make test PYTEST_ARGS="-k money"` need not find such a test in each of the four parts.
 OR_NONE = $(if $(PYTEST_ARGS),|| [ $$? = 5 ])
 # The native forge: npm's wrapper would be a second process that keeps signals to itself.
 FORGE = $$(ls $(CURDIR)/contracts/node_modules/@foundry-rs/forge-*-*/bin/forge)
@@ -55,7 +57,8 @@ reset: ## Stop the rail and delete its state: database, chain, secrets
 test: setup contracts-test ## Run every test: contracts, then unit to chaos
 	@$(BIN)/pytest $(COMPUTING) tests/unit tests/architecture $(PYTEST_ARGS) $(OR_NONE)
 	@$(BIN)/pytest $(SERVING) $(PYTEST_ARGS) $(OR_NONE)
-	@$(BIN)/pytest tests/chaos $(PYTEST_ARGS) $(OR_NONE)
+	@$(BIN)/pytest tests/generated $(PYTEST_ARGS) $(OR_NONE)
+	@$(BIN)/pytest $(PLAIN) tests/chaos $(PYTEST_ARGS) $(OR_NONE)
 
 .PHONY: check
 check: setup ## What to run before a commit: lint, format, types, layers, unit tests

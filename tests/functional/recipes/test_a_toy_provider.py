@@ -32,6 +32,7 @@ def pay(rail: Rail, reference: str, *, receipt: str, amount: str = "10", secret:
     return httpx.post(f"{rail.url}/callbacks/toy", content=raw, headers=headers, timeout=20, trust_env=False)
 
 
+@pytest.mark.slow
 def test_a_provider_made_by_the_recipe_pays_a_purchase_to_the_final_mint(rail: Rail) -> None:
     [user] = compliant_users(rail.chain, 1)
     rail.start_api()

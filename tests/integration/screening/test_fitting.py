@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_frequencies_that_are_shipped_are_those_that_are_counted() -> None:
     # Here, because every process of a run reads this file, and what invents names takes long to import.
     from benchmarks.fit_names import frequencies

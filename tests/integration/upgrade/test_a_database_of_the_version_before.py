@@ -33,6 +33,7 @@ def rail(services_dir: Path, postgres: EmbeddedPostgres, anvil_factory: AnvilFac
     made.close()
 
 
+@pytest.mark.slow
 def test_a_database_of_the_version_before_migrates_and_finishes_its_work_once(rail: DumpedRail) -> None:
     rail.manage("migrate", "--no-input", "--verbosity", "0")
     rail.manage("makemigrations", "--check", "--dry-run")
