@@ -19,6 +19,7 @@ SOURCES = {
     "MintEscrow": "MintEscrow.sol",
     "CountryToken": "CountryToken.sol",
     "USDStablecoin": "USDStablecoin.sol",
+    "IPriceFeed": "IPriceFeed.sol",
     "ISanctionsOracle": "ISanctionsOracle.sol",
 }
 

@@ -10,7 +10,7 @@ from fiatrails.cli.compliance import cases, lists, payers, screen, users
 from fiatrails.cli.kit.runtime import Root
 from fiatrails.cli.operations import backlog, dead_letters, doctor, lifecycle, modes, processes, settings, smoke
 from fiatrails.cli.people import clients, operators
-from fiatrails.cli.purchases import intents, mpesa, payments
+from fiatrails.cli.purchases import intents, mpesa, payments, prices
 
 app = typer.Typer(
     name="fiatrails",
@@ -27,6 +27,7 @@ app.command("reset")(lifecycle.reset)
 app.command("doctor")(doctor.doctor)
 app.add_typer(intents.app, name="intent")
 app.add_typer(payments.app, name="payments")
+app.add_typer(prices.app, name="price")
 app.add_typer(mpesa.app, name="mpesa")
 app.add_typer(users.app, name="user")
 app.add_typer(clients.app, name="client")

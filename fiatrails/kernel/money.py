@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from fiatrails.kernel.currencies import CURRENCIES, TOKEN_DECIMALS, scale_of, unknown_currency
 from fiatrails.kernel.errors import BadInput
@@ -63,6 +64,12 @@ def parse_token_amount(text: str) -> int:
     if value > MAX_UINT256:
         raise BadInput("amount_out_of_range", "amount is larger than 2**256 - 1")
     return value
+
+
+def price_at(amount: int, rate: Decimal, currency: str) -> Money:
+    """Return the price of `amount` base units at `rate` minor units per token, rounded up to a whole minor unit."""
+    numerator, denominator = rate.as_integer_ratio()
+    return Money(currency, -(-amount * numerator // (denominator * 10**TOKEN_DECIMALS)))
 
 
 def token_price(amount: int, currency: str) -> Money:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.alias_generators import to_camel
 
 from fiatrails.kernel.countries import require_alpha2
-from fiatrails.kernel.currencies import FIAT
+from fiatrails.kernel.currencies import FIAT, scale_of
 
 
 class _Section(BaseModel):
@@ -78,18 +78,105 @@ class Evm(_Section):
     block_gas_limit: int = Field(30_000_000, gt=0)
 
 
+class FeedProfile(_Section):
+    """A contract that answers `latestRoundData()` and `decimals()` as Chainlink's do: what one unit of the coin costs
+    in the payer's currency or, `inverted`, what one unit of the payer's currency costs in the coin's.
+
+    An answer older than `max_age_s`, outside the two bounds, or more than `max_deviation_bps` away from the price in
+    force, is not taken.
+    """
+
+    address: str = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
+    inverted: bool = False
+    max_age_s: int = Field(ge=60, le=7 * 86_400)
+    min_minor_units_per_token: int = Field(gt=0)
+    max_minor_units_per_token: int = Field(gt=0)
+    max_deviation_bps: int = Field(1_000, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FeedProfile:
+        if self.min_minor_units_per_token > self.max_minor_units_per_token:
+            raise ValueError("minMinorUnitsPerToken must not exceed maxMinorUnitsPerToken")
+        return self
+
+
+class PriceProfile(_Section):
+    """What one token (10^18 base units) costs: `minor_units_per_token` of the payer's currency, or what a feed says.
+
+    A fixed price of a coin in another currency is worth what somebody typed; `unverified` says that this is known.
+    """
+
+    minor_units_per_token: int | None = Field(None, gt=0)
+    feed: FeedProfile | None = None
+    unverified: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PriceProfile:
+        if (self.minor_units_per_token is None) == (self.feed is None):
+            raise ValueError("price needs either minorUnitsPerToken or feed")
+        return self
+
+
+class CoinProfile(_Section):
+    """The coin behind a country's token: the currency that one coin is worth one unit of, and its address."""
+
+    currency: str | None = None
+    address: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")
+
+
 class CountryProfile(_Section):
-    """One country code with its own escrow and token; `currency` is what payers pay in."""
+    """One country code with its own escrow and token. `currency` is what payers pay in; `stablecoin` is what a token is
+    redeemed for, one to one. `price_tolerance_bps`: how far a client's `fiatAmount` may lie from the price."""
 
     country_code: str = Field(pattern=r"^[A-Z]{3}$")
     currency: str
+    stablecoin: CoinProfile = CoinProfile()  # type: ignore[call-arg]
+    price: PriceProfile | None = None
+    price_tolerance_bps: int = Field(0, ge=0, le=2_000)
 
-    @field_validator("currency")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in FIAT:
-            raise ValueError(f"currency {value!r} is not supported")
-        return value
+    @property
+    def coin_currency(self) -> str:
+        """Return the currency of the coin behind the token."""
+        return self.stablecoin.currency or self.currency
+
+    @property
+    def par_minor_units(self) -> int:
+        """Return what a token costs that is backed by a coin of the payer's currency: one whole unit."""
+        return int(10 ** scale_of(self.currency))
+
+    @model_validator(mode="after")
+    def _known(self) -> CountryProfile:
+        for currency in (self.currency, self.coin_currency):
+            if currency not in FIAT:
+                raise ValueError(f"currency {currency!r} is not supported")
+        return self
+
+    @model_validator(mode="after")
+    def _never_redeemed_for_more_than_it_costs(self) -> CountryProfile:
+        if self.coin_currency == self.currency:
+            self._require_par()
+        elif self.price is None:
+            raise ValueError(
+                f"a {self.country_code} token is paid in {self.currency} and redeemed for {self.coin_currency}: "
+                "give price, with a feed or with minorUnitsPerToken"
+            )
+        elif self.price.feed is None and not self.price.unverified:
+            raise ValueError(
+                f"nothing shows that {self.price.minor_units_per_token} minor units of {self.currency} are what one "
+                f"{self.coin_currency} is worth: give price.feed, or say price.unverified: true"
+            )
+        return self
+
+    def _require_par(self) -> None:
+        if self.price is None:
+            return
+        if self.price.feed is not None:
+            raise ValueError("price.feed is for a coin of another currency; here a token costs one to one")
+        if (self.price.minor_units_per_token or 0) < self.par_minor_units:
+            raise ValueError(
+                f"a {self.country_code} token would cost {self.price.minor_units_per_token} minor units of "
+                f"{self.currency} and be redeemed for {self.par_minor_units}"
+            )
 
 
 class ScreeningProfile(_Section):
@@ -148,7 +235,7 @@ class Profile(_Section):
     name: str = "local"
     chain_id: int = Field(31337, gt=0)
     rpc_urls: tuple[str, ...] = ("http://127.0.0.1:8545",)
-    countries: tuple[CountryProfile, ...] = (CountryProfile(country_code="KES", currency="KES"),)
+    countries: tuple[CountryProfile, ...] = (CountryProfile(country_code="KES", currency="KES"),)  # type: ignore[call-arg]
     compliance: Compliance = Compliance()  # type: ignore[call-arg]
     limits: Limits = Limits()  # type: ignore[call-arg]
     retry: Retry = Retry()  # type: ignore[call-arg]

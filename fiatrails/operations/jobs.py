@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fiatrails.chains.evm.pool import default_pool
 from fiatrails.compliance.sanctions import rescreening, suspensions
 from fiatrails.compliance.sanctions.checks import watch as watch_lists
 from fiatrails.compliance.velocity import store as velocity
@@ -12,6 +13,7 @@ from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
 from fiatrails.operations import endpoints
 from fiatrails.operations.replay import retry_temporary
+from fiatrails.purchases import prices
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
 from fiatrails.screening.lists.refresh import run_job as refresh_lists
 
@@ -23,6 +25,7 @@ def jobs() -> list[Job]:
         Job("dlq.mirror", 60, lambda _: _mirror()),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(clock=clock)} alarmed"),
         Job("rpc.watch", 60, endpoints.watch),
+        Job("prices.read", prices.READ_EVERY_S, _read_prices),
         Job("ledger.verify", 3600, _verify_ledger),
         Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("screening.rescreen", 30, rescreening.run_job),
@@ -31,6 +34,10 @@ def jobs() -> list[Job]:
         Job("engine.forget", 86_400, _forget),
         *periodic.registered(),
     ]
+
+
+def _read_prices(clock: Clock) -> str:
+    return f"{prices.read_feeds(pool=default_pool(), now=clock.now())} taken" if prices.feeds() else "no feed"
 
 
 def _mirror() -> str:

@@ -24,6 +24,9 @@ class Purchase(WorkRow):
     fiat_currency = models.CharField(max_length=3)
     fiat_expected = models.BigIntegerField()
     fiat_paid = models.BigIntegerField(default=0)
+    # What a token cost when the purchase was made, in minor units, and who said so. Null: made before prices were kept.
+    price_rate = models.DecimalField(max_digits=38, decimal_places=12, null=True)
+    price_source = models.CharField(max_length=200, default="", blank=True)
     state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in State])
     hold = models.CharField(max_length=20, default="", blank=True, choices=[(h.value, h.value) for h in Hold])
     reason = models.TextField(default="", blank=True)
@@ -142,3 +145,23 @@ class DailyUsage(models.Model):
     class Meta:
         db_table = "purchases_daily_usage"
         constraints = [models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once")]
+
+
+class TokenPrice(models.Model):
+    """A round of a country's price feed that was taken: `minor_units` of the payer's currency for one token.
+
+    `read_at` moves while the feed repeats the round. `taken_by`: the operator who took a price that deviated too far.
+    """
+
+    country = models.CharField(max_length=3)
+    feed = models.CharField(max_length=64)
+    round_id = models.DecimalField(max_digits=25, decimal_places=0)
+    minor_units = models.DecimalField(max_digits=38, decimal_places=12)
+    updated_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+    taken_by = models.CharField(max_length=64, default="", blank=True)
+
+    class Meta:
+        db_table = "purchases_token_price"
+        constraints = [models.CheckConstraint(condition=Q(minor_units__gt=0), name="token_price_positive")]
+        indexes = [models.Index(fields=["country", "-id"], name="token_price_latest")]

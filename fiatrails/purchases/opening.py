@@ -15,11 +15,13 @@ from fiatrails.compliance.sanctions.payers import Identity
 from fiatrails.controls.modes import Flow, check
 from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, Unprocessable
-from fiatrails.kernel.money import Money, token_price
-from fiatrails.kernel.profile import Profile
+from fiatrails.kernel.money import Money
+from fiatrails.kernel.profile import CountryProfile, Profile
 from fiatrails.purchases.deliveries import load, reference_text
 from fiatrails.purchases.models import DailyUsage, Delivery, Purchase
 from fiatrails.purchases.payments import matching
+from fiatrails.purchases.prices import rate_in_force
+from fiatrails.purchases.pricing import Rate, price_of, require_fair
 from fiatrails.purchases.states import State
 from fiatrails.purchases.store import Step, record_steps
 
@@ -35,9 +37,9 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class NewPurchase:
-    """What a client asks for. `price` None: one token costs one unit of the country's currency. `payer`: who stands
-    behind the wallet, as far as the client says. `further`: what the same price pays for besides; `price` is given
-    then."""
+    """What a client asks for. `price`: what the client says that it costs, within tolerance; None: what it costs.
+    `payer`: who stands behind the wallet, as far as the client says. `further`: what the same price pays for besides;
+    `price` is given then."""
 
     user: str
     amount: int
@@ -51,7 +53,8 @@ class NewPurchase:
 def create_purchase(*, request: NewPurchase, client: str, now: datetime) -> Purchase:
     """Store a new purchase and apply payments for its txRef that came first.
 
-    Raises BadInput, Unprocessable (limits), Conflict (`tx_ref_used`, with the existing id when it is this client's).
+    Raises BadInput (also for a price that is not fair), Unprocessable (limits), Unavailable while there is no price,
+    Conflict (`tx_ref_used`, with the existing id when it is this client's).
     """
     check(Flow.CREATE_INTENT, now=now)
     purchase = _build(request, client, now, config().profile)
@@ -77,11 +80,8 @@ def _build(request: NewPurchase, client: str, now: datetime, profile: Profile) -
     if country is None:
         known = ", ".join(c.country_code for c in profile.countries)
         raise BadInput("unknown_country", f"countryCode is not served here; known: {known}")
-    price = request.price or token_price(request.amount, country.currency)
-    if price.currency != country.currency:
-        raise BadInput("wrong_currency", f"fiatAmount must be in {country.currency} for {country.country_code}")
-    if price.minor == 0:
-        raise BadInput("zero_amount", "fiatAmount must be positive")
+    rate = rate_in_force(country, now=now)
+    price = _price(request, country, rate)
     parts = _deliveries(request, profile)
     purchase = Purchase(
         intent_id=parts[0].reference,
@@ -89,6 +89,8 @@ def _build(request: NewPurchase, client: str, now: datetime, profile: Profile) -
         client=client,
         fiat_currency=price.currency,
         fiat_expected=price.minor,
+        price_rate=rate.minor_units,
+        price_source=rate.source,
         state=State.AWAITING_PAYMENT.value,
         created_at=now,
         expires_at=now + timedelta(seconds=profile.timeouts.intent_expiry_s),
@@ -100,10 +102,25 @@ def _build(request: NewPurchase, client: str, now: datetime, profile: Profile) -
     return purchase
 
 
+def _price(request: NewPurchase, country: CountryProfile, rate: Rate) -> Money:
+    """Return what is to be paid: the price at this rate, or the client's where it is near enough."""
+    if request.price is None:
+        if request.further:
+            raise BadInput("price_required", "a purchase of several deliveries names its price")
+        return price_of(request.amount, country, rate)
+    if request.price.currency != country.currency:
+        raise BadInput("wrong_currency", f"fiatAmount must be in {country.currency} for {country.country_code}")
+    if request.price.minor == 0:
+        raise BadInput("zero_amount", "fiatAmount must be positive")
+    if any(more.asset != country.country_code for more in request.further):
+        raise BadInput("mixed_tokens", "one price pays for tokens of one country")
+    whole = request.amount + sum(more.amount for more in request.further)
+    require_fair(request.price, whole, country, rate)
+    return request.price
+
+
 def _deliveries(request: NewPurchase, profile: Profile) -> list[Delivery]:
     """Return the deliveries, not saved and without their purchase yet."""
-    if request.further and request.price is None:
-        raise BadInput("price_required", "a purchase of several deliveries names its price")
     found = []
     first = NewDelivery(request.user, request.amount, request.country_code)
     for position, wanted in enumerate((first, *request.further)):

@@ -11,6 +11,7 @@ from fiatrails.api.open.probe import ProbeResult
 from fiatrails.chains.evm.pool import default_pool
 from fiatrails.engine import heartbeat
 from fiatrails.kernel.conf import config
+from fiatrails.purchases import prices as pricing
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.states import State
 
@@ -46,6 +47,13 @@ def worker() -> ProbeResult:
     """Check that some worker loop has recorded a heartbeat lately."""
     last = heartbeat.latest()
     return HEALTHY if last is not None and CLOCK.now() - last <= WORKER_SILENT_AFTER else UNHEALTHY
+
+
+def prices() -> ProbeResult:
+    """Check that every country has a price in force, where a feed says one."""
+    if not pricing.feeds():
+        return DISABLED
+    return UNHEALTHY if any(each.refused for each in pricing.standings(now=CLOCK.now())) else HEALTHY
 
 
 def message_broker() -> ProbeResult:

@@ -23,6 +23,7 @@ _PROBES = {
     "redis": Probe("redis", checks.message_broker, fresh_for_s=2),
     "rpc": Probe("rpc", checks.rpc, fresh_for_s=2),
     "worker": Probe("worker", checks.worker, fresh_for_s=2),
+    "prices": Probe("prices", checks.prices, fresh_for_s=2),
 }
 
 

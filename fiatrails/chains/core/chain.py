@@ -83,6 +83,16 @@ class History:
     settlements: tuple[Settlement, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """What a price feed said in round `round_id`: `value` with `decimals`, at `updated_at` (Unix seconds; 0: never)."""
+
+    round_id: int
+    value: int
+    decimals: int
+    updated_at: int
+
+
 class Chain(Protocol):
     """One chain that orders are settled on."""
 
@@ -114,3 +124,6 @@ class Chain(Protocol):
 
     def history(self, *, pool: RpcPool) -> History:
         """Read every settlement from the chain itself; OutsideUnknown when it does not answer."""
+
+    def read_feed(self, address: str, *, pool: RpcPool) -> FeedAnswer:
+        """Read the price feed at `address`; OutsideUnknown when it does not answer."""

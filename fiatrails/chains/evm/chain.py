@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fiatrails.chains.core.chain import Destination, History, Order, Outcome, Settlement
+from fiatrails.chains.core.chain import Destination, FeedAnswer, History, Order, Outcome, Settlement
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.contracts import history
+from fiatrails.chains.evm.contracts import history, price_feed
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
 from fiatrails.chains.evm.orders import MintOrder
@@ -72,6 +72,10 @@ class EvmChain:
                 for mint in history.mints(escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool)
             ),
         )
+
+    def read_feed(self, address: str, *, pool: RpcPool) -> FeedAnswer:
+        """Return the newest round of a contract in the shape of Chainlink's aggregators."""
+        return price_feed.read_feed(address, pool=pool)
 
     def _contracts(self) -> Deployment:
         return deployment(config().deployments_path, self.chain_id)

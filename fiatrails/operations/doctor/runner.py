@@ -9,7 +9,7 @@ import httpx
 
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import FiatRailsError
-from fiatrails.operations.doctor import chain, clock, configuration, database, keys, providers
+from fiatrails.operations.doctor import chain, clock, configuration, database, keys, prices, providers
 from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, CheckResult, Context, DeploymentCheck, Level
 
 # In the order in which a deployment is set up: what comes first is to be corrected first.
@@ -20,6 +20,7 @@ CHECKS = (
     DeploymentCheck("rpc", chain.check_rpc),
     DeploymentCheck("contracts", chain.check_contracts),
     DeploymentCheck("signers", keys.check_signers),
+    DeploymentCheck("prices", prices.check_prices),
     DeploymentCheck("sandbox", providers.check_sandbox),
     DeploymentCheck("clock", clock.check_clock),
     DeploymentCheck("redis", database.check_redis),

@@ -22,6 +22,7 @@ NO_JSON = {"up", "down", "reset", "worker", "api", "db migrate"}
 EXPECTED = {
     "up", "down", "reset", "doctor", "smoke-test", "worker", "api", "config show", "db migrate", "audit verify",
     "intent create", "intent show", "intent list", "intent accept", "intent refund", "intent cancel",
+    "price show", "price accept",
     "payments list", "payments refund", "mpesa simulate", "mpesa stk-push", "user show", "user attest", "user risk",
     "dlq list", "dlq show", "dlq replay", "dlq discard", "backlog process", "nonce show", "nonce repair",
     "ledger verify", "ledger trial-balance", "ledger equation", "ledger reconcile", "mode show", "mode set",
