@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fiatrails.chains.core.chain import Chain
-from fiatrails.chains.evm.chain import EvmChain
 from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Misconfigured
 
 
 def chains() -> Sequence[Chain]:
     """Return the chains that orders may go to, the default one first."""
+    # Here, because the libraries of a chain take longer to import than most commands take, and few commands order.
+    from fiatrails.chains.evm.chain import EvmChain
+
     return (EvmChain(profile().chain_id),)
 
 

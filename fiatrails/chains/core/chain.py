@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fiatrails.chains.core.clearance import Clearance
-from fiatrails.chains.core.pool import RpcPool
+
+if TYPE_CHECKING:
+    from fiatrails.chains.core.pool import RpcPool
 
 
 @dataclass(frozen=True, slots=True)
