@@ -73,9 +73,9 @@ def make_template(server: EmbeddedPostgres) -> None:
     subprocess.run(migrate, env={**os.environ, **named}, cwd=PROJECT_ROOT, check=True)
 
 
-def migrated_copy(server: EmbeddedPostgres, name: str) -> str:
-    """Creates a database with the whole schema and nothing in it; returns its connection URL."""
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(MIGRATED))
+def migrated_copy(server: EmbeddedPostgres, name: str, *, of: str = MIGRATED) -> str:
+    """Creates a database like that one, by default the whole schema and nothing in it; returns its connection URL."""
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(of))
     with psycopg.connect(server.dsn, autocommit=True) as admin:
         admin.execute(copy)
     return server.dsn_for(name)

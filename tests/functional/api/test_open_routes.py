@@ -1,4 +1,4 @@
-"""Health, metrics, schema, and what the logs of all that show."""
+"""Health, metrics, schema, and what the logs of all that show; what is not there until it is switched on."""
 
 from __future__ import annotations
 
@@ -111,3 +111,15 @@ def test_no_secret_and_no_phone_number_is_ever_logged(live: Live, http: httpx.Cl
     assert {"method", "route", "status", "ms", "request_id", "level", "at"} <= set(access[-1])
     assert not any(line["route"] == "metrics" for line in access)
     assert any(line.get("intent_id") for line in access), "an answer about an intent names it in the log"
+
+
+def test_switched_off_a_server_knows_nothing_of_the_admin(http: httpx.Client) -> None:
+    for path in ("/admin", "/admin/", "/admin/login/", "/admin/static/admin/css/base.css"):
+        answer = http.get(path)
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+        assert "set-cookie" not in answer.headers
+
+
+def test_switched_off_the_restriction_by_country_asks_nobody(http: httpx.Client) -> None:
+    answer = http.get("/api/v1/mint-intents", headers={"X-Forwarded-For": "nonsense", "CF-IPCountry": "KP"})
+    assert answer.status_code == 401

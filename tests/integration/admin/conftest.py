@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from fiatrails.accounts import people
 from fiatrails.compliance.models import Case
@@ -47,6 +48,23 @@ def admin_is_on(settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "fiatrails.admin.middleware.BelowAdmin"]
     settings.ROOT_URLCONF = "fiatrails.config.urls_admin"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_found_once() -> Iterator[None]:
+    """Each client would look at every file of the admin again, which takes longer than most of its requests."""
+    known: dict[str, Any] = {}
+    find = WhiteNoiseMiddleware.add_files_from_finders
+
+    def add_known(middleware: WhiteNoiseMiddleware) -> None:
+        if not known:
+            find(middleware)
+            known.update(middleware.files)
+        middleware.files.update(known)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_known)
+        yield
 
 
 @pytest.fixture
