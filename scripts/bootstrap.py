@@ -17,59 +17,29 @@ Debian's package of it.
 import argparse
 import fcntl
 import hashlib
-import html.parser
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ROOT / ".tools"
+from bootstrap_pip import pip_command
+from bootstrap_tools import REQUIREMENTS, ROOT, TOOLS, BootstrapError, hint, run
+
 VENV = ROOT / ".venv"
 CONTRACTS = ROOT / "contracts"
-LOG = TOOLS / "bootstrap.log"
 UV = TOOLS / "uv" / "bin" / "uv"
 UV_LOCK = ROOT / "scripts" / "bootstrap-uv.lock"
 BUILD_LOCK = ROOT / "scripts" / "bootstrap-build.lock"
-REQUIREMENTS = ROOT / "requirements.lock"
 MINIMUM_PYTHON = (3, 11)
 NEEDED_BYTES = 1_500_000_000
 HEARTBEAT_SECONDS = 15.0
-HINTS = (
-    (r"no space left|disk quota", "The disk is full: free some space and run the same command again."),
-    (
-        r"certificate|ssl",
-        "A TLS certificate was not accepted. Behind an inspecting proxy set SSL_CERT_FILE (Python tools) and "
-        "NODE_EXTRA_CA_CERTS (npm) to its certificate bundle.",
-    ),
-    (
-        r"hash mismatch|do not match|integrity|eintegrity",
-        "A downloaded file is not the one that was locked. Do not work around it: clear the cache of the "
-        "mirror or client, and look into it if it happens again.",
-    ),
-    (
-        r"resolve|timed? ?out|unreachable|connect|network|enotfound|econn|dns|offline",
-        "The package registry could not be reached. Check the network; behind a mirror or proxy set "
-        "PIP_INDEX_URL (and UV_DEFAULT_INDEX if uv's differs), npm_config_registry, HTTPS_PROXY. Then run "
-        "the same command again.",
-    ),
-)
-
-
-class BootstrapError(Exception):
-    """A step failed; the message says what to do next."""
 
 
 @dataclass(frozen=True)
@@ -251,137 +221,6 @@ def venv_is_usable() -> bool:
     except FileNotFoundError:
         return (VENV / "bin" / "python").exists() and said.strip() == expected
     return said.strip() == expected and any(str(VENV) in line for line in fiatrails)
-
-
-def run(command: list[str | Path], *, environment: dict[str, str] | None = None, directory: Path = ROOT) -> None:
-    """Run a tool with its output in the log; a failure shows the end of it and what it means."""
-    words = [str(word) for word in command]
-    with LOG.open("a+", encoding="utf-8", errors="replace") as log:
-        log.write(f"$ {' '.join(words)}\n")
-        log.flush()
-        start = log.tell()
-        done = subprocess.run(
-            words,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=directory,
-        )
-        log.seek(start)
-        output = log.read()
-    if done.returncode != 0:
-        raise BootstrapError(f"{Path(words[0]).name} failed ({done.returncode}):\n{excerpt(output)}\n\n{hint(output)}")
-
-
-def excerpt(output: str) -> str:
-    """Return the beginning and the end: npm says what is wrong first, compilers say it last."""
-    lines = output.strip().splitlines()
-    return "\n".join(lines if len(lines) <= 20 else [*lines[:8], "...", *lines[-12:]])
-
-
-def hint(output: str) -> str:
-    for pattern, advice in HINTS:
-        if re.search(pattern, output, re.IGNORECASE):
-            return advice
-    return f"The whole output is in {LOG}."
-
-
-# ---- pip, where Python came without it
-
-
-def pip_command() -> list[str]:
-    """Return the command of a pip that runs: the interpreter's own, or a wheel of it (a wheel can be run in place)."""
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    for wheel in (bundled_pip(), *sorted((TOOLS / "pip").glob("pip-*.whl"))):
-        if wheel is not None:
-            return [sys.executable, str(wheel / "pip")]
-    return [sys.executable, str(fetch_pip() / "pip")]
-
-
-def bundled_pip() -> Path | None:
-    """Return the wheel that ensurepip would install; Debian keeps it elsewhere."""
-    places = [Path("/usr/share/python-wheels")]
-    spec = importlib.util.find_spec("ensurepip")
-    if spec is not None and spec.origin is not None:
-        places.insert(0, Path(spec.origin).parent / "_bundled")
-    return next((wheel for place in places for wheel in place.glob("pip-*.whl")), None)
-
-
-def fetch_pip() -> Path:
-    """pip's wheel from the configured index, else from Debian's package of it."""
-    TOOLS.joinpath("pip").mkdir(parents=True, exist_ok=True)
-    index = os.environ.get("PIP_INDEX_URL") or os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
-    if index:
-        return fetch_pip_from_index(index)
-    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        return fetch_pip_from_debian()
-    raise BootstrapError(
-        "This Python has neither pip nor ensurepip, and no package index is configured. Install your "
-        "system's python3-venv or python3-pip, or set PIP_INDEX_URL, then run the same command again."
-    )
-
-
-class _Links(html.parser.HTMLParser):
-    """The targets of all links of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
-
-
-def fetch_pip_from_index(index: str) -> Path:
-    """Fetch the pip of requirements.lock, checked against the hashes there."""
-    locked = re.search(r"^pip==(\S+)((?:[^\n]*\\\n)[^#]*)", REQUIREMENTS.read_text(), re.MULTILINE)
-    if locked is None:
-        raise BootstrapError(f"{REQUIREMENTS.name} names no pip. Run `make lock` on a machine that has one.")
-    name = f"pip-{locked[1]}-py3-none-any.whl"
-    page_url = index.rstrip("/") + "/pip/"
-    try:
-        links = _Links()
-        links.feed(download(page_url).decode(errors="replace"))
-        link = next(found for found in links.found if urllib.parse.urlparse(found).path.endswith(name))
-        wheel = download(urllib.parse.urljoin(page_url, link))
-    except StopIteration:
-        raise BootstrapError(f"The configured package index has no {name}.") from None
-    except (urllib.error.URLError, OSError) as error:
-        raise BootstrapError(f"pip could not be fetched: {error}\n\n{HINTS[-1][1]}") from error
-    if hashlib.sha256(wheel).hexdigest() not in locked[2]:
-        raise BootstrapError(f"{name} is not the file that was locked. {HINTS[2][1]}")
-    path = TOOLS / "pip" / name
-    path.write_bytes(wheel)
-    return path
-
-
-def download(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the machine's own setting
-        content: bytes = answer.read()
-        return content
-
-
-def fetch_pip_from_debian() -> Path:
-    """python3-pip-whl, verified by apt and unpacked here; nothing is installed, so any user may."""
-    with tempfile.TemporaryDirectory(prefix="fiatrails-") as scratch:
-        work = Path(scratch)
-        work.chmod(0o755)  # apt fetches as an account of its own
-        private = [
-            f"-oDir::State::lists={work}/lists",
-            f"-oDir::Cache={work}/cache",
-            "-oAPT::Sandbox::User=root",
-        ]
-        for directory in ("lists/partial", "cache/archives/partial"):
-            (work / directory).mkdir(parents=True)
-        run(["apt-get", *private, "update"], directory=work)
-        run(["apt-get", *private, "download", "python3-pip-whl"], directory=work)
-        package = next(work.glob("python3-pip-whl*.deb"))
-        run(["dpkg-deb", "-x", package, work / "unpacked"], directory=work)
-        wheel = next((work / "unpacked").rglob("pip-*.whl"))
-        return Path(shutil.copy(wheel, TOOLS / "pip" / wheel.name))
 
 
 # ---- running the steps

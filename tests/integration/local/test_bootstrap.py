@@ -1,6 +1,6 @@
 """scripts/bootstrap.py: done once, found done afterwards, and clear about what is wrong."""
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 import threading
@@ -16,17 +16,34 @@ SCRIPT = PROJECT_ROOT / "scripts" / "bootstrap.py"
 
 
 @pytest.fixture
-def bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bootstrap_under_test", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    for name, path in (("ROOT", tmp_path), ("TOOLS", tmp_path / ".tools"), ("LOG", tmp_path / ".tools" / "log")):
-        monkeypatch.setattr(module, name, path)
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
+    """The script and what it imports, as Python finds them where it starts; they work in a directory of the test."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    found = {name: importlib.import_module(name) for name in ("bootstrap", "bootstrap_tools", "bootstrap_pip")}
+    moved = {"ROOT": tmp_path, "TOOLS": tmp_path / ".tools", "LOG": tmp_path / ".tools" / "log"}
+    for module in found.values():
+        for name in moved.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, moved[name])
     (tmp_path / ".tools").mkdir()
-    return module
+    return found
+
+
+@pytest.fixture
+def bootstrap(modules: dict[str, ModuleType]) -> ModuleType:
+    """The script."""
+    return modules["bootstrap"]
+
+
+@pytest.fixture
+def tools(modules: dict[str, ModuleType]) -> ModuleType:
+    """How it runs tools."""
+    return modules["bootstrap_tools"]
+
+
+@pytest.fixture
+def pip(modules: dict[str, ModuleType]) -> ModuleType:
+    """How it comes by pip."""
+    return modules["bootstrap_pip"]
 
 
 def counted_step(module: ModuleType, directory: Path) -> tuple[object, list[int]]:
@@ -94,13 +111,13 @@ def test_a_second_set_up_waits_for_the_first(bootstrap: ModuleType, capsys: pyte
         ("SSL: CERTIFICATE_VERIFY_FAILED", "SSL_CERT_FILE"),
     ],
 )
-def test_a_failure_says_what_to_do_next(bootstrap: ModuleType, output: str, advice: str) -> None:
-    assert advice in bootstrap.hint(output)
+def test_a_failure_says_what_to_do_next(tools: ModuleType, output: str, advice: str) -> None:
+    assert advice in tools.hint(output)
 
 
-def test_a_failed_tool_shows_its_output(bootstrap: ModuleType) -> None:
-    with pytest.raises(bootstrap.BootstrapError, match="the reason"):
-        bootstrap.run([sys.executable, "-c", "raise SystemExit('the reason')"], directory=bootstrap.ROOT)
+def test_a_failed_tool_shows_its_output(tools: ModuleType) -> None:
+    with pytest.raises(tools.BootstrapError, match="the reason"):
+        tools.run([sys.executable, "-c", "raise SystemExit('the reason')"], directory=tools.ROOT)
 
 
 def test_an_old_python_is_refused_with_the_version_that_is_needed(
@@ -123,7 +140,9 @@ def test_what_is_set_for_uv_wins(bootstrap: ModuleType, monkeypatch: pytest.Monk
     assert bootstrap.uv_environment()["UV_DEFAULT_INDEX"] == "file:///another"
 
 
-def test_pip_is_fetched_from_a_configured_index_and_checked(bootstrap: ModuleType, tmp_path: Path) -> None:
+def test_pip_is_fetched_from_a_configured_index_and_checked(
+    pip: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wheel = next((PROJECT_ROOT / ".tools").rglob("pip-*.whl"), None)
     name = "pip-1.0-py3-none-any.whl"
     (tmp_path / "pip").mkdir()
@@ -131,16 +150,15 @@ def test_pip_is_fetched_from_a_configured_index_and_checked(bootstrap: ModuleTyp
     (tmp_path / "pip" / "index.html").write_text(f'<a href="{name}#sha256=0">{name}</a>')
     lock = tmp_path / "requirements.lock"
     lock.write_text("pip==1.0 \\\n    --hash=sha256:00\n    # via x\n")
-    bootstrap.REQUIREMENTS = lock
-    bootstrap.download = lambda url: (
-        (tmp_path / "pip" / "index.html").read_bytes() if url.endswith("/") else b"not the locked file"
-    )
-    with pytest.raises(bootstrap.BootstrapError, match="not the file that was locked"):
-        bootstrap.fetch_pip_from_index("file:///mirror")
+    monkeypatch.setattr(pip, "REQUIREMENTS", lock)
+    index = (tmp_path / "pip" / "index.html").read_bytes()
+    monkeypatch.setattr(pip, "download", lambda url: index if url.endswith("/") else b"not the locked file")
+    with pytest.raises(pip.BootstrapError, match="not the file that was locked"):
+        pip.fetch_pip_from_index("file:///mirror")
 
 
 def test_the_repository_names_no_registry() -> None:
-    """The locks and the script must work with any mirror."""
+    """The locks and the scripts must work with any mirror."""
     for path in (*PROJECT_ROOT.glob("*.lock"), *(PROJECT_ROOT / "scripts").glob("bootstrap*")):
         assert "://" not in path.read_text(), path
 
