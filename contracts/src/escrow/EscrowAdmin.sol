@@ -32,7 +32,8 @@ abstract contract EscrowAdmin is EscrowBase {
 
     /// @inheritdoc IMintEscrow
     function setStablecoin(address newStablecoin) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        if (_liabilities[_stablecoins[_stablecoin].token].pending != 0) revert DepositsPending();
+        // A pause is a decision; without one, a deposit of one unit by anybody would put the change off.
+        if (!paused() && _liabilities[_stablecoins[_stablecoin].token].pending != 0) revert DepositsPending();
         _setStablecoin(newStablecoin);
     }
 

@@ -36,6 +36,8 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
     uint256 public constant MAX_BATCH = SettlementLog.MAX_ITEMS;
     uint256 public constant MIN_REFUND_TIMEOUT_SECONDS = 1 hours;
     uint256 public constant MAX_REFUND_TIMEOUT_SECONDS = 30 days;
+    uint256 public constant REFUND_NOTICE_SECONDS = 1 days;
+    uint256 public constant REFUND_WINDOW_SECONDS = 3 days;
     uint48 internal constant ADMIN_TRANSFER_DELAY_SECONDS = 1 days;
 
     /// @dev One bucket for the whole rail.
@@ -89,6 +91,7 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
     mapping(address stablecoin => Liabilities) internal _liabilities;
     mapping(address stablecoin => mapping(address account => uint256)) internal _claims;
     RateLimiter.RefillingBucket internal _rate;
+    mapping(bytes32 intentId => uint256) internal _refundableFrom;
 
     constructor(address token, bytes32 countryCode_)
         AccessControlDefaultAdminRules(ADMIN_TRANSFER_DELAY_SECONDS, msg.sender)
@@ -163,6 +166,7 @@ abstract contract EscrowBase is IMintEscrowRail, AccessControlDefaultAdminRules,
         if (code == SkipCodes.OVER_DAILY_LIMIT) revert OverDailyLimit();
         if (code == SkipCodes.RATE_LIMITED) revert RateLimited();
         if (code == SkipCodes.INVALID_USER) revert InvalidUser();
+        if (code == SkipCodes.OTHER_STABLECOIN) revert OtherStablecoin();
         // MINTER_ALLOWANCE and TOKEN_REFUSED: the token's own words say more than ours would.
         assembly ("memory-safe") {
             revert(add(reason, 32), mload(reason))

@@ -3,6 +3,7 @@ pragma solidity ^0.8.27;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IMintEscrow} from "../interfaces/IMintEscrow.sol";
 import {IMintEscrowRail} from "../interfaces/IMintEscrowRail.sol";
 import {Head, IntentHead} from "../libraries/IntentHead.sol";
@@ -44,10 +45,20 @@ abstract contract EscrowExits is EscrowBase {
     }
 
     /// @inheritdoc IMintEscrowRail
+    function announceRefund(bytes32 intentId) external nonReentrant returns (uint256 from) {
+        Head head = _pendingHead(intentId);
+        if (msg.sender != _bodies[intentId].payer) revert NotPayer();
+        from = Math.max(head.timestamp() + refundTimeoutSeconds, block.timestamp + REFUND_NOTICE_SECONDS);
+        _refundableFrom[intentId] = from;
+        emit RefundAnnounced(intentId, msg.sender, from, from + REFUND_WINDOW_SECONDS);
+    }
+
+    /// @inheritdoc IMintEscrowRail
     function selfRefund(bytes32 intentId) external nonReentrant {
         Head head = _pendingHead(intentId);
         if (msg.sender != _bodies[intentId].payer) revert NotPayer();
-        if (block.timestamp < head.timestamp() + refundTimeoutSeconds) revert RefundNotDue();
+        uint256 from = _refundableFrom[intentId];
+        if (block.timestamp < from || block.timestamp >= from + REFUND_WINDOW_SECONDS) revert RefundNotDue();
         if (countryToken.isDenied(msg.sender)) revert RecipientDenied();
         _refund(intentId, head, "refund timeout");
     }
@@ -66,12 +77,23 @@ abstract contract EscrowExits is EscrowBase {
     }
 
     /// @inheritdoc IMintEscrowRail
+    function blockClaim(address stablecoin, address account, string calldata reason)
+        external
+        nonReentrant
+        onlyRole(COMPLIANCE_OFFICER_ROLE)
+        returns (uint256 amount)
+    {
+        if (blockedAccount == address(0)) revert BlockedAccountUnset();
+        if (!countryToken.isDenied(account)) revert AccountNotDenied();
+        amount = _takeClaim(stablecoin, account);
+        emit ClaimBlocked(account, stablecoin, amount, reason);
+        _push(IERC20(stablecoin), blockedAccount, amount);
+    }
+
+    /// @inheritdoc IMintEscrowRail
     function claim(address stablecoin, address to) external nonReentrant returns (uint256 amount) {
-        amount = _claims[stablecoin][msg.sender];
-        if (amount == 0) revert NothingToClaim();
         if (countryToken.isDenied(msg.sender) || countryToken.isDenied(to)) revert RecipientDenied();
-        delete _claims[stablecoin][msg.sender];
-        _liabilities[stablecoin].claimable -= uint128(amount);
+        amount = _takeClaim(stablecoin, msg.sender);
         emit Claimed(msg.sender, stablecoin, to, amount);
         IERC20(stablecoin).safeTransfer(to, amount);
     }
@@ -103,6 +125,13 @@ abstract contract EscrowExits is EscrowBase {
         amount = _bodies[intentId].amount;
         _heads[intentId] = head.withState(state);
         _liabilities[token].pending -= uint128(amount);
+    }
+
+    function _takeClaim(address stablecoin, address account) private returns (uint256 amount) {
+        amount = _claims[stablecoin][account];
+        if (amount == 0) revert NothingToClaim();
+        delete _claims[stablecoin][account];
+        _liabilities[stablecoin].claimable -= uint128(amount);
     }
 
     /// @dev A recipient that the stablecoin refuses must not hold up the intent, nor the rest of a batch.

@@ -20,6 +20,7 @@ abstract contract EscrowMints is EscrowBase {
 
     /// @dev What a call reads once and then keeps for all of its items.
     struct Context {
+        uint256 stablecoin; // its number
         uint256 scale;
         uint256 perMint;
         uint256 dailyCap; // in token units
@@ -81,7 +82,6 @@ abstract contract EscrowMints is EscrowBase {
         returns (uint256 executed)
     {
         if (intentIds.length > MAX_BATCH) revert BatchTooLarge();
-        // Deposits of another stablecoin cannot be pending, so one scale and one account hold for the batch.
         Stablecoin memory coin = _stablecoins[_stablecoin];
         Context memory context = _context(coin.scale);
         uint256 sum;
@@ -104,6 +104,8 @@ abstract contract EscrowMints is EscrowBase {
 
     function _context(uint256 scale_) private returns (Context memory) {
         return Context({
+            // The last one is the present one, and their number was read with the first access to any.
+            stablecoin: _stablecoins.length - 1,
             scale: scale_,
             perMint: _limits.perMint,
             dailyCap: _dailyCap(scale_),
@@ -136,6 +138,8 @@ abstract contract EscrowMints is EscrowBase {
         private
         returns (uint8 code, uint256 amount, bytes memory reason)
     {
+        // The limits are in units of the present stablecoin, and so is what a token is worth.
+        if (head.ref() != context.stablecoin) return (SkipCodes.OTHER_STABLECOIN, 0, "");
         address user = head.user();
         amount = _bodies[intentId].amount;
         // The limit may have been lowered since the deposit.

@@ -57,6 +57,12 @@ abstract contract EscrowViews is EscrowBase {
     }
 
     /// @inheritdoc IMintEscrowRail
+    function refundWindow(bytes32 intentId) external view returns (uint256 from, uint256 until) {
+        from = _refundableFrom[intentId];
+        until = from == 0 ? 0 : from + REFUND_WINDOW_SECONDS;
+    }
+
+    /// @inheritdoc IMintEscrowRail
     function liabilities(address stablecoin)
         external
         view

@@ -60,6 +60,7 @@ interface IMintEscrow {
 
     function setUserRegistry(address newRegistry) external;
 
-    /// @notice Refused while any deposit in the present stablecoin is pending.
+    /// @notice Refused while any deposit in the present stablecoin is pending, unless the escrow itself is paused. What is
+    ///         pending then can no longer be minted: it goes back to its payer in the stablecoin that it came in.
     function setStablecoin(address newStablecoin) external;
 }

@@ -14,6 +14,8 @@ import {IMintEscrow} from "./IMintEscrow.sol";
 ///    allowance, or a token call that ran out of gas.
 ///  - The treasury's allowance to the escrow is the most that an abused executor key can mint. Keep it finite, and
 ///    configure limits.
+///  - A payer's own refund takes two calls with a day between. Whoever answers for compliance watches `RefundAnnounced`
+///    and decides within that day.
 ///  - Daily limits count UTC calendar days, so twice the limit can pass around midnight. The country token keeps the
 ///    sum: what other minters issued to the user on the day counts, also before the limit was set.
 interface IMintEscrowRail is IMintEscrow {
@@ -27,6 +29,8 @@ interface IMintEscrowRail is IMintEscrow {
     event MintSkipped(bytes32 indexed intentId, uint8 code);
     event BatchSettled(uint256 indexed batch, address indexed payer, uint256 executed, uint256 amount);
     event IntentBlocked(bytes32 indexed intentId, address indexed user, uint256 amount, string reason);
+    event RefundAnnounced(bytes32 indexed intentId, address indexed payer, uint256 from, uint256 until);
+    event ClaimBlocked(address indexed account, address indexed stablecoin, uint256 amount, string reason);
     event PayoutDeferred(address indexed to, address indexed stablecoin, uint256 amount);
     event Claimed(address indexed account, address indexed stablecoin, address indexed to, uint256 amount);
     event Redeemed(
@@ -55,8 +59,13 @@ interface IMintEscrowRail is IMintEscrow {
     /// @notice The mint call failed without a reason: out of gas, or no country token at that address.
     error MintCallFailed();
     error DepositsPending();
+    /// @notice Deposited in an earlier stablecoin, which nothing is minted for any more.
+    error OtherStablecoin();
+    /// @notice Not announced, or not yet, or no longer within the window of the announcement.
     error RefundNotDue();
     error NotPayer();
+    /// @notice Only what is owed to a denied account may be taken from it.
+    error AccountNotDenied();
     /// @notice The account is denied by the country token; its money may only go to the blocked account.
     error RecipientDenied();
     error NothingToClaim();
@@ -100,12 +109,19 @@ interface IMintEscrowRail is IMintEscrow {
 
     function refundBatch(bytes32[] calldata intentIds, string calldata reason) external returns (uint256 refunded);
 
-    /// @notice The payer takes a deposit back once the refund timeout has passed, with no help from any key of the rail,
-    ///         and even while paused.
+    /// @notice The payer says that a pending deposit is to be taken back, at any time and even while paused. `from`: when
+    ///         `selfRefund` may follow, after the refund timeout and a day's notice, for three days. Then, or to begin
+    ///         anew, it is announced again.
+    function announceRefund(bytes32 intentId) external returns (uint256 from);
+
+    /// @notice The payer takes an announced deposit back, with no help from any key of the rail, and even while paused.
     function selfRefund(bytes32 intentId) external;
 
     /// @notice Sends a pending deposit to the blocked account and fails the intent. Compliance officer only.
     function blockIntent(bytes32 intentId, string calldata reason) external;
+
+    /// @notice Sends what could not be pushed to a denied account to the blocked account. Compliance officer only.
+    function blockClaim(address stablecoin, address account, string calldata reason) external returns (uint256 amount);
 
     /// @notice Collects what could not be pushed to the caller.
     function claim(address stablecoin, address to) external returns (uint256 amount);
@@ -125,6 +141,9 @@ interface IMintEscrowRail is IMintEscrow {
 
     /// @notice Who paid for the intent and is owed its refund.
     function getPayer(bytes32 intentId) external view returns (address);
+
+    /// @notice When the payer may take the deposit back; both zero when that was not announced.
+    function refundWindow(bytes32 intentId) external view returns (uint256 from, uint256 until);
 
     /// @notice What the escrow owes in `stablecoin`: undecided deposits, backing of minted tokens, unclaimed payouts.
     function liabilities(address stablecoin) external view returns (uint256 pending, uint256 backing, uint256 claimable);

@@ -25,4 +25,6 @@ library SkipCodes {
     uint8 internal constant INVALID_USER = 10;
     /// @dev The payer is denied; the deposit may only go to the blocked account.
     uint8 internal constant PAYER_DENIED = 11;
+    /// @dev Deposited before the stablecoin changed; the deposit may only go back, or to the blocked account.
+    uint8 internal constant OTHER_STABLECOIN = 12;
 }

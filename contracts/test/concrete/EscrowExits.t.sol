@@ -10,7 +10,7 @@ import {BlockingCoin, MockCoin} from "../mocks/BadTokens.sol";
 /// ├── when the payer is denied: reverts, or skips
 /// ├── when the stablecoin refuses the payer: refunded, and claimable
 /// └── otherwise: refunded to the payer, even while paused
-/// selfRefund: the payer alone, after the timeout, even while paused and without any executor
+/// selfRefund: the payer alone, announced, after the timeout, even while paused and without any executor
 /// blockIntent: compliance officer, to the blocked account, failed
 /// claim: what could not be pushed, once, never to a denied account
 /// redeem: burns, pays out of the backing
@@ -76,10 +76,11 @@ contract EscrowExitsTest is RailTest {
         expectSkip(id, SkipCodes.PAYER_DENIED);
         vm.prank(executor);
         assertEq(escrow.refundBatch(ids(id), ""), 0);
-        vm.warp(block.timestamp + 8 days);
-        vm.prank(alice);
+        vm.startPrank(alice);
+        vm.warp(escrow.announceRefund(id));
         vm.expectRevert(IMintEscrowRail.RecipientDenied.selector);
         escrow.selfRefund(id);
+        vm.stopPrank();
         assertLiabilities(AMOUNT, 0, 0);
     }
 
@@ -107,6 +108,8 @@ contract EscrowExitsTest is RailTest {
         escrow.revokeRole(escrow.EXECUTOR_ROLE(), executor);
         escrow.pause();
         token.pause();
+        vm.prank(alice);
+        escrow.announceRefund(id);
         vm.warp(block.timestamp + 7 days - 1);
         vm.prank(alice);
         vm.expectRevert(IMintEscrowRail.RefundNotDue.selector);
@@ -129,7 +132,8 @@ contract EscrowExitsTest is RailTest {
         vm.prank(executor);
         escrow.submitIntentsFor(one(alice, AMOUNT, REF));
         bytes32 id = serviceId(REF);
-        vm.warp(block.timestamp + 30 days);
+        vm.prank(treasury);
+        vm.warp(escrow.announceRefund(id));
         vm.prank(alice);
         vm.expectRevert(IMintEscrowRail.NotPayer.selector);
         escrow.selfRefund(id);

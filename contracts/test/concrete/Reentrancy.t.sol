@@ -85,7 +85,7 @@ contract ReentrancyTest is RailTest {
     }
 
     function entries() internal view returns (bytes[] memory payloads) {
-        payloads = new bytes[](14);
+        payloads = new bytes[](16);
         payloads[0] = abi.encodeCall(IMintEscrow.submitIntent, (AMOUNT, KES, REF));
         payloads[1] = abi.encodeCall(IMintEscrowRail.submitIntentWithPermit, (AMOUNT, KES, REF, 0, 0, 0, 0));
         payloads[2] =
@@ -101,6 +101,8 @@ contract ReentrancyTest is RailTest {
         payloads[11] = abi.encodeCall(IMintEscrowRail.claim, (address(coin), alice));
         payloads[12] = abi.encodeCall(IMintEscrowRail.redeem, (1, alice));
         payloads[13] = abi.encodeCall(IMintEscrowRail.redeemIn, (address(coin), 1, alice));
+        payloads[14] = abi.encodeCall(IMintEscrowRail.announceRefund, (pending));
+        payloads[15] = abi.encodeCall(IMintEscrowRail.blockClaim, (address(coin), alice, ""));
     }
 
     function assertRefused(uint256 attempts) internal view {

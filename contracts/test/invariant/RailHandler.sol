@@ -114,7 +114,10 @@ contract RailHandler is Test {
         bytes32 id = _intent(index);
         if (id == 0) return;
         address payer = escrow.getPayer(id);
-        vm.warp(block.timestamp + 4 days);
+        vm.prank(payer);
+        try escrow.announceRefund(id) returns (uint256 from) {
+            vm.warp(from);
+        } catch {}
         vm.prank(payer);
         try escrow.selfRefund(id) {} catch {}
         _observe();
@@ -128,6 +131,11 @@ contract RailHandler is Test {
     function claim(uint256 user) external {
         vm.prank(_user(user));
         try escrow.claim(address(coin), address(0xC1A1)) {} catch {}
+        _observe();
+    }
+
+    function blockClaim(uint256 user) external {
+        try escrow.blockClaim(address(coin), _user(user), "") {} catch {}
         _observe();
     }
 

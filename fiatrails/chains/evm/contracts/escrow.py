@@ -23,6 +23,7 @@ SKIP_CODES = {
     9: "not_pending",
     10: "invalid_user",
     11: "payer_denied",
+    12: "other_stablecoin",
 }
 
 _ABI = load("MintEscrow")
