@@ -43,7 +43,12 @@ contract DeployTest is Test {
         config.countryCodes = new string[](2);
         config.countryCodes[0] = "KES";
         config.countryCodes[1] = "UGX";
-        config.stablecoin = address(new MockCoin(6));
+        config.currencies = new string[](2);
+        config.currencies[0] = "KES";
+        config.currencies[1] = "UGX";
+        config.stablecoins = new address[](2);
+        config.stablecoins[0] = address(new MockCoin(6));
+        config.stablecoins[1] = address(new MockCoin(6));
         config.maxRiskScore = 60;
         config.executors = new address[](2);
         config.executors[0] = lane1;
@@ -64,7 +69,6 @@ contract DeployTest is Test {
         Deploy.Config memory config = production();
         vm.chainId(8453);
         Deploy.Deployment memory done = script.deploy(config, deployer);
-        assertEq(done.stablecoin, config.stablecoin);
         assertManager(done.manager, address(done.registry));
         assertRegistry(done.registry, address(done.manager));
         assertEq(done.countries.length, 2);
@@ -73,9 +77,50 @@ contract DeployTest is Test {
         assertEq(done.countries[1].token.symbol(), "UGX");
         assertEq(done.countries[1].escrow.countryCode(), "UGX");
         for (uint256 i = 0; i < 2; ++i) {
+            assertEq(done.countries[i].stablecoin, config.stablecoins[i]);
             assertToken(done.countries[i].token, address(done.countries[i].escrow));
             assertEscrow(done, done.countries[i]);
         }
+    }
+
+    /// With another admin the deployer is left with one thing: the admin role that awaits its acceptance.
+    function test_TheDeployerKeepsNoRoleButTheOneThatIsOffered() public {
+        vm.chainId(8453);
+        Deploy.Deployment memory done = script.deploy(production(), deployer);
+        assertOnlyOffered(address(done.registry));
+        assertOnlyOffered(address(done.manager));
+        for (uint256 i = 0; i < 2; ++i) {
+            assertOnlyOffered(address(done.countries[i].token));
+            assertOnlyOffered(address(done.countries[i].escrow));
+        }
+    }
+
+    /// Every role of every contract, whether or not this contract knows it.
+    function assertOnlyOffered(address target) internal view {
+        bytes32[7] memory roles = [EXECUTOR, GUARDIAN, MINTER, DENYLISTER, OFFICER, MANAGER_OFFICER, UPGRADER];
+        MintEscrow controlled = MintEscrow(target);
+        for (uint256 i = 0; i < roles.length; ++i) {
+            assertFalse(controlled.hasRole(roles[i], deployer));
+        }
+        assertEq(controlled.defaultAdmin(), deployer);
+        (address next,) = controlled.pendingDefaultAdmin();
+        assertEq(next, admin);
+    }
+
+    function test_RevertWhen_ARoleIsMeantForADeployerThatKeepsNone() public {
+        bytes memory refusal = abi.encodeWithSelector(Deploy.DeployerKeepsRole.selector, deployer);
+        Deploy.Config memory config = production();
+        config.guardian = deployer;
+        vm.expectRevert(refusal);
+        script.deploy(config, deployer);
+        config = production();
+        config.complianceOfficer = deployer;
+        vm.expectRevert(refusal);
+        script.deploy(config, deployer);
+        config = production();
+        config.executors[1] = deployer;
+        vm.expectRevert(refusal);
+        script.deploy(config, deployer);
     }
 
     function assertManager(ComplianceManager manager, address registry) internal view {
@@ -124,7 +169,7 @@ contract DeployTest is Test {
         assertEq(escrow.blockedAccount(), blocked);
         assertEq(escrow.complianceManager(), address(done.manager));
         assertEq(address(escrow.userRegistry()), address(done.registry));
-        assertEq(address(escrow.usdStablecoin()), done.stablecoin);
+        assertEq(address(escrow.usdStablecoin()), country.stablecoin);
         assertEq(address(escrow.countryToken()), address(country.token));
         assertEq(country.token.countryCode(), escrow.countryCode());
         (uint256 perMint, uint256 daily) = escrow.limits();
@@ -165,21 +210,25 @@ contract DeployTest is Test {
 
     function test_ALocalDeploymentFundsEveryPayer() public {
         Deploy.Config memory config = production();
-        config.stablecoin = address(0);
+        delete config.stablecoins[0];
         Deploy.Deployment memory done = script.deploy(config, deployer);
-        USDStablecoin usd = USDStablecoin(done.stablecoin);
+        USDStablecoin usd = USDStablecoin(done.countries[0].stablecoin);
         assertEq(usd.balanceOf(treasury), 1e27);
         assertEq(usd.balanceOf(lane1), 1e27);
         assertEq(usd.balanceOf(lane2), 1e27);
-        assertEq(usd.allowance(deployer, address(done.countries[1].escrow)), type(uint256).max);
+        assertEq(usd.allowance(deployer, address(done.countries[0].escrow)), type(uint256).max);
     }
 
     function test_RevertWhen_TheStandInWouldLeaveLocalChains() public {
         Deploy.Config memory config = production();
-        config.stablecoin = address(0);
-        vm.chainId(8453);
-        vm.expectRevert(abi.encodeWithSelector(Deploy.StablecoinRequired.selector, 8453));
-        script.deploy(config, deployer);
+        delete config.stablecoins[1];
+        // 1337 is what private chains have, and money may be behind one.
+        uint256[2] memory chains = [uint256(8453), 1337];
+        for (uint256 i = 0; i < chains.length; ++i) {
+            vm.chainId(chains[i]);
+            vm.expectRevert(abi.encodeWithSelector(Deploy.StablecoinRequired.selector, chains[i]));
+            script.deploy(config, deployer);
+        }
     }
 
     function test_RevertWhen_TheCountryCodeIsNone() public {
@@ -198,7 +247,9 @@ contract DeployTest is Test {
         assertEq(vm.parseJsonAddress(book, ".contracts.UserRegistry"), address(done.registry));
         assertEq(vm.parseJsonAddress(book, ".contracts.ComplianceManager.proxy"), address(done.manager));
         assertEq(vm.parseJsonAddress(book, ".contracts.ComplianceManager.implementation"), done.implementation);
-        assertEq(vm.parseJsonAddress(book, ".contracts.USDStablecoin"), done.stablecoin);
+        assertEq(vm.parseJsonAddress(book, ".contracts.USDStablecoin"), done.countries[0].stablecoin);
+        assertEq(vm.parseJsonAddress(book, ".contracts.KES.Stablecoin"), done.countries[0].stablecoin);
+        assertEq(vm.parseJsonString(book, ".contracts.KES.stablecoinCurrency"), "KES");
         assertEq(vm.parseJsonAddress(book, ".contracts.KES.CountryToken"), address(done.countries[0].token));
         assertEq(vm.parseJsonAddress(book, ".contracts.KES.MintEscrow"), address(done.countries[0].escrow));
         assertEq(done.manager.implementation(), done.implementation);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.27;
 
+import {NamedStablecoin} from "../../src/USDStablecoin.sol";
 import {RailTest} from "../utils/RailTest.sol";
 
 contract USDStablecoinTest is RailTest {
@@ -9,8 +10,17 @@ contract USDStablecoinTest is RailTest {
         usd.mint(stranger, 5);
         assertEq(usd.balanceOf(stranger), 5);
         assertEq(usd.decimals(), 18);
-        assertEq(usd.name(), "Tether USD");
-        assertEq(usd.symbol(), "USDT");
+    }
+
+    function test_TheStandInSaysWhichCurrencyItIs() public {
+        assertEq(usd.name(), "Local Kenya Shilling Coin");
+        assertEq(usd.symbol(), "KESL");
+        assertEq(usd.currency(), "KES");
+        NamedStablecoin other = new NamedStablecoin("UGX");
+        assertEq(other.name(), "Local UGX Coin");
+        assertEq(other.symbol(), "UGXL");
+        assertEq(other.currency(), "UGX");
+        assertEq(other.decimals(), 18);
     }
 
     function test_OwnerPreMintsToEach() public {
