@@ -176,16 +176,15 @@ contract Deploy {
     function currencyOf(address stablecoin) public view returns (bool answers, string memory currency) {
         (bool done, bytes memory said) = stablecoin.staticcall(abi.encodeCall(StablecoinBase.currency, ()));
         if (!done || said.length < 64) return (false, "");
-        try this.decodeString(said) returns (string memory text) {
-            return (true, text);
-        } catch {
-            return (false, "");
+        uint256 offset;
+        uint256 length;
+        assembly ("memory-safe") {
+            offset := mload(add(said, 32))
+            length := mload(add(said, 64))
         }
-    }
-
-    /// @dev A call of its own, because words that are no string would revert the caller.
-    function decodeString(bytes calldata words) external pure returns (string memory) {
-        return abi.decode(words, (string));
+        // Looked at first, because words that are no string revert whoever decodes them.
+        if (offset != 32 || length > said.length - 64) return (false, "");
+        return (true, abi.decode(said, (string)));
     }
 
     function _countries(Config memory config) private returns (Country[] memory countries) {

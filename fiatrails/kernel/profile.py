@@ -19,6 +19,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
+def _require_fiat(currency: str) -> str:
+    if currency not in FIAT:
+        raise ValueError(f"currency {currency!r} is not supported")
+    return currency
+
+
 class Compliance(_Section):
     """Risk score ceiling 0..100, as enforced on chain, and whether an attestation is required."""
 
@@ -135,8 +141,8 @@ class CountryProfile(_Section):
     price_tolerance_bps: int = Field(0, ge=0, le=2_000)
 
     @property
-    def coin_currency(self) -> str:
-        """Return the currency of the coin behind the token."""
+    def stablecoin_currency(self) -> str:
+        """Return what the coin behind the token is worth one of."""
         return self.stablecoin.currency or self.currency
 
     @property
@@ -146,24 +152,24 @@ class CountryProfile(_Section):
 
     @model_validator(mode="after")
     def _known(self) -> CountryProfile:
-        for currency in (self.currency, self.coin_currency):
+        for currency in (self.currency, self.stablecoin_currency):
             if currency not in FIAT:
                 raise ValueError(f"currency {currency!r} is not supported")
         return self
 
     @model_validator(mode="after")
     def _never_redeemed_for_more_than_it_costs(self) -> CountryProfile:
-        if self.coin_currency == self.currency:
+        if self.stablecoin_currency == self.currency:
             self._require_par()
         elif self.price is None:
             raise ValueError(
-                f"a {self.country_code} token is paid in {self.currency} and redeemed for {self.coin_currency}: "
+                f"a {self.country_code} token is paid in {self.currency} and redeemed for {self.stablecoin_currency}: "
                 "give price, with a feed or with minorUnitsPerToken"
             )
         elif self.price.feed is None and not self.price.unverified:
             raise ValueError(
                 f"nothing shows that {self.price.minor_units_per_token} minor units of {self.currency} are what one "
-                f"{self.coin_currency} is worth: give price.feed, or say price.unverified: true"
+                f"{self.stablecoin_currency} is worth: give price.feed, or say price.unverified: true"
             )
         return self
 
@@ -224,8 +230,8 @@ class VelocityRule(_Section):
             raise ValueError("a velocity rule needs maxCount or maxAmount, or both")
         if self.max_amount is not None and self.currency is None:
             raise ValueError("maxAmount needs currency: amounts of different currencies are not added up")
-        if self.currency is not None and self.currency not in FIAT:
-            raise ValueError(f"currency {self.currency!r} is not supported")
+        if self.currency is not None:
+            _require_fiat(self.currency)
         return self
 
 
@@ -245,6 +251,21 @@ class Profile(_Section):
     screening: ScreeningProfile = ScreeningProfile()  # type: ignore[call-arg]
     velocity: tuple[VelocityRule, ...] = Field((), max_length=32)
     hmac_salt: str = ""
+
+    @field_validator("countries")
+    @classmethod
+    def _one_currency_per_coin(cls, value: tuple[CountryProfile, ...]) -> tuple[CountryProfile, ...]:
+        currencies: dict[str, str] = {}
+        for country in value:
+            address, currency = (country.stablecoin.address or "").lower(), country.stablecoin_currency
+            if address and currencies.setdefault(address, currency) != currency:
+                raise ValueError(f"the stablecoin {address} cannot be {currencies[address]} and {currency}")
+        return value
+
+    @property
+    def stablecoin_currencies(self) -> dict[str, str]:
+        """Return what the coin behind each country's token is worth one of, by country code."""
+        return {country.country_code: country.stablecoin_currency for country in self.countries}
 
     def country(self, code: str) -> CountryProfile | None:
         """Return the configured country, or None."""

@@ -3,11 +3,15 @@
 import base64
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import ValidationError
 
+from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.profile import CountryProfile, Profile
 from fiatrails.local.anvil import LOCAL_CHAIN_ID
 from fiatrails.local.parts import local_url
 from fiatrails.local.ports import LOOPBACK
@@ -46,6 +50,18 @@ def initial_environment(state: StateDir, *, ports: Mapping[str, int], stored: Ma
         "MPESA_ALLOWED_SOURCES": LOOPBACK,
         **_sandbox(created),
     }
+
+
+def profile_countries(path: str | None) -> tuple[CountryProfile, ...]:
+    """Read the countries of the deployment profile, as the API and the worker will read them."""
+    if path is None:
+        return Profile().countries  # type: ignore[call-arg]
+    try:
+        return Profile.model_validate_json(Path(path).read_bytes()).countries
+    except ValidationError as error:
+        raise Misconfigured(
+            "profile_invalid", f"{path}: {error.error_count()} errors; see `fiatrails doctor`"
+        ) from None
 
 
 def security_credential(sandbox_url: str, password: str) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rich.markup import escape
 
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.local.anvil import LOCAL_CHAIN_ID
-from fiatrails.local.environment import initial_environment, security_credential
+from fiatrails.local.environment import initial_environment, profile_countries, security_credential
 from fiatrails.local.keystores import EXECUTOR, OFFICER, PAYER, dev_address
 from fiatrails.local.parts import (
     BIN,
@@ -240,7 +241,10 @@ class Stack:
             deployments.deploy(
                 rpc_url=self._environment["RPC_URL"],
                 plan=deployments.DeploymentPlan(
-                    roles=deployments.Roles(executors=(dev_address(EXECUTOR),), compliance_officer=dev_address(OFFICER))
+                    countries=self._countries(),
+                    roles=deployments.Roles(
+                        executors=(dev_address(EXECUTOR),), compliance_officer=dev_address(OFFICER)
+                    ),
                 ),
                 key=deployments.DeployerKey(self.state.keystore("deployer"), self.state.password_file),
                 toolchain=deployments.Toolchain(PROJECT_ROOT / "contracts", foundry_binary("forge")),
@@ -253,7 +257,16 @@ class Stack:
         if not self.state.deployments.exists():
             return False
         known = deployments.load(self.state.deployments, LOCAL_CHAIN_ID)
-        return deployments.status(rpc_url=self._environment["RPC_URL"], deployed=known).is_complete
+        currencies = {country.code: country.currency for country in self._countries()}
+        if not currencies.keys() <= known.countries.keys():
+            return False
+        found = deployments.status(rpc_url=self._environment["RPC_URL"], deployed=known, currencies=currencies)
+        return found.is_complete
+
+    def _countries(self) -> tuple[deployments.PlannedCountry, ...]:
+        """Those of the profile, each on a stand-in: the coins that it may name stand on another chain."""
+        countries = profile_countries(self._environment.get("FIATRAILS_PROFILE"))
+        return tuple(replace(country, stablecoin=None) for country in deployments.planned(countries))
 
     def _pay_once(self) -> None:
         if not self._is_payer_verified():

@@ -85,7 +85,7 @@ def require_fair(price: Money, amount: int, country: CountryProfile, rate: Rate)
     less than a coin of the payer's currency is worth; BadInput with both figures when not."""
     exact = price_at(amount, rate.minor_units, country.currency).minor
     low = -(-exact * (BPS - country.price_tolerance_bps) // BPS)
-    if country.coin_currency == country.currency:
+    if country.stablecoin_currency == country.currency:
         low = max(low, price_at(amount, par_rate(country).minor_units, country.currency).minor)
     high = exact * (BPS + country.price_tolerance_bps) // BPS
     if not low <= price.minor <= high:

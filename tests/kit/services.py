@@ -194,9 +194,16 @@ def without_address(keystore: Path, target: Path) -> Path:
     return target
 
 
-def set_stablecoin(rpc_url: str, address: str, decimals: int | None) -> None:
-    """Puts code at the address that answers every call with a number, or (None) with nothing."""
+def set_stablecoin(rpc_url: str, address: str, decimals: int | None, currency: str = "") -> None:
+    """Puts code at the address that answers `currency()`, if it has one, and every other call with a number, or (None)
+    with nothing."""
     # PUSH1 number, PUSH1 0, MSTORE, PUSH1 32, PUSH1 0, RETURN; or STOP.
-    code = "0x00" if decimals is None else f"0x60{decimals:02x}60005260206000f3"
+    code = "00" if decimals is None else f"60{decimals:02x}60005260206000f3"
+    if currency:
+        # Jumps behind that code when the call is currency(), and answers offset, length and letters there.
+        called = f"60003560e01c63e5a6b10f1460{15 + len(code) // 2:02x}57"
+        letters = currency.encode().ljust(32, b"\0").hex()
+        code = f"{called}{code}5b602060005260{len(currency):02x}6020527f{letters}60405260606000f3"
+    code = f"0x{code}"
     body = {"jsonrpc": "2.0", "id": 1, "method": "anvil_setCode", "params": [address, code]}
     assert "error" not in httpx.post(rpc_url, json=body).raise_for_status().json()

@@ -173,6 +173,13 @@ class DumpedRail:
         answer = self.signed("GET", f"/api/v1/mint-intents/{intent_id}")
         return str(answer.raise_for_status().json()["status"])
 
+    def record_currency(self, country: str, currency: str) -> None:
+        """Write into the address book, which is older than that, what the country's coin is worth one of."""
+        path = self.directory / "deployments.json"
+        books = json.loads(path.read_text())
+        books[str(self.anvil.chain_id)]["contracts"][country]["stablecoinCurrency"] = currency
+        path.write_text(json.dumps(books))
+
     def start_worker(self) -> ManagedProcess:
         """Start a worker."""
         return self._start([str(BIN / "fiatrails"), "worker"], "worker")

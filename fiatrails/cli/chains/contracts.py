@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,10 @@ import typer
 
 from fiatrails.cli.kit import render, runtime
 from fiatrails.cli.kit.runtime import Json, Yes
-from fiatrails.kernel.errors import Misconfigured
+from fiatrails.kernel.errors import BadInput, Misconfigured
 
 if TYPE_CHECKING:
-    from fiatrails.operations.deployments import DeploymentStatus, Toolchain
+    from fiatrails.operations.deployments import BackingStatus, DeploymentStatus, PlannedCountry, Toolchain
 
 app = typer.Typer(help="The rail's contracts on the profile's chain.", no_args_is_help=True)
 
@@ -27,7 +28,7 @@ def deploy(
         Path, typer.Option("--password-file", exists=True, dir_okay=False, help="The file with its password.")
     ],
     admin: Annotated[str | None, typer.Option("--admin", help="Who may upgrade. [default: the deployer]")] = None,
-    guardian: Annotated[str | None, typer.Option("--guardian", help="Who may pause. [default: the deployer]")] = None,
+    guardian: Annotated[str | None, typer.Option("--guardian", help="Who may pause. [default: the admin]")] = None,
     treasury: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +39,9 @@ def deploy(
     stablecoin: Annotated[
         str | None,
         typer.Option(
-            "--stablecoin", help="An existing one with 18 decimals. [default: a new one, on a local chain only]"
+            "--stablecoin",
+            help="An existing one with 18 decimals, for a profile of one country. "
+            "[default: the profile's, or on a local chain a new one]",
         ),
     ] = None,
     yes: Yes = False,
@@ -59,15 +62,15 @@ def deploy(
     settings = config()
     profile = settings.profile
     executors, officer = _signers()
-    countries = tuple(country.country_code for country in profile.countries)
-    runtime.confirm(f"Deploy contracts for {', '.join(countries)} to chain {profile.chain_id}?", yes=yes)
+    countries = _planned(stablecoin)
+    backed = ", ".join(f"{country.code} on {country.currency}" for country in countries)
+    runtime.confirm(f"Deploy contracts for {backed} to chain {profile.chain_id}?", yes=yes)
     deployed = deployments.deploy(
         rpc_url=profile.rpc_urls[0],
         plan=deployments.DeploymentPlan(
-            country_codes=countries,
+            countries=countries,
             roles=deployments.Roles(executors, officer, guardian, treasury, admin),
             max_risk_score=profile.compliance.max_risk_score,
-            stablecoin=stablecoin,
         ),
         key=deployments.DeployerKey(keystore, password_file),
         toolchain=_toolchain(),
@@ -82,7 +85,7 @@ def deploy(
 
 @app.command("status")
 def status(json: Json = False) -> None:
-    """Ask the chain for code, implementation, pauses and roles; ends with 1 when something is missing.
+    """Ask the chain for code, implementation, pauses, roles and coins; ends with 1 when something is missing.
 
     \b
     Examples:
@@ -97,6 +100,7 @@ def status(json: Json = False) -> None:
     found = deployments.status(
         rpc_url=profile.rpc_urls[0],
         deployed=deployments.load(config().deployments_path, profile.chain_id),
+        currencies=profile.stablecoin_currencies,
         executors=executors,
         officer=officer,
     )
@@ -108,10 +112,8 @@ def status(json: Json = False) -> None:
         render.table(("contract", "address", "code", "paused"), contracts),
         render.table(("contract", "role", "account", "granted"), roles),
         f"manager implementation: {found.implementation_on_chain}",
-        f"stablecoin decimals: {found.stablecoin_decimals}",
-        "complete"
-        if found.is_complete
-        else "INCOMPLETE: see above what has no code or no role; the stablecoin must have 18 decimals",
+        *(_backing_line(status) for status in found.backings),
+        "complete" if found.is_complete else "INCOMPLETE: see above what has no code, no role, or another coin",
     )
     if not found.is_complete:
         runtime.negative()
@@ -123,6 +125,29 @@ def _signers() -> tuple[tuple[str, ...], str | None]:
 
     signers = load_signers(config().signers)
     return tuple(signer.address for signer in signers.executors), signers.officer.address if signers.officer else None
+
+
+def _planned(stablecoin: str | None) -> tuple[PlannedCountry, ...]:
+    """Return the profile's countries; a coin that is named here stands for the only one's."""
+    from fiatrails.kernel.conf import profile
+    from fiatrails.operations import deployments
+
+    countries = deployments.planned(profile().countries)
+    if stablecoin is None:
+        return countries
+    if len(countries) > 1:
+        raise BadInput(
+            "stablecoin_for_several",
+            f"--stablecoin names one coin and the profile has {len(countries)} countries; "
+            "give each its stablecoin.address in the profile",
+        )
+    return tuple(replace(country, stablecoin=stablecoin) for country in countries)
+
+
+def _backing_line(status: BackingStatus) -> str:
+    backing = status.backing
+    known = f"{backing.coin.decimals} decimals, {backing.coin.currency or 'does not say its currency'}"
+    return f"stablecoin {backing.recorded.code}: " + (status.fault.message if status.fault else known)
 
 
 def _toolchain() -> Toolchain:
@@ -140,11 +165,25 @@ def _document(found: DeploymentStatus) -> dict[str, object]:
         "chainId": found.deployed.chain_id,
         "complete": found.is_complete,
         "implementation": found.implementation_on_chain,
-        "stablecoinDecimals": found.stablecoin_decimals,
+        "stablecoins": [_backing_document(status) for status in found.backings],
         "contracts": [
             {"name": c.name, "address": c.address, "hasCode": c.has_code, "paused": c.paused} for c in found.contracts
         ],
         "roles": [
             {"contract": r.contract, "role": r.role, "account": r.account, "granted": r.granted} for r in found.roles
         ],
+    }
+
+
+def _backing_document(status: BackingStatus) -> dict[str, object]:
+    recorded, coin = status.backing.recorded, status.backing.coin
+    return {
+        "country": recorded.code,
+        "address": recorded.stablecoin,
+        "decimals": coin.decimals,
+        "currency": coin.currency,
+        "recordedCurrency": recorded.stablecoin_currency or None,
+        "wantedCurrency": status.wanted,
+        "inEscrow": status.backing.in_escrow,
+        "fault": status.fault.message if status.fault else None,
     }

@@ -83,7 +83,7 @@ def _document(standing: PriceStanding) -> dict[str, object]:
     return {
         "country": country.country_code,
         "currency": country.currency,
-        "backedBy": country.coin_currency,
+        "backedBy": country.stablecoin_currency,
         "minorUnitsPerToken": f"{rate.minor_units.normalize():f}" if rate else None,
         "source": rate.source if rate else None,
         "refused": standing.refused,

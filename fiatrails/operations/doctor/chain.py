@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fiatrails.chains.evm.contracts.stablecoin import refuse_other_decimals
 from fiatrails.chains.evm.signer import load_signers
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.operations import deployments
@@ -35,6 +34,7 @@ def check_contracts(context: Context) -> Findings:
         status = deployments.status(
             rpc_url=settings.profile.rpc_urls[0],
             deployed=deployed,
+            currencies=settings.profile.stablecoin_currencies,
             executors=[signer.address for signer in signers.executors],
             officer=signers.officer.address if signers.officer else None,
         )
@@ -42,7 +42,7 @@ def check_contracts(context: Context) -> Findings:
         yield CheckResult("contracts", Level.FAIL, error.message, "run `fiatrails contracts deploy`")
         return
     yield _code(status)
-    yield _stablecoin(status)
+    yield from _stablecoins(status)
     yield _implementation(status)
     yield from _paused(status)
     yield _roles(status)
@@ -56,13 +56,15 @@ def _code(status: deployments.DeploymentStatus) -> CheckResult:
     return CheckResult("contracts", Level.OK, f"{len(status.contracts)} contracts have code")
 
 
-def _stablecoin(status: deployments.DeploymentStatus) -> CheckResult:
-    try:
-        refuse_other_decimals(status.deployed.stablecoin, status.stablecoin_decimals)
-    except FiatRailsError as error:
-        what, _, next_step = error.message.partition("; ")
-        return CheckResult("stablecoin", Level.FAIL, what, next_step)
-    return CheckResult("stablecoin", Level.OK, f"{status.stablecoin_decimals} decimals")
+def _stablecoins(status: deployments.DeploymentStatus) -> Findings:
+    for one in status.backings:
+        name = f"stablecoin {one.backing.recorded.code}"
+        if one.fault is None:
+            trusted = "" if one.backing.coin.currency else " by the address book, the coin itself does not say"
+            yield CheckResult(name, Level.OK, f"{one.wanted}{trusted}, {one.backing.coin.decimals} decimals")
+        else:
+            what, _, next_step = one.fault.message.partition("; ")
+            yield CheckResult(name, Level.FAIL, what, next_step)
 
 
 def _implementation(status: deployments.DeploymentStatus) -> CheckResult:

@@ -18,7 +18,7 @@ def _finding(standing: PriceStanding) -> CheckResult:
     if standing.rate is None:
         return CheckResult(name, Level.FAIL, str(standing.refused), "`fiatrails dlq list` says why: `readPrice`")
     costs = f"{standing.rate.minor_units.normalize():f} minor units of {country.currency}"
-    what = f"a token costs {costs} ({standing.rate.source}) and is backed by {country.coin_currency}"
+    what = f"a token costs {costs} ({standing.rate.source}) and is backed by {country.stablecoin_currency}"
     if country.price is not None and country.price.unverified:
         return CheckResult(name, Level.WARN, f"{what}: nothing verifies this price", "give price.feed in the profile")
     return CheckResult(name, Level.OK, what)

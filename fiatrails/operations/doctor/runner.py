@@ -9,7 +9,7 @@ import httpx
 
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import FiatRailsError
-from fiatrails.operations.doctor import chain, clock, configuration, database, keys, prices, providers
+from fiatrails.operations.doctor import chain, clock, configuration, database, funds, keys, prices, providers
 from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, CheckResult, Context, DeploymentCheck, Level
 
 # In the order in which a deployment is set up: what comes first is to be corrected first.
@@ -19,6 +19,7 @@ CHECKS = (
     DeploymentCheck("database", database.check_postgres),
     DeploymentCheck("rpc", chain.check_rpc),
     DeploymentCheck("contracts", chain.check_contracts),
+    DeploymentCheck("funds", funds.check_funds),
     DeploymentCheck("signers", keys.check_signers),
     DeploymentCheck("prices", prices.check_prices),
     DeploymentCheck("sandbox", providers.check_sandbox),

@@ -18,9 +18,10 @@ from fiatrails.compliance.sanctions import cases
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.conf import Config
+from fiatrails.kernel.profile import CoinProfile
 from fiatrails.operations import worker
 from tests.kit.commands import Run
-from tests.kit.services import DeployedChain
+from tests.kit.services import DeployedChain, set_stablecoin
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,7 +177,44 @@ def test_status_compares_the_chain_with_the_address_book(run: Run, on_chain: Dep
     whole = outcome.document
     assert whole["complete"]
     assert {role["role"] for role in whole["roles"]} == {"EXECUTOR_ROLE", "COMPLIANCE_OFFICER_ROLE"}
-    assert "MintEscrow KES" in run("contracts", "status").out
+    [coin] = whole["stablecoins"]
+    assert (coin["country"], coin["currency"], coin["wantedCurrency"], coin["fault"]) == ("KES", "KES", "KES", None)
+    said = run("contracts", "status").out
+    assert "MintEscrow KES" in said
+    assert "stablecoin KES: 18 decimals, KES" in said
+
+
+def test_status_is_incomplete_when_the_profile_wants_another_coin(
+    run: Run, on_chain: DeployedChain, configure: Callable[..., Config]
+) -> None:
+    profile = settings.FIATRAILS.profile
+    dollars = profile.countries[0].model_copy(update={"stablecoin": CoinProfile(currency="USD", address=None)})
+    configure(profile=profile.model_copy(update={"countries": (dollars,)}))
+    outcome = run("contracts", "status")
+    assert outcome.code == 1
+    assert "says that it is 'KES', and the profile says USD" in outcome.out
+    assert "INCOMPLETE" in outcome.out
+
+
+def test_one_coin_is_not_named_for_several_countries(
+    run: Run, on_chain: DeployedChain, configure: Callable[..., Config]
+) -> None:
+    profile = settings.FIATRAILS.profile
+    two = (*profile.countries, profile.countries[0].model_copy(update={"country_code": "UGX"}))
+    configure(profile=profile.model_copy(update={"countries": two}))
+    keys = ("--keystore", str(on_chain.deployer_keystore), "--password-file", str(on_chain.password_file))
+    outcome = run("contracts", "deploy", *keys, "--yes", "--stablecoin", on_chain.deployment.country("KES").stablecoin)
+    assert outcome.code == 2
+    assert "stablecoin.address" in outcome.err
+
+
+def test_a_named_coin_of_another_currency_is_refused(run: Run, on_chain: DeployedChain) -> None:
+    coin = "0x" + "7a" * 20
+    set_stablecoin(on_chain.anvil.url, coin, 18, "USD")
+    keys = ("--keystore", str(on_chain.deployer_keystore), "--password-file", str(on_chain.password_file))
+    outcome = run("contracts", "deploy", *keys, "--yes", "--stablecoin", coin)
+    assert outcome.code == 6
+    assert "a token sold for one would be redeemed for the other" in outcome.err
 
 
 def test_a_missing_address_book_says_what_to_do(run: Run, configure: Callable[..., Config], tmp_path: Path) -> None:

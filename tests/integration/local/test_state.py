@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from fiatrails.local.environment import initial_environment
+from fiatrails.kernel.errors import Misconfigured
+from fiatrails.local.environment import initial_environment, profile_countries
 from fiatrails.local.keystores import EXECUTOR, dev_address
 from fiatrails.local.state import StateDir, generated_secrets, read_env, write_env
 
@@ -70,3 +71,15 @@ def test_a_shell_reads_the_same_values(state: StateDir) -> None:
     )
     assert said.stdout == value
     assert read_env(state.env_file) == {"TRICKY": value}
+
+
+def test_the_countries_of_the_stack_are_those_of_the_profile(tmp_path: Path) -> None:
+    assert [country.country_code for country in profile_countries(None)] == ["KES"]
+    profile = tmp_path / "seed.json"
+    uganda = {"countryCode": "UGX", "currency": "UGX", "stablecoin": {"currency": "USD"}}
+    profile.write_text(json.dumps({"countries": [{"countryCode": "KES", "currency": "KES"}, uganda]}))
+    found = {country.country_code: country.stablecoin_currency for country in profile_countries(str(profile))}
+    assert found == {"KES": "KES", "UGX": "USD"}
+    profile.write_text(json.dumps({"countries": [{**uganda, "currency": "XXX"}]}))
+    with pytest.raises(Misconfigured, match=r"seed\.json"):
+        profile_countries(str(profile))

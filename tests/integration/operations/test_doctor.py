@@ -1,7 +1,7 @@
 """The doctor finds what is wrong and says what to do; on a healthy deployment it finds nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from fiatrails.chains.evm.contracts.contract import Read
+from fiatrails.chains.evm.contracts.encoding import load
+from fiatrails.chains.evm.contracts.escrow import MintEscrow
 from fiatrails.kernel.conf import Config
+from fiatrails.local.keystores import DEPLOYER, EXECUTOR, dev_address
 from fiatrails.operations.doctor import (
     CheckResult,
     Context,
@@ -41,7 +45,10 @@ def diagnose(settings: Config, *, now: datetime | None = None) -> dict[str, Chec
 def test_a_healthy_deployment_has_nothing_to_complain_about(healthy: Config) -> None:
     found = diagnose(healthy)
     assert [r for r in found.values() if r.level not in (Level.OK, Level.SKIP)] == []
-    assert {"database durability", "migrations", "contracts", "roles", "balance", "rpc 1", "stablecoin"} <= set(found)
+    assert {"database durability", "migrations", "contracts", "roles", "balance", "rpc 1", "stablecoin KES"} <= set(
+        found
+    )
+    assert "funds KES" in found
 
 
 def test_every_failure_says_what_to_do(healthy: Config, configure: Callable[..., Config], tmp_path: Path) -> None:
@@ -109,7 +116,67 @@ def test_a_stablecoin_with_other_decimals_fails(
     coin = "0x" + "6f" * 20
     set_stablecoin(on_chain.anvil.url, coin, 6)
     books = json.loads(on_chain.deployments_path.read_text())
-    books["31337"]["contracts"]["USDStablecoin"] = coin
+    books["31337"]["contracts"]["KES"]["Stablecoin"] = coin
     (tmp_path / "deployments.json").write_text(json.dumps(books))
-    found = diagnose(configure(deployments_path=tmp_path / "deployments.json"))["stablecoin"]
+    found = diagnose(configure(deployments_path=tmp_path / "deployments.json"))["stablecoin KES"]
     assert (found.level, "6 decimals" in found.message, "--stablecoin" in found.next_step) == (Level.FAIL, True, True)
+
+
+def test_a_book_that_does_not_say_the_currency_fails_and_says_what_to_record(
+    healthy: Config, on_chain: DeployedChain, configure: Callable[..., Config], tmp_path: Path
+) -> None:
+    books = json.loads(on_chain.deployments_path.read_text())
+    del books["31337"]["contracts"]["KES"]["stablecoinCurrency"]
+    (tmp_path / "deployments.json").write_text(json.dumps(books))
+    found = diagnose(configure(deployments_path=tmp_path / "deployments.json"))["stablecoin KES"]
+    assert (found.level, "record stablecoinCurrency" in found.next_step) == (Level.FAIL, True)
+
+
+@pytest.fixture
+def approve(on_chain: DeployedChain) -> Iterator[Callable[[int], None]]:
+    """Lets the Kenyan escrow take this much from the treasury; without a bound again afterwards."""
+    kenya = on_chain.deployment.country("KES")
+    approval = load("USDStablecoin").function("approve")
+
+    def let(amount: int) -> None:
+        data = "0x" + approval.encode(kenya.escrow, amount).hex()
+        call = {"from": dev_address(DEPLOYER), "to": kenya.stablecoin, "data": data}
+        on_chain.anvil.rpc("eth_sendTransaction", call)
+        on_chain.anvil.rpc("evm_mine")
+
+    yield let
+    let(2**256 - 1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "level"), [(0, Level.FAIL), (3000 * 10**18 - 1, Level.WARN), (3000 * 10**18, Level.OK)]
+)
+def test_a_treasury_that_lets_the_escrow_take_too_little_is_found(
+    healthy: Config, approve: Callable[[int], None], allowed: int, level: Level
+) -> None:
+    approve(allowed)
+    found = diagnose(healthy)["funds KES"]
+    assert found.level is level, found
+    assert "limits.maxMint is 3,000.00" in found.message
+    assert found.next_step.startswith("approve") is (level is not Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("limit", "level"), [(10**27, Level.OK), (10**27 + 1, Level.WARN)], ids=["as much as it holds", "a unit more"]
+)
+def test_a_treasury_that_holds_too_little_is_found(
+    healthy: Config, configure: Callable[..., Config], limit: int, level: Level
+) -> None:
+    limits = healthy.profile.limits.model_copy(update={"max_mint": limit})
+    found = diagnose(configure(profile=healthy.profile.model_copy(update={"limits": limits})))["funds KES"]
+    assert found.level is level
+    assert "holds 1,000,000,000.00 of the stablecoin" in found.message
+    if level is Level.WARN:
+        assert found.next_step.startswith("send it coins")
+
+
+def test_without_a_treasury_each_executor_must_be_able_to_pay(healthy: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MintEscrow, "treasury", lambda self: Read("eth_getCode", (self.address,), lambda _code: ""))
+    found = diagnose(healthy)["funds KES"]
+    assert found.level is Level.FAIL
+    assert dev_address(EXECUTOR).lower() in found.message

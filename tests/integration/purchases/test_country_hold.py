@@ -83,7 +83,7 @@ def test_every_country_of_everybody_behind_the_wallet_has_to_be_served(
     restrict()
     tell("US", clock=clock)
     tell("US", "KE", clock=clock, name="John Wanjiku")
-    tell(clock=clock, name="Without Country")
+    tell(clock=clock, name="Without CountryProfile")
     purchase = pay_for("G1")
     stage.step()
     assert standing(purchase)[1:] == ("not_compliant", "the payer's country KE is not served here")

@@ -47,6 +47,7 @@ def test_a_database_of_the_version_before_migrates_and_finishes_its_work_once(ra
         ("mode", "set", "degraded", "off", "--reason", "upgraded", "--yes", "--json"),
         ("dlq", "replay", "--item-id", before["toReplay"]["itemId"], "--yes", "--json"),
     )
+    rail.record_currency("KES", "KES")
     rail.start_simulator()
     rail.start_api()
     rail.start_worker()

@@ -33,11 +33,23 @@ def _write(path: Path, content: object) -> Path:
 
 def test_it_is_read_as_written(tmp_path: Path) -> None:
     found = deployment(_write(tmp_path / "d.json", BOOK), 31337)
-    assert (found.registry, found.manager, found.manager_implementation, found.stablecoin) == tuple(A[:4])
+    assert (found.registry, found.manager, found.manager_implementation) == tuple(A[:3])
     assert found.country("KES").escrow == A[5]
     assert found.country("KES").token == A[4]
     with pytest.raises(Misconfigured, match="country_not_deployed"):
         found.country("UGX")
+
+
+def test_each_country_has_its_coin(tmp_path: Path) -> None:
+    book = json.loads(json.dumps(BOOK))
+    book["31337"]["contracts"]["KES"] |= {"Stablecoin": A[6], "stablecoinCurrency": "KES"}
+    country = deployment(_write(tmp_path / "d.json", book), 31337).country("KES")
+    assert (country.stablecoin, country.stablecoin_currency) == (A[6], "KES")
+
+
+def test_in_an_older_book_all_share_one_coin_whose_currency_nobody_knows(tmp_path: Path) -> None:
+    country = deployment(_write(tmp_path / "d.json", BOOK), 31337).country("KES")
+    assert (country.stablecoin, country.stablecoin_currency) == (A[3], "")
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,14 @@ _SHARED = ("UserRegistry", "ComplianceManager", "USDStablecoin")
 
 @dataclass(frozen=True, slots=True)
 class CountryContracts:
-    """Token and escrow of one country code."""
+    """Token and escrow of one country code, and the coin behind the token. `stablecoin_currency`: what one coin is worth
+    one of; "" when the address book is older than that."""
 
     code: str
     token: str
     escrow: str
+    stablecoin: str
+    stablecoin_currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,6 @@ class Deployment:
     registry: str
     manager: str
     manager_implementation: str
-    stablecoin: str
     countries: Mapping[str, CountryContracts]
 
     def country(self, code: str) -> CountryContracts:
@@ -88,16 +90,22 @@ def _parse(entry: dict[str, Any], chain_id: int) -> Deployment:
         registry=parse_address(contracts["UserRegistry"], field="UserRegistry"),
         manager=parse_address(manager["proxy"], field="ComplianceManager.proxy"),
         manager_implementation=parse_address(manager["implementation"], field="ComplianceManager.implementation"),
-        stablecoin=parse_address(contracts["USDStablecoin"], field="USDStablecoin"),
         countries={
-            code: CountryContracts(
-                code=code,
-                token=parse_address(value["CountryToken"], field=f"{code}.CountryToken"),
-                escrow=parse_address(value["MintEscrow"], field=f"{code}.MintEscrow"),
-            )
+            code: _parse_country(code, value, shared_coin=contracts["USDStablecoin"])
             for code, value in contracts.items()
             if code not in _SHARED and isinstance(value, dict) and "MintEscrow" in value
         },
+    )
+
+
+def _parse_country(code: str, entry: Mapping[str, Any], *, shared_coin: object) -> CountryContracts:
+    """Older books have one coin for all countries, and do not say which currency it is."""
+    return CountryContracts(
+        code=code,
+        token=parse_address(entry["CountryToken"], field=f"{code}.CountryToken"),
+        escrow=parse_address(entry["MintEscrow"], field=f"{code}.MintEscrow"),
+        stablecoin=parse_address(entry.get("Stablecoin", shared_coin), field=f"{code}.Stablecoin"),
+        stablecoin_currency=str(entry.get("stablecoinCurrency", "")),
     )
 
 

@@ -30,6 +30,9 @@ _ABI = load("MintEscrow")
 _SETTLE_BATCH = _ABI.function("settleBatch")
 _INTENT_STATES = _ABI.function("intentStates")
 _GET_INTENT = _ABI.function("getIntent")
+_STABLECOIN = _ABI.function("usdStablecoin")
+_TREASURY = _ABI.function("treasury")
+_NOBODY = "0x" + "00" * 20
 _MINT_EXECUTED = _ABI.event("MintExecuted")
 _MINT_SKIPPED = _ABI.event("MintSkipped")
 _read_executed = _MINT_EXECUTED.reader("intentId", "user", "amount")
@@ -80,6 +83,14 @@ class MintEscrow(Pausable):
         """Ask what is recorded for the intent."""
         return self._view(_GET_INTENT.encode(as_bytes(intent_id)), _intent)
 
+    def stablecoin(self) -> Read[str]:
+        """Ask which coin it takes, in lower case."""
+        return self._view(_STABLECOIN.encode(), lambda result: str(_STABLECOIN.answer(result)[0]).lower())
+
+    def treasury(self) -> Read[str]:
+        """Ask who pays for mints, in lower case; "": each executor for its own."""
+        return self._view(_TREASURY.encode(), _account)
+
     def mints_between(self, first: int, last: int) -> Call:
         """Ask for the logs of the mints in these blocks, both ends included; `read_minted` reads each."""
         query = {"address": self.address, "topics": [_MINT_EXECUTED.topic], "fromBlock": hex(first), "toBlock": hex(last)}
@@ -106,6 +117,11 @@ class MintEscrow(Pausable):
 def read_minted(log: Mapping[str, Any]) -> Minted:
     """Return the mint that a log of MintExecuted tells of."""
     return Minted(*_read_executed(log))
+
+
+def _account(result: object) -> str:
+    address = str(_TREASURY.answer(result)[0]).lower()
+    return "" if address == _NOBODY else address
 
 
 def _intent(result: object) -> OnChainIntent:

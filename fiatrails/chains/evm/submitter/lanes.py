@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import connection, transaction
 
-from fiatrails.chains.evm.contracts.stablecoin import require_fitting_decimals
+from fiatrails.chains.evm.contracts.stablecoin import require_sound_backing
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer, Signers
 from fiatrails.chains.evm.submitter import concluding, lease, sending
@@ -76,6 +76,15 @@ UPDATE evm_lane SET available_until = %s
 WHERE chain_id = %s AND address = ANY(%s) AND (available_until IS NULL OR available_until < %s)
 """
 _AVAILABLE_FOR = timedelta(minutes=2)
+# How the codes of what is wrong with a coin begin.
+_ABOUT_COINS = "stablecoin_"
+# Before any pass, so under no fence: what a lane is held for is only shown, and no step depends on it.
+_HOLD = """
+UPDATE evm_lane SET held = %s, held_since = coalesce(held_since, %s) WHERE chain_id = %s AND address = ANY(%s)
+"""
+_RELEASE = """
+UPDATE evm_lane SET held = '', held_since = NULL WHERE chain_id = %s AND address = ANY(%s) AND held LIKE %s
+"""
 
 
 def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
@@ -146,11 +155,11 @@ def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
     NONCE_OVERRIDE, asked exactly once: from then on nonces come from the row (one source of nonces).
 
     NONCE_OVERRIDE above an existing lane's next nonce is honoured too: no-ops take the nonces in between. It never
-    lowers one. Misconfigured when it is set with several executors, or when the stablecoin counts otherwise than we do;
-    OutsideUnknown without an answer of the chain.
+    lowers one. Misconfigured when it is set with several executors, or when a country's coin is not what the profile
+    says, which the executors' lanes are then held for; OutsideUnknown without an answer of the chain.
     """
     if signers.executors:
-        require_fitting_decimals(pool=pool)
+        _require_sound_backing([signer.address for signer in signers.executors], pool=pool, now=now)
     chain_id, override = profile().chain_id, config().nonce_override
     _refuse_ambiguous_override(override, signers)
     with connection.cursor() as cursor:
@@ -170,6 +179,20 @@ def ensure_lanes(*, signers: Signers, pool: EvmPool, now: datetime) -> None:
         count = int(pool.call("eth_getTransactionCount", address, "latest"), 16)
         first = override if override is not None and role == EXECUTOR else count
         _create(chain_id=chain_id, address=address, role=role, first=first, count=count, now=now)
+
+
+def _require_sound_backing(executors: list[str], *, pool: EvmPool, now: datetime) -> None:
+    chain_id = profile().chain_id
+    try:
+        asked = require_sound_backing(pool=pool, now=now)
+    except Misconfigured as fault:
+        if fault.code.startswith(_ABOUT_COINS):
+            with connection.cursor() as cursor:
+                cursor.execute(_HOLD, [str(fault)[:500], now, chain_id, executors])
+        raise
+    if asked:
+        with connection.cursor() as cursor:
+            cursor.execute(_RELEASE, [chain_id, executors, f"{_ABOUT_COINS}%"])
 
 
 def _mark_available(chain_id: int, addresses: Sequence[str], now: datetime) -> None:
