@@ -15,7 +15,7 @@ from fiatrails.chains.evm.signer import Signers
 from fiatrails.chains.evm.submitter import lanes
 from fiatrails.kernel.conf import Config, config
 from fiatrails.kernel.errors import BadInput, Misconfigured, OutsideUnknown
-from fiatrails.kernel.profile import CoinProfile, CountryProfile
+from fiatrails.kernel.profile import CoinProfile, CountryProfile, PriceProfile
 from tests.integration.chains.conftest import Rail
 from tests.integration.chains.test_lanes import RpcPoolAway
 from tests.kit.services import set_stablecoin
@@ -87,7 +87,12 @@ def test_a_coin_that_the_escrow_does_not_take_is_refused(rail: Rail, use_coin: C
 
 
 def test_a_profile_that_wants_another_currency_is_refused(rail: Rail, configure: Callable[..., Config]) -> None:
-    dollars = CountryProfile(country_code="KES", currency="KES", stablecoin=CoinProfile(currency="USD", address=None))
+    dollars = CountryProfile(
+        country_code="KES",
+        currency="KES",
+        stablecoin=CoinProfile(currency="USD", address=None),
+        price=PriceProfile(minor_units_per_token=13_500, unverified=True),
+    )
     configure(profile=config().profile.model_copy(update={"countries": (dollars,)}))
     with pytest.raises(Misconfigured, match="says that it is 'KES', and the profile says USD"):
         ensure(rail)

@@ -76,7 +76,12 @@ def test_a_shell_reads_the_same_values(state: StateDir) -> None:
 def test_the_countries_of_the_stack_are_those_of_the_profile(tmp_path: Path) -> None:
     assert [country.country_code for country in profile_countries(None)] == ["KES"]
     profile = tmp_path / "seed.json"
-    uganda = {"countryCode": "UGX", "currency": "UGX", "stablecoin": {"currency": "USD"}}
+    uganda = {
+        "countryCode": "UGX",
+        "currency": "UGX",
+        "stablecoin": {"currency": "USD"},
+        "price": {"minorUnitsPerToken": 3700, "unverified": True},
+    }
     profile.write_text(json.dumps({"countries": [{"countryCode": "KES", "currency": "KES"}, uganda]}))
     found = {country.country_code: country.stablecoin_currency for country in profile_countries(str(profile))}
     assert found == {"KES": "KES", "UGX": "USD"}

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from fiatrails.kernel.profile import CountryProfile, Profile
 
 COIN = "0x" + "Ab" * 20
+PRICE = {"minorUnitsPerToken": 13_500, "unverified": True}
 
 
 def country(code: str = "KES", **fields: object) -> dict[str, object]:
@@ -16,9 +17,11 @@ def country(code: str = "KES", **fields: object) -> dict[str, object]:
 
 def test_the_coin_is_of_the_payers_currency_unless_the_profile_says_otherwise() -> None:
     assert CountryProfile.model_validate(country()).stablecoin_currency == "KES"
-    told = CountryProfile.model_validate(country(stablecoin={"currency": "USD", "address": COIN}))
+    told = CountryProfile.model_validate(country(stablecoin={"currency": "USD", "address": COIN}, price=PRICE))
     assert (told.stablecoin_currency, told.stablecoin.address) == ("USD", COIN)
-    profile = Profile.model_validate({"countries": [country(), country("UGX", stablecoin={"currency": "USD"})]})
+    profile = Profile.model_validate(
+        {"countries": [country(), country("UGX", stablecoin={"currency": "USD"}, price=PRICE)]}
+    )
     assert profile.stablecoin_currencies == {"KES": "KES", "UGX": "USD"}
 
 
@@ -32,7 +35,11 @@ def test_a_coin_that_cannot_be_is_refused(stablecoin: dict[str, str]) -> None:
 
 def test_countries_share_a_coin_only_in_one_currency() -> None:
     shared = {"address": COIN, "currency": "USD"}
-    Profile.model_validate({"countries": [country(stablecoin=shared), country("UGX", stablecoin=shared)]})
+    Profile.model_validate(
+        {"countries": [country(stablecoin=shared, price=PRICE), country("UGX", stablecoin=shared, price=PRICE)]}
+    )
     other = {"address": COIN.lower(), "currency": "EUR"}
     with pytest.raises(ValidationError, match="cannot be USD and EUR"):
-        Profile.model_validate({"countries": [country(stablecoin=shared), country("UGX", stablecoin=other)]})
+        Profile.model_validate(
+            {"countries": [country(stablecoin=shared, price=PRICE), country("UGX", stablecoin=other, price=PRICE)]}
+        )
