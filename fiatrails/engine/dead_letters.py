@@ -100,8 +100,10 @@ def close_alarm(operation: str, subject: str, *, reason: str, actor: str, now: d
             resolve(str(letter.pk), reason=reason, actor=actor, now=now)
 
 
-def list_open(*, since: datetime | None = None, error_class: str | None = None, limit: int = 1_000) -> list[ErrorGroup]:
-    """Open items grouped by error class, the largest group first; at most `limit` items, the oldest ones."""
+def list_open(
+    *, since: datetime | None = None, error_class: str | None = None, limit: int | None = 1_000
+) -> list[ErrorGroup]:
+    """Return open items grouped by error class, the largest group first; at most `limit`, the oldest (None: all)."""
     letters: QuerySet[DeadLetter] = DeadLetter.objects.filter(state=State.OPEN)
     if since is not None:
         letters = letters.filter(created_at__gte=since)

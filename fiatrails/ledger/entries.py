@@ -111,6 +111,30 @@ def suspense_refunded(*, provider: str, receipt: str, money: Money, intent_id: s
     )
 
 
+def returned_after_delivery(*, provider: str, receipt: str, money: Money) -> list[EntryDraft]:
+    """Book that money went back although its purchase was delivered: the house pays. Dr shortfall, Cr pending; then Dr
+    pending, Cr cash. Neither names the intent, whose own money stays what it was."""
+    pending = accounts.pending(money.currency)
+    return [
+        _transfer(
+            f"adjustment:lost:{provider}:{receipt}",
+            EntryKind.ADJUSTMENT,
+            "",
+            debit=accounts.shortfall(money.currency),
+            credit=pending,
+            amount=money.minor,
+        ),
+        _transfer(
+            f"refund:lost:{provider}:{receipt}",
+            EntryKind.REFUND,
+            "",
+            debit=pending,
+            credit=accounts.cash(provider, money.currency),
+            amount=money.minor,
+        ),
+    ]
+
+
 def overpayment_to_suspense(*, intent_id: str, money: Money) -> EntryDraft:
     """Book what is over when an operator accepted too large a payment; it waits to be returned: Dr pending, Cr
     suspense."""

@@ -34,6 +34,7 @@ _ADVICE = {
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "refreshLists": "run `fiatrails lists refresh`; it closes itself when one works",
     "screenPayers": "run `fiatrails lists status`; it closes itself once a list can be relied on",
+    "reversedAfterDecision": "recover the money from the payer, then discard it with a reason",
     "suspendPayer": "see `fiatrails user show` and the officer's lane; it is tried again by itself and closes itself",
     "unmatchedPayment": "create the intent it names, or return the money with `fiatrails payments refund`",
 }
@@ -99,9 +100,9 @@ def _restart(item: Letter, actor: str, now: datetime) -> Restart:
     return retry(intent_id=item.subject, actor=actor, now=now)
 
 
-def open_items(*, since: datetime | None = None) -> list[Letter]:
-    """Return the open items, oldest first."""
-    groups = dead_letters.list_open(since=since)
+def open_items(*, since: datetime | None = None, error_class: str | None = None) -> list[Letter]:
+    """Return every open item, oldest first."""
+    groups = dead_letters.list_open(since=since, error_class=error_class, limit=None)
     return sorted((item for group in groups for item in group.items), key=lambda item: item.created_at)
 
 
@@ -140,5 +141,5 @@ def replay_at_rate(
 
 def retry_temporary(*, now: datetime) -> int:
     """Replay what failed for a passing reason (the ten-minute job); return how many were set going."""
-    items = [item for item in open_items() if item.error_class == "temporary" and is_replayable(item.operation)]
+    items = [item for item in open_items(error_class="temporary") if is_replayable(item.operation)]
     return sum(result.restarted for result in replay_many(items, actor=AUTOMATIC, now=now))

@@ -23,6 +23,7 @@ from fiatrails.providers.core.provider import Provider, providers
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments.charges import report_ended
 from fiatrails.purchases.payments.counting import PURCHASES
+from fiatrails.purchases.payments.late_returns import settle_late
 from fiatrails.purchases.payments.surplus import settle_returns
 from fiatrails.purchases.queues import PurchaseTools, advance_due
 
@@ -57,7 +58,8 @@ def _run_provider(provider: Provider, clock: Clock) -> int:
 
 def _apply_answers(clock: Clock) -> int:
     """Apply what the provider's answers mean for intents and money."""
-    return report_ended(now=clock.now()) + settle_returns(now=clock.now())
+    now = clock.now()
+    return report_ended(now=now) + settle_returns(now=now) + settle_late(now=now)
 
 
 def lane_pass(*, clock: Clock, holder: str) -> int:

@@ -38,10 +38,13 @@ def clear(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     with transaction.atomic():
         mine = still_mine(Purchase, rows)
         verdicts = clearing.decide(_all(subjects[each.pk] for each in mine), entries, now=now, screened=screened)
+        unpaid = refunds.with_returned_money([purchase.intent_id for purchase in mine])
         steps = []
         for purchase in mine:
             verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[purchase.pk]])
-            if verdict.cleared:
+            if purchase.intent_id in unpaid:
+                hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
+            elif verdict.cleared:
                 move(purchase, State.CLEARED, now=now, due_at=now)
             else:
                 hold(purchase, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)

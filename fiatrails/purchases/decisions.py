@@ -14,8 +14,8 @@ from fiatrails.kernel.metrics import mint_intents
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import post
+from fiatrails.purchases import daily_limit
 from fiatrails.purchases.models import Purchase
-from fiatrails.purchases.opening import release_daily_limit
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.queries import get_purchase
 from fiatrails.purchases.states import Hold, State
@@ -26,8 +26,8 @@ def accept(*, intent_id: str, actor: str, reason: str, now: datetime) -> Purchas
     """Let a held purchase go on: it is cleared again and then minted for its full amount.
 
     A payment that was too large or too small is settled in the ledger first: what is over goes to suspense, to be
-    returned; what is short is written off. Compliance cannot be overridden here: a payer who is still refused is
-    held again.
+    returned; what is short is written off. One that had ended takes from the daily limit again. Compliance cannot be
+    overridden here: a payer who is still refused is held again.
     """
     check(Flow.ACCEPT, now=now)
     get_purchase(intent_id=intent_id)
@@ -37,6 +37,7 @@ def accept(*, intent_id: str, actor: str, reason: str, now: datetime) -> Purchas
             raise Conflict("not_held", f"only a held intent can be accepted; this one is {purchase.state}")
         if refunds.went_back(purchase):
             raise Conflict("partly_refunded", "some of the money went back to the payer already; refund the rest")
+        daily_limit.take_again(purchase, now=now)
         _settle_difference(purchase, now)
         held_for = purchase.hold
         move(purchase, State.PAID, now=now, due_at=now, reason=reason)
@@ -65,7 +66,7 @@ def cancel(*, intent_id: str, actor: str, reason: str, now: datetime) -> Purchas
         purchase = Purchase.objects.select_for_update().get(intent_id=intent_id)
         move(purchase, State.CANCELLED, now=now, due_at=None, reason=reason)
         persist([purchase], [Step(purchase.intent_id, purchase.state, actor, reason)], now=now)
-        release_daily_limit([purchase])
+        daily_limit.give_back([purchase])
         transaction.on_commit(mint_intents.labels(status="failed").inc)
         audit.record(actor=actor, action="intent.cancel", subject=intent_id, details={"reason": reason}, now=now)
     return purchase

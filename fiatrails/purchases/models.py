@@ -27,6 +27,8 @@ class Purchase(WorkRow):
     # What a token cost when the purchase was made, in minor units, and who said so. Null: made before prices were kept.
     price_rate = models.DecimalField(max_digits=38, decimal_places=12, null=True)
     price_source = models.CharField(max_length=200, default="", blank=True)
+    # The UTC day whose limit of each recipient this purchase takes from; null when it takes from none.
+    limit_day = models.DateField(null=True)
     state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in State])
     hold = models.CharField(max_length=20, default="", blank=True, choices=[(h.value, h.value) for h in Hold])
     reason = models.TextField(default="", blank=True)
@@ -144,7 +146,10 @@ class DailyUsage(models.Model):
 
     class Meta:
         db_table = "purchases_daily_usage"
-        constraints = [models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once"),
+            models.CheckConstraint(condition=Q(total__gte=0), name="daily_usage_not_negative"),
+        ]
 
 
 class TokenPrice(models.Model):

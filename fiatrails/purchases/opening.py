@@ -1,13 +1,12 @@
-"""Opening purchases, and the daily limits that they take from."""
+"""Opening purchases."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import transaction
 
 from fiatrails.chains.registry import default_chain
 from fiatrails.compliance.sanctions import payers
@@ -17,8 +16,9 @@ from fiatrails.kernel.conf import config
 from fiatrails.kernel.errors import BadInput, Conflict, Unprocessable
 from fiatrails.kernel.money import Money
 from fiatrails.kernel.profile import CountryProfile, Profile
-from fiatrails.purchases.deliveries import load, reference_text
-from fiatrails.purchases.models import DailyUsage, Delivery, Purchase
+from fiatrails.purchases import daily_limit
+from fiatrails.purchases.deliveries import reference_text
+from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.payments import matching
 from fiatrails.purchases.prices import rate_in_force
 from fiatrails.purchases.pricing import Rate, price_of, require_fair
@@ -64,8 +64,7 @@ def create_purchase(*, request: NewPurchase, client: str, now: datetime) -> Purc
         existing = Purchase.objects.filter(tx_ref=request.tx_ref).first()
         if existing is not None:
             raise _tx_ref_used(existing, client)
-        for delivery in purchase.parts:
-            _use_daily_limit(delivery, now)
+        daily_limit.take(purchase, now=now)
         purchase.save(force_insert=True)
         Delivery.objects.bulk_create(purchase.parts)
         if request.payer is not None:
@@ -151,29 +150,3 @@ def _check_limits(amount: int, profile: Profile) -> None:
 def _tx_ref_used(existing: Purchase, client: str) -> Conflict:
     mine = existing.intent_id if existing.client == client else None
     return Conflict("tx_ref_used", "txRef belongs to an existing intent; use a new txRef", existing=mine)
-
-
-def _use_daily_limit(delivery: Delivery, now: datetime) -> None:
-    """Take the delivery from its recipient's day.
-
-    One conditional upsert: two requests at once cannot both take the last of the allowance.
-    """
-    limit = config().profile.limits.daily_mint
-    with connection.cursor() as cursor:
-        cursor.execute(
-            'INSERT INTO purchases_daily_usage AS u ("user", day, total) VALUES (%s, %s, %s)'
-            ' ON CONFLICT ("user", day) DO UPDATE SET total = u.total + EXCLUDED.total'
-            " WHERE u.total + EXCLUDED.total <= %s RETURNING total",
-            [delivery.recipient, now.astimezone(UTC).date(), delivery.amount, Decimal(limit)],
-        )
-        if cursor.fetchone() is None:
-            raise Unprocessable("daily_limit", f"amount exceeds the user's daily limit of {limit} base units")
-
-
-def release_daily_limit(purchases: list[Purchase]) -> None:
-    """Give back what purchases took from the day they were created on (they ended without a mint)."""
-    load(purchases)
-    for purchase in purchases:
-        day = purchase.created_at.astimezone(UTC).date()
-        for delivery in purchase.parts:
-            DailyUsage.objects.filter(user=delivery.recipient, day=day).update(total=F("total") - delivery.amount)

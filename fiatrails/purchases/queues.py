@@ -17,9 +17,8 @@ from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
 from fiatrails.kernel.metrics import mint_intents
-from fiatrails.purchases import clearance, submission
+from fiatrails.purchases import clearance, daily_limit, submission
 from fiatrails.purchases.models import Purchase
-from fiatrails.purchases.opening import release_daily_limit
 from fiatrails.purchases.outcomes import OUTCOMES
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import State
@@ -44,7 +43,7 @@ def _expire(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
             move(purchase, State.EXPIRED, now=now, due_at=None, reason="not paid in time")
             transaction.on_commit(mint_intents.labels(status="failed").inc)
         persist(mine, [Step(each.intent_id, each.state, WORKER, each.reason) for each in mine], now=now)
-        release_daily_limit(mine)
+        daily_limit.give_back(mine)
 
 
 def _refund(rows: Sequence[Purchase], tools: PurchaseTools) -> None:

@@ -39,8 +39,9 @@ def list_(
 
     moment = times.since(since, now=runtime.now()) if since else None
     groups = dead_letters.list_open(since=moment, error_class=error_class)
+    depth = dead_letters.depth()
     whole = {
-        "depth": dead_letters.depth(),
+        "depth": depth,
         "groups": [
             {"errorClass": g.error_class, "count": len(g.items), "items": [_document(i) for i in g.items]}
             for g in groups
@@ -51,7 +52,8 @@ def list_(
         render.table(columns, [_row(item) for item in group.items], title=f"{group.error_class}: {len(group.items)}")
         for group in groups
     ]
-    render.emit(json, whole, *tables, f"{whole['depth']} open")
+    shown = sum(len(group.items) for group in groups)
+    render.emit(json, whole, *tables, _footer(shown, depth, filtered=bool(since or error_class)))
 
 
 @app.command("show")
@@ -136,6 +138,13 @@ def discard(
     runtime.confirm(f"Discard {item.item_id} ({item.operation}, {item.last_error})?", yes=yes)
     dead_letters.discard(item.item_id, reason=reason, actor=actor, now=runtime.now())
     render.emit(json, {"itemId": item.item_id, "state": "discarded"}, f"{item.item_id} discarded")
+
+
+def _footer(shown: int, depth: int, *, filtered: bool) -> str:
+    """Return how many are open, and when not all of them are shown, that they are not."""
+    if shown < depth and not filtered:
+        return f"{depth} open; the oldest {shown} are shown"
+    return f"{depth} open"
 
 
 def _chosen(item_id: str | None, since: str | None, everything: bool) -> list[Letter]:

@@ -7,10 +7,18 @@ from datetime import datetime
 from fiatrails.engine import dead_letters
 from fiatrails.providers.core.models import Payment
 
+_UNTIL_SETTLED = ("unmatchedPayment", "surplusPayment", "refundEvent")
+
 
 def subject_of(event_id: int | None) -> str:
     """Return what the dead letters of an event are about: `event:<number>`."""
     return f"event:{event_id}"
+
+
+def clear(event: Payment, *, reason: str, now: datetime) -> None:
+    """Close the alarms about a payment that has found its purchase or went back: nobody has to look for it any more."""
+    for operation in _UNTIL_SETTLED:
+        dead_letters.close_alarm(operation, subject_of(event.pk), reason=reason, actor="rail", now=now)
 
 
 def alarm(event: Payment, operation: str, error: str, *, now: datetime) -> None:

@@ -173,8 +173,7 @@ class ProviderRequest(WorkRow):
             models.Index(fields=["account_reference"], condition=~Q(account_reference=""), name="request_account"),
             models.Index(
                 fields=["id"],
-                condition=Q(noted_at__isnull=True, settled_at__isnull=False)
-                & (Q(kind="charge") | Q(kind="refund", intent_id__isnull=True)),
+                condition=Q(noted_at__isnull=True, settled_at__isnull=False) & Q(kind__in=("charge", "refund")),
                 name="request_to_note",
             ),
         ]

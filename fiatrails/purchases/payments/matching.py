@@ -13,6 +13,7 @@ from django.db import connection
 from fiatrails.kernel.money import Money
 from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
+from fiatrails.providers.core import alarms
 from fiatrails.providers.core.models import Payment, PaymentState
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments import payer_names
@@ -93,6 +94,7 @@ def settle_waiting(event: Payment, purchase: Purchase, *, now: datetime) -> None
         event.state = PaymentState.APPLIED
         payer_names.keep(event.payer_name, provider=event.provider, purchase=purchase, now=now)
         post([matched_entry(event, purchase)], now=now)
+        alarms.clear(event, reason=f"matched with {purchase.intent_id}", now=now)
     else:
         event.state = PaymentState.SURPLUS
     event.save(update_fields=["state", "intent_id", "due_at", "lease_until"])

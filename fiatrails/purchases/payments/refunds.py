@@ -20,15 +20,16 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_refund
+from fiatrails.purchases import daily_limit
 from fiatrails.purchases.deliveries import is_live
 from fiatrails.purchases.models import Purchase
-from fiatrails.purchases.opening import release_daily_limit
 from fiatrails.purchases.payments.matching import money_key
 from fiatrails.purchases.queries import get_purchase
 from fiatrails.purchases.states import REFUNDABLE, Hold, State
 from fiatrails.purchases.store import Step, hold, move, persist
 
 POLL = timedelta(seconds=2)
+WENT_BACK = "the provider has sent the money back after all"
 
 
 def refund(*, intent_id: str, actor: str, reason: str, now: datetime, external_reference: str = "") -> Purchase:
@@ -94,6 +95,8 @@ def _payments(purchase: Purchase) -> list[Payment]:
 
 
 def _record_external(purchase: Purchase, actor: str, reason: str, reference: str, now: datetime) -> list[Step]:
+    if all_went_back(purchase):
+        raise Conflict("already_returned", "the provider has sent the money back; the intent is settled by itself")
     stuck = purchase.state == State.REFUNDING and not _requests(purchase).exclude(state=RequestState.FAILED).exists()
     if not stuck:
         _require_refundable(purchase)
@@ -128,7 +131,27 @@ def follow(purchase: Purchase, *, now: datetime) -> Step | None:
 
 def went_back(purchase: Purchase) -> bool:
     """Return whether the provider has sent some of the purchase's money back: it can no longer be minted."""
-    return _requests(purchase).filter(state=RequestState.SUCCEEDED).exists()
+    return bool(with_returned_money([purchase.intent_id]))
+
+
+def with_returned_money(intent_ids: Sequence[str]) -> set[str]:
+    """Return those of the purchases of which the provider has sent some money back."""
+    returned = ProviderRequest.objects.filter(
+        kind=RequestKind.REFUND, state=RequestState.SUCCEEDED, intent_id__in=intent_ids
+    )
+    return {str(intent_id) for intent_id in returned.values_list("intent_id", flat=True)}
+
+
+def all_went_back(purchase: Purchase) -> bool:
+    """Return whether the provider has sent all of the purchase's payments back."""
+    states = dict(_requests(purchase).values_list("payment_id", "state"))
+    return bool(states) and all(states.get(event.pk) == RequestState.SUCCEEDED for event in _payments(purchase))
+
+
+def settle_returned(purchase: Purchase, *, now: datetime, detail: str) -> list[Step]:
+    """Record that the money of a locked purchase, held or paid, went back although nobody waited for it."""
+    move(purchase, State.REFUNDING, now=now, due_at=None, reason=detail)
+    return [Step(purchase.intent_id, State.REFUNDING, "provider", detail), _settle(purchase, now, detail)]
 
 
 def _requests(purchase: Purchase) -> models.QuerySet[ProviderRequest]:
@@ -155,8 +178,12 @@ def _settle(purchase: Purchase, now: datetime, detail: str) -> Step:
         now=now,
     )
     Payment.objects.filter(pk__in=[event.pk for event in events]).update(state=PaymentState.REFUNDED)
+    _requests(purchase).filter(state=RequestState.SUCCEEDED).update(noted_at=now)
+    dead_letters.close_alarm(
+        "refundPayment", purchase.intent_id, reason="the money went back", actor="provider", now=now
+    )
     move(purchase, State.REFUNDED, now=now, due_at=None, reason=detail)
-    release_daily_limit([purchase])
+    daily_limit.give_back([purchase])
     velocity.release([purchase.intent_id], now=now)
     transaction.on_commit(mint_intents.labels(status="refunded").inc)
     return Step(purchase.intent_id, purchase.state, "provider", detail)

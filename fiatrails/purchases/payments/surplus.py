@@ -104,6 +104,7 @@ def _returned(event: Payment, now: datetime) -> None:
     )
     post([entry], now=now)
     _set(event, PaymentState.REFUNDED)
+    alarms.clear(event, reason="the money went back", now=now)
 
 
 def _set(event: Payment, state: PaymentState, *, due_at: datetime | None = None) -> None:

@@ -269,3 +269,21 @@ def test_a_broken_ledger_becomes_a_dead_letter(pay_for: Make, clock: SteppedCloc
     assert outcomes()["ledger.verify"] == "broken"
     assert letters() == [("verifyLedger", "")]
     assert "chain broken at 1" in DeadLetter.objects.get().last_error
+
+
+def test_a_thousand_letters_that_need_a_person_do_not_end_the_retries_of_others(stop: Any, clock: SteppedClock) -> None:
+    for number in range(1_000):
+        bury(f"event:{number}", clock, operation="unmatchedPayment", error_class="permanent")
+    clock.advance(seconds=1)
+    purchase, _ = stop("TX-1")
+    assert replay.retry_temporary(now=clock.now()) == 1
+    assert letters("replayed") == [("checkCompliance", purchase.intent_id)]
+    assert len(replay.open_items()) == 1_000
+
+
+def test_the_alarm_of_an_unmatched_payment_ends_with_its_purchase(make_purchase: Make, clock: SteppedClock) -> None:
+    record_payments([paid("TX-STRANGER", 10)], now=clock.now() - timedelta(hours=1))
+    run_due(jobs(), clock=clock)
+    assert [operation for operation, _ in letters()] == ["unmatchedPayment"]
+    make_purchase("TX-STRANGER", now=clock.now())
+    assert (letters(), dead_letters.depth()) == ([], 0)
