@@ -17,6 +17,7 @@ from fiatrails.kernel.errors import Misconfigured, OutsideUnknown
 
 DECIMALS = 18
 _DECIMALS = load("USDStablecoin").function("decimals")
+_BALANCE_OF = load("USDStablecoin").function("balanceOf")
 # Chain and stablecoin that this process has asked. ERC-20 decimals do not change, so only the good answer is kept.
 _seen: set[tuple[int, str]] = set()
 
@@ -27,6 +28,10 @@ class Stablecoin(Contract):
     def decimals(self) -> Read[int]:
         """Ask how many decimals its amounts have."""
         return self._value(_DECIMALS)
+
+    def balance_of(self, account: str) -> Read[int]:
+        """Ask how much of it the account holds."""
+        return self._value(_BALANCE_OF, account)
 
 
 def require_fitting_decimals(*, pool: RpcPool) -> None:
