@@ -140,3 +140,19 @@ class DailyUsage(models.Model):
     class Meta:
         db_table = "purchases_daily_usage"
         constraints = [models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once")]
+
+
+class SupplyCursor(models.Model):
+    """How far the supply of a chain's assets was read into the ledger: up to and including `place`, -1 before the first
+    time. `coins` are those that its escrows take or took, as [asset, address]. Moved with the entries of what was
+    read."""
+
+    chain = models.CharField(max_length=64, primary_key=True)
+    place = models.BigIntegerField(default=-1)
+    coins: models.JSONField[Any, Any] = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "purchases_supply_cursor"
+
+    def __str__(self) -> str:
+        return f"{self.chain} {self.place}"
