@@ -10,6 +10,7 @@ from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
+from fiatrails.operations import supply
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
 from fiatrails.screening.lists.refresh import run_job as refresh_lists
@@ -22,6 +23,8 @@ def jobs() -> list[Job]:
         Job("dlq.mirror", 60, lambda _: _mirror()),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(clock=clock)} alarmed"),
         Job("ledger.verify", 3600, _verify_ledger),
+        Job("supply.read", 60, supply.read_job),
+        Job("supply.compare", 600, supply.compare_job),
         Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("screening.rescreen", 30, rescreening.run_job),
         Job("screening.suspend", 10, suspensions.run_job),
