@@ -57,6 +57,9 @@ class EntryKind(StrEnum):
     REFUND = "refund"
     FEE = "fee"
     ADJUSTMENT = "adjustment"
+    REDEMPTION = "redemption"
+    BURN = "burn"
+    OUTSIDE_MINT = "outside_mint"
 
 
 TERM_OF_KIND: Mapping[str, EquationTerm | None] = {
@@ -66,6 +69,9 @@ TERM_OF_KIND: Mapping[str, EquationTerm | None] = {
     EntryKind.REFUND: EquationTerm.RETURNED,
     EntryKind.FEE: None,
     EntryKind.ADJUSTMENT: EquationTerm.ADJUSTED,
+    EntryKind.REDEMPTION: None,
+    EntryKind.BURN: None,
+    EntryKind.OUTSIDE_MINT: None,
 }
 
 
@@ -98,13 +104,16 @@ _CHART = (
     Family("platform:<CUR>", AccountKind.INCOME, Side.DELIVERED, "the platform's share of what was sold"),
     Family("fees:<provider>:<CUR>", AccountKind.EXPENSE, None, "what the provider kept for its service"),
     Family("shortfall:<CUR>", AccountKind.EXPENSE, None, "what an operator accepted as not paid"),
-    Family("token_issued:<COUNTRY>.token", AccountKind.ASSET, None, "counterpart of the supply"),
     Family(
-        "token_supply:<COUNTRY>.token",
-        AccountKind.LIABILITY,
+        "token_issued:<COUNTRY>.token",
+        AccountKind.ASSET,
         None,
-        "tokens in circulation by our mints; compared with the chain",
+        "what the escrow holds as backing of tokens; compared with the chain",
     ),
+    Family(
+        "token_supply:<COUNTRY>.token", AccountKind.LIABILITY, None, "tokens in circulation; compared with the chain"
+    ),
+    Family("token_burned:<COUNTRY>.token", AccountKind.EQUITY, None, "backing of tokens that their holders burnt"),
 )
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _CHART}
 # A party is an id of ours or an address of any chain, whose case is kept.
@@ -175,10 +184,20 @@ def shortfall(currency: str) -> str:
 
 
 def token_issued(country: str) -> str:
-    """Return the code of the counterpart of the token supply."""
+    """Return the code of the backing that stands behind tokens."""
     return f"token_issued:{token_currency(country)}"
 
 
 def token_supply(country: str) -> str:
     """Return the code of the tokens in circulation."""
     return f"token_supply:{token_currency(country)}"
+
+
+def token_burned(country: str) -> str:
+    """Return the code of the backing that no token claims any more."""
+    return f"token_burned:{token_currency(country)}"
+
+
+def country_of(code: str) -> str:
+    """Return the country of a token's account: `token_supply:KES.token` -> `KES`."""
+    return account_spec(code).currency.removesuffix(token_currency(""))

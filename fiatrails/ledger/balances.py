@@ -1,7 +1,7 @@
 """What the ledger says: balances, the payment equation, and intents that were minted beyond what was paid.
 
-`balance` takes the same short time however long the history is, and may be asked on a payment's path. The others scan
-the postings, each in one statement, so that it sees one instant: reports and checks.
+`balance` and `balances_of` take the same short time however long the history is, and may be asked on a payment's path.
+The others scan the postings, each in one statement, so that it sees one instant: reports and checks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from django.db import connection
 
 from fiatrails.ledger import accounts
 from fiatrails.ledger.accounts import FAMILIES, TERM_OF_KIND, EquationTerm, Side, account_spec
+from fiatrails.ledger.models import Account
 
 _OWED_SIDES = (Side.PENDING, Side.DELIVERED, Side.SUSPENSE)
 
@@ -106,6 +107,14 @@ JOIN ledger_entry entry ON entry.id = posting.entry_id
 WHERE account.currency = %s
 GROUP BY entry.kind, family
 """
+_BY_KIND = """
+SELECT account.code, entry.kind, -sum(posting.amount)
+FROM ledger_account account
+JOIN ledger_posting posting ON posting.account_id = account.id
+JOIN ledger_entry entry ON entry.id = posting.entry_id
+WHERE split_part(account.code, ':', 1) = %s
+GROUP BY account.code, entry.kind
+"""
 _OVERDRAWN = """
 SELECT entry.reference, sum(posting.amount)
 FROM ledger_account account
@@ -150,6 +159,12 @@ def balance(account_code: str) -> int:
     return int(amount)
 
 
+def balances_of(family: str) -> dict[str, int]:
+    """Return `balance` of every account of a family of few accounts, by code."""
+    codes = Account.objects.filter(code__startswith=f"{family}:").values_list("code", flat=True)
+    return {code: balance(code) for code in codes.order_by("code")}
+
+
 def trial_balance() -> list[AccountBalance]:
     """Return every account, by currency and code. Debits equal credits per currency, or somebody tampered."""
     with connection.cursor() as cursor:
@@ -158,6 +173,16 @@ def trial_balance() -> list[AccountBalance]:
             AccountBalance(code, kind, currency, int(debits), int(credits))
             for code, kind, currency, debits, credits in cursor.fetchall()
         ]
+
+
+def credited_by_kind(family: str) -> dict[str, dict[str, int]]:
+    """Return per account of the family what entries of each kind credited to it, debits taken off."""
+    found: dict[str, dict[str, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_KIND, [family])
+        for code, kind, amount in cursor.fetchall():
+            found.setdefault(code, {})[kind] = int(amount)
+    return found
 
 
 def currencies() -> list[str]:

@@ -85,6 +85,26 @@ def mint_executed(*, intent_id: str, money: Money, token_amount: int, country: s
     )
 
 
+def tokens_redeemed(*, change: str, country: str, amount: int, memo: str) -> EntryDraft:
+    """Book that a holder gave tokens back for their backing: Dr token_supply, Cr token_issued. `change` names the event
+    for ever, whatever the chain."""
+    lines = _moved(accounts.token_supply(country), accounts.token_issued(country), amount)
+    return EntryDraft(f"redemption:{change}", EntryKind.REDEMPTION, "", lines, memo)
+
+
+def tokens_burned(*, change: str, country: str, amount: int, memo: str) -> EntryDraft:
+    """Book that a holder destroyed tokens, whose backing stays: Dr token_supply, Cr token_burned."""
+    lines = _moved(accounts.token_supply(country), accounts.token_burned(country), amount)
+    return EntryDraft(f"burn:{change}", EntryKind.BURN, "", lines, memo)
+
+
+def minted_outside(*, change: str, reference: str, country: str, amount: int, memo: str) -> EntryDraft:
+    """Book a mint for a deposit that somebody made on the chain: Dr token_issued, Cr token_supply. No fiat of ours is
+    in it."""
+    lines = _moved(accounts.token_issued(country), accounts.token_supply(country), amount)
+    return EntryDraft(f"outside_mint:{change}", EntryKind.OUTSIDE_MINT, reference, lines, memo)
+
+
 def refund_settled(*, intent_id: str, money: Money, provider: str, refund_id: str = "") -> EntryDraft:
     """Book that the provider has paid a known payer back: Dr pending, Cr cash. `refund_id` tells partial refunds of one
     intent apart; without it an intent is refunded once."""
@@ -173,6 +193,8 @@ def _payment(provider: str, receipt: str, intent_id: str, money: Money, *, credi
 
 
 def _transfer(key: str, kind: EntryKind, reference: str, *, debit: str, credit: str, amount: int) -> EntryDraft:
-    return EntryDraft(
-        key=key, kind=kind, reference=reference, postings=(PostingDraft(debit, amount), PostingDraft(credit, -amount))
-    )
+    return EntryDraft(key=key, kind=kind, reference=reference, postings=_moved(debit, credit, amount))
+
+
+def _moved(debit: str, credit: str, amount: int) -> tuple[PostingDraft, PostingDraft]:
+    return PostingDraft(debit, amount), PostingDraft(credit, -amount)

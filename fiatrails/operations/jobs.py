@@ -11,7 +11,7 @@ from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
-from fiatrails.operations import endpoints
+from fiatrails.operations import endpoints, supply
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases import prices
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
@@ -27,6 +27,8 @@ def jobs() -> list[Job]:
         Job("rpc.watch", 60, endpoints.watch),
         Job("prices.read", prices.READ_EVERY_S, _read_prices),
         Job("ledger.verify", 3600, _verify_ledger),
+        Job("supply.read", 60, supply.read_job),
+        Job("supply.compare", 600, supply.compare_job),
         Job("screening.refresh_lists", 21_600, refresh_lists),
         Job("screening.rescreen", 30, rescreening.run_job),
         Job("screening.suspend", 10, suspensions.run_job),

@@ -32,6 +32,7 @@ _ADVICE = {
     "refundByPolicy": "pay it back and record it with `fiatrails intent refund --external-reference`",
     "mintUnexpected": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
+    "compareSupply": "run `fiatrails ledger reconcile`; it closes itself when chain and books agree again",
     "refreshLists": "run `fiatrails lists refresh`; it closes itself when one works",
     "screenPayers": "run `fiatrails lists status`; it closes itself once a list can be relied on",
     "reversedAfterDecision": "recover the money from the payer, then discard it with a reason",

@@ -170,3 +170,19 @@ class TokenPrice(models.Model):
         db_table = "purchases_token_price"
         constraints = [models.CheckConstraint(condition=Q(minor_units__gt=0), name="token_price_positive")]
         indexes = [models.Index(fields=["country", "-id"], name="token_price_latest")]
+
+
+class SupplyCursor(models.Model):
+    """How far the supply of a chain's assets was read into the ledger: up to and including `place`, -1 before the first
+    time. `coins` are those that its escrows take or took, as [asset, address]. Moved with the entries of what was
+    read."""
+
+    chain = models.CharField(max_length=64, primary_key=True)
+    place = models.BigIntegerField(default=-1)
+    coins: models.JSONField[Any, Any] = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "purchases_supply_cursor"
+
+    def __str__(self) -> str:
+        return f"{self.chain} {self.place}"

@@ -30,7 +30,8 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 django.setup()
 
 from fiatrails.chains.evm.pool import default_pool  # noqa: E402 - Django must be set up first
-from fiatrails.operations.invariants import check_chain  # noqa: E402
+from fiatrails.kernel.clock import SystemClock  # noqa: E402
+from fiatrails.operations.invariants import check_chain, check_supply  # noqa: E402
 from tests.chaos.boundaries import Boundaries, How, end_sessions, install, observer  # noqa: E402
 from tests.chaos.crash_caller import Caller, WalkClock  # noqa: E402
 from tests.chaos.crash_plan import (  # noqa: E402
@@ -254,7 +255,7 @@ def main() -> int:
 
 def _final_check() -> None:
     require_books()
-    findings = check_chain(pool=default_pool())
+    findings = [*check_chain(pool=default_pool()), *check_supply(pool=default_pool(), clock=SystemClock())]
     assert not findings, findings
 
 

@@ -18,6 +18,7 @@ CHAINS = "tests/integration/chains"
 COMPLIANCE = "tests/integration/compliance"
 COUNTRIES = "tests/integration/purchases/test_country_hold.py"
 PAYER_NAMES = "tests/integration/providers/test_payer_names.py"
+SUPPLY = "tests/integration/supply/test_reading.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,4 +381,22 @@ BUGS = (
         ),
         (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),
     ),
-)
+    PlantedBug(
+        "the burn of a redemption is booked as well",
+        (Edit("fiatrails/chains/evm/contracts/supply.py", "            found.add(event.place)\n", ""),),
+        ("tests/unit/chains/test_supply.py::test_exactly_the_burns_that_no_redemption_made_are_burns",),
+    ),
+    PlantedBug(
+        "supply is posted apart from the cursor of its chain",
+        (
+            Edit("fiatrails/purchases/supply.py",
+                 "        post([_entry(chain, change) for change in page.changes], now=clock.now())\n", ""),
+            Edit("fiatrails/purchases/supply.py",
+                 "    with transaction.atomic():\n        SupplyCursor.objects.bulk_create",
+                 "    with transaction.atomic():\n"
+                 "        post([_entry(chain, change) for change in page.changes], now=clock.now())\n"
+                 "    with transaction.atomic():\n        SupplyCursor.objects.bulk_create"),
+        ),
+        (f"{SUPPLY}::test_a_kill_between_the_entries_and_the_cursor_leaves_neither",),
+    ),
+)  # fmt: skip

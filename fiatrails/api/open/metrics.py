@@ -19,6 +19,9 @@ from fiatrails.api.plain import require_method
 from fiatrails.compliance.sanctions import checks
 from fiatrails.engine import dead_letters
 from fiatrails.kernel import metrics as product_metrics
+from fiatrails.kernel.currencies import TOKEN_DECIMALS
+from fiatrails.ledger.accounts import country_of
+from fiatrails.ledger.balances import balances_of
 from fiatrails.screening.lists.rules import Usable
 
 log = structlog.get_logger(__name__)
@@ -27,11 +30,16 @@ log = structlog.get_logger(__name__)
 class _Gauges(Collector):
     """What the database knows better than any process's memory, as it was at this scrape."""
 
-    def __init__(self, values: Mapping[str, tuple[str, float]]) -> None:
+    def __init__(self, values: Mapping[str, tuple[str, float]], supply: Mapping[str, float]) -> None:
         self._values = values
+        self._supply = supply
 
     def collect(self) -> list[GaugeMetricFamily]:
-        return [GaugeMetricFamily(name, help_text, value) for name, (help_text, value) in self._values.items()]
+        found = [GaugeMetricFamily(name, help_text, value) for name, (help_text, value) in self._values.items()]
+        by_asset = GaugeMetricFamily("fiatrails_token_supply", "Tokens in circulation by the ledger", labels=["asset"])
+        for asset, tokens in self._supply.items():
+            by_asset.add_metric([asset], tokens)
+        return [*found, by_asset]
 
 
 @require_method("GET")
@@ -55,10 +63,16 @@ def _read_gauges() -> _Gauges | None:
     try:
         product_metrics.dlq_depth.set(dead_letters.depth())
         queue = {"fiatrails_queue_depth": ("Payments taken and not yet final on chain", float(queue_depth()))}
-        return _Gauges(queue | _lists())
+        return _Gauges(queue | _lists(), _supply())
     except DATABASE_LOST as error:
         log.warning("metrics.without_database", error=type(error).__name__)
         return None
+
+
+def _supply() -> dict[str, float]:
+    """Whole tokens by asset; no scan of the postings, however many there are."""
+    balances = balances_of("token_supply")
+    return {country_of(code): -base_units / 10**TOKEN_DECIMALS for code, base_units in balances.items()}
 
 
 def _lists() -> dict[str, tuple[str, float]]:

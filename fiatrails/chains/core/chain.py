@@ -5,13 +5,14 @@ Addresses, references and transactions are text in the chain's own canonical for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from fiatrails.chains.core.clearance import Clearance
+from fiatrails.chains.core.supply import Coin, Holdings, SupplyPage
 
 if TYPE_CHECKING:
     from fiatrails.chains.core.pool import RpcPool
@@ -67,7 +68,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """An order that the chain itself shows as executed: `amount` base units of `asset` to `recipient`."""
+    """A mint that the chain itself shows: `amount` base units of `asset` to `recipient`. `outside`: for a deposit that
+    somebody made on the chain, under a reference that no order of ours can have."""
 
     reference: str
     recipient: str
@@ -75,6 +77,7 @@ class Settlement:
     amount: int
     transaction: str
     place: int
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +132,15 @@ class Chain(Protocol):
 
     def read_feed(self, address: str, *, pool: RpcPool) -> FeedAnswer:
         """Read the price feed at `address`; OutsideUnknown when it does not answer."""
+
+    def supply_changes(self, after: int, *, pool: RpcPool) -> SupplyPage:
+        """Read the changes of the supply at the final places after `after` (-1: from the start), as far as one call
+        should go; OutsideUnknown when the chain does not answer completely."""
+
+    def holdings(self, coins: Collection[Coin], *, place: int, pool: RpcPool) -> list[Holdings]:
+        """Read what was there of each deployed asset at a final place; `coins` are those that were ever in use.
+        OutsideUnknown when the chain does not answer, or has forgotten the place."""
+
+    def settled(self, references: Mapping[str, str], *, place: int, pool: RpcPool) -> dict[str, int]:
+        """Return the base units of those references (each with its asset) that were executed by a final place;
+        OutsideUnknown as `holdings`."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fiatrails.chains.core.chain import Destination, FeedAnswer, History, Order, Outcome, Settlement
 from fiatrails.chains.core.pool import RpcPool
-from fiatrails.chains.evm.contracts import history, price_feed
+from fiatrails.chains.core.supply import Coin, Holdings, SupplyPage
+from fiatrails.chains.evm.contracts import history, holdings, price_feed, supply
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
 from fiatrails.chains.evm.orders import MintOrder
 from fiatrails.chains.evm.submitter import outcomes
+from fiatrails.chains.evm.submitter.finality import final_height
 from fiatrails.chains.evm.submitter.queries import live_intents
 from fiatrails.chains.evm.submitter.reservation import reserve
 from fiatrails.kernel.addresses import parse_address
-from fiatrails.kernel.conf import config
+from fiatrails.kernel.conf import config, profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,38 @@ class EvmChain:
         return History(
             until,
             tuple(
-                Settlement(mint.intent_id, mint.recipient, code, mint.amount, mint.tx_hash, mint.block_number)
+                Settlement(
+                    mint.intent_id, mint.recipient, code, mint.amount, mint.tx_hash, mint.block_number, mint.outside
+                )
                 for code, country in contracts.countries.items()
-                for mint in history.mints(escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool)
+                for mint in history.mints(
+                    chain_id=self.chain_id, escrow=country.escrow, from_block=contracts.block, to_block=until, pool=pool
+                )
             ),
         )
 
     def read_feed(self, address: str, *, pool: RpcPool) -> FeedAnswer:
         """Return the newest round of a contract in the shape of Chainlink's aggregators."""
         return price_feed.read_feed(address, pool=pool)
+
+    def supply_changes(self, after: int, *, pool: RpcPool) -> SupplyPage:
+        """Read the events of escrows and tokens in the final blocks after `after`, from the deployment's block on."""
+        contracts = self._contracts()
+        final = final_height(pool, profile().evm)
+        first = max(after + 1, contracts.block)
+        last = min(final, first + supply.BLOCKS_A_CALL - 1)
+        if last < first:
+            return SupplyPage(after, complete=True)
+        changes, coins = supply.read(contracts, first=first, last=last, pool=pool)
+        return SupplyPage(last, last == final, changes, coins)
+
+    def holdings(self, coins: Collection[Coin], *, place: int, pool: RpcPool) -> list[Holdings]:
+        """Ask tokens, escrows and coins at the block."""
+        return holdings.read(self._contracts(), coins, block=place, pool=pool)
+
+    def settled(self, references: Mapping[str, str], *, place: int, pool: RpcPool) -> dict[str, int]:
+        """Ask the escrows at the block."""
+        return holdings.executed(self._contracts(), references, block=place, pool=pool)
 
     def _contracts(self) -> Deployment:
         return deployment(config().deployments_path, self.chain_id)

@@ -12,6 +12,7 @@ from fiatrails.cli.kit.runtime import Json
 
 if TYPE_CHECKING:
     from fiatrails.ledger.balances import AccountBalance, Equation
+    from fiatrails.operations.invariants.supply import BookedSupply, Comparison
 
 # The terms that are always shown; other families of the equation when they hold anything.
 _EVERY_RAIL = ("minted", "pending", "suspense")
@@ -102,6 +103,9 @@ def reconcile(
 ) -> None:
     """Compare payments, books and chain, every invariant of the rail; ends with 1 and the offenders when one fails.
 
+    What was redeemed, burnt or minted outside since the supply was last read is read and posted first, unless the
+    chain is left out.
+
     \b
     Examples:
       fiatrails ledger reconcile
@@ -109,10 +113,13 @@ def reconcile(
     """
     runtime.setup()
     from fiatrails.chains.evm.pool import default_pool
+    from fiatrails.kernel.clock import SystemClock
     from fiatrails.operations import invariants
 
     found = invariants.check_books()
-    found += [] if books_only else invariants.check_chain(pool=default_pool())
+    if not books_only:
+        found += invariants.check_chain(pool=default_pool())
+        found += invariants.check_supply(pool=default_pool(), clock=SystemClock())
     found += invariants.check_settled() if settled else []
     documents = [{"invariant": finding.invariant, "offenders": list(finding.offenders)} for finding in found]
     rows = [(finding.invariant, "\n".join(finding.offenders)) for finding in found]
@@ -120,6 +127,44 @@ def reconcile(
     render.emit(json, {"ok": not found, "findings": documents}, shown)
     if found:
         runtime.negative()
+
+
+@app.command("supply")
+def supply(json: Json = False) -> None:
+    """Show the tokens of each country: in circulation, redeemed, burnt, minted outside, and what is behind them.
+
+    As far as the worker has read the chain. A dash stands for what the chain does not tell now.
+
+    \b
+    Examples:
+      fiatrails ledger supply
+      fiatrails ledger supply --json | jq .readTo
+    """
+    runtime.setup()
+    from fiatrails.chains.evm.pool import default_pool
+    from fiatrails.operations.invariants.supply import supply_report
+
+    report = supply_report(pool=default_pool())
+    documents = [_supply(booked, compared) for booked, compared in report.assets]
+    columns = ("asset", "inCirculation", "redeemed", "burned", "mintedOutside", "backing", "backingOnChain")
+    rows = [["-" if document[name] is None else document[name] for name in columns] for document in documents]
+    read_to = "; ".join(
+        f"{chain} read up to block {place}" if place >= 0 else f"{chain} was not read yet"
+        for chain, place in report.read_to.items()
+    )
+    render.emit(json, {"readTo": dict(report.read_to), "assets": documents}, render.table(columns, rows), read_to)
+
+
+def _supply(booked: BookedSupply, compared: Comparison | None) -> dict[str, str | None]:
+    return {
+        "asset": booked.asset,
+        "inCirculation": amounts.tokens(booked.circulating),
+        "redeemed": amounts.tokens(booked.redeemed),
+        "burned": amounts.tokens(booked.burned),
+        "mintedOutside": amounts.tokens(booked.outside),
+        "backing": amounts.tokens(booked.backing),
+        "backingOnChain": amounts.tokens(compared.backing.chain) if compared else None,
+    }
 
 
 def _account(account: AccountBalance) -> dict[str, object]:

@@ -2,5 +2,6 @@
 injected fault."""
 
 from fiatrails.operations.invariants.checks import Violation, check_books, check_chain, check_settled
+from fiatrails.operations.invariants.supply import check_supply
 
-__all__ = ["Violation", "check_books", "check_chain", "check_settled"]
+__all__ = ["Violation", "check_books", "check_chain", "check_settled", "check_supply"]

@@ -14,11 +14,14 @@ from pydantic import SecretStr
 from fiatrails.controls import audit
 from fiatrails.controls.models import AuditRecord
 from fiatrails.kernel.conf import Config
+from fiatrails.ledger import entries
 from fiatrails.ledger.accounts import EntryKind
 from fiatrails.ledger.entries import EntryDraft, PostingDraft
 from fiatrails.ledger.posting import post
-from tests.functional.cli.conftest import USER, Make, pay
+from fiatrails.purchases.models import SupplyCursor
+from tests.functional.cli.conftest import TOKEN, USER, Make, pay
 from tests.kit.commands import Run
+from tests.kit.services import DeployedChain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -126,6 +129,41 @@ def test_the_books_are_reconciled_without_a_chain(run: Run) -> None:
     assert (outcome.code, outcome.document) == (0, {"ok": True, "findings": []})
     half_way = run("ledger", "reconcile", "--books-only", "--settled", "--json")
     assert (half_way.code, half_way.document["findings"][0]["invariant"]) == (1, "everything settles")
+
+
+def test_the_supply_is_shown_as_far_as_it_was_read_also_while_the_chain_is_silent(
+    run: Run, address_book: object
+) -> None:
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        post(
+            [
+                entries.minted_outside(change="c:1", reference="0x1", country="KES", amount=20 * TOKEN, memo=""),
+                entries.tokens_redeemed(change="c:2", country="KES", amount=3 * TOKEN, memo=""),
+                entries.tokens_burned(change="c:3", country="KES", amount=TOKEN // 2, memo=""),
+            ],
+            now=now,
+        )
+    unread = run("ledger", "supply").out
+    assert "evm:31337 was not read yet" in unread
+    SupplyCursor.objects.create(chain="evm:31337", place=7)
+    shown = run("ledger", "supply", "--json")
+    assert (shown.code, shown.document["readTo"]) == (0, {"evm:31337": 7})
+    assert shown.document["assets"] == [
+        {"asset": "KES", "inCirculation": "16.5", "redeemed": "3", "burned": "0.5", "mintedOutside": "20",
+         "backing": "17", "backingOnChain": None}
+    ]  # fmt: skip
+    assert "evm:31337 read up to block 7" in run("ledger", "supply").out
+    assert run("ledger", "equation").code == 0
+
+
+def test_a_reconcile_reads_the_supply_up_to_now(run: Run, on_chain: DeployedChain) -> None:
+    run("ledger", "reconcile", "--books-only")
+    assert not SupplyCursor.objects.exists()
+    run("ledger", "reconcile")
+    assert SupplyCursor.objects.get().place >= on_chain.deployment.block
+    [asset] = run("ledger", "supply", "--json").document["assets"]
+    assert asset["backingOnChain"] is not None
 
 
 def test_the_audit_chain_verifies_until_it_is_changed(run: Run) -> None:

@@ -26,16 +26,25 @@ SKIP_CODES = {
     12: "other_stablecoin",
 }
 
+# MintStatus + 1, as intentStates answers.
+EXECUTED = 2
+
 _ABI = load("MintEscrow")
 _SETTLE_BATCH = _ABI.function("settleBatch")
 _INTENT_STATES = _ABI.function("intentStates")
 _GET_INTENT = _ABI.function("getIntent")
+_LIABILITIES = _ABI.function("liabilities")
 _STABLECOIN = _ABI.function("usdStablecoin")
 _TREASURY = _ABI.function("treasury")
 _NOBODY = "0x" + "00" * 20
 _MINT_EXECUTED = _ABI.event("MintExecuted")
 _MINT_SKIPPED = _ABI.event("MintSkipped")
+_REDEEMED = _ABI.event("Redeemed")
+_STABLECOIN_CHANGED = _ABI.event("StablecoinChanged")
 _read_executed = _MINT_EXECUTED.reader("intentId", "user", "amount")
+_read_reference = _MINT_EXECUTED.reader("txRef")
+_read_redeemed = _REDEEMED.reader("holder", "tokens")
+_read_stablecoin = _STABLECOIN_CHANGED.reader("stablecoin")
 _read_skipped = _MINT_SKIPPED.reader("intentId", "code")
 
 
@@ -66,6 +75,35 @@ class Minted:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """One Redeemed: `tokens` base units of the country token, given back by `holder`."""
+
+    holder: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class StablecoinChanged:
+    """One StablecoinChanged: from here on, deposits are made in the coin at `address`."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Liabilities:
+    """What the escrow owes in one stablecoin: deposits that wait, the backing of tokens, and payouts to be claimed."""
+
+    pending: int
+    backing: int
+    claimable: int
+
+    @property
+    def total(self) -> int:
+        """All of it: what the escrow must hold."""
+        return self.pending + self.backing + self.claimable
+
+
 class MintEscrow(Pausable):
     """The contract that mints a confirmed payment once."""
 
@@ -90,6 +128,10 @@ class MintEscrow(Pausable):
     def treasury(self) -> Read[str]:
         """Ask who pays for mints, in lower case; "": each executor for its own."""
         return self._view(_TREASURY.encode(), _account)
+
+    def liabilities(self, stablecoin: str) -> Read[Liabilities]:
+        """Ask what the escrow owes in the coin."""
+        return self._view(_LIABILITIES.encode(stablecoin), lambda result: Liabilities(*_LIABILITIES.answer(result)))
 
     def mints_between(self, first: int, last: int) -> Call:
         """Ask for the logs of the mints in these blocks, both ends included; `read_minted` reads each."""
@@ -122,6 +164,30 @@ def read_minted(log: Mapping[str, Any]) -> Minted:
 def _account(result: object) -> str:
     address = str(_TREASURY.answer(result)[0]).lower()
     return "" if address == _NOBODY else address
+
+
+def read_reference(log: Mapping[str, Any]) -> str:
+    """Return the bytes32 reference in a log of MintExecuted."""
+    return str(_read_reference(log)[0])
+
+
+def supply_between(escrows: Sequence[str], first: int, last: int) -> Call:
+    """Ask for the logs in these blocks, both ends included, that say how supply and backing of these escrows changed;
+    `read_supply` reads each."""
+    topics = [[_MINT_EXECUTED.topic, _REDEEMED.topic, _STABLECOIN_CHANGED.topic]]
+    return Call("eth_getLogs", ({"address": [*escrows], "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)},))
+
+
+def read_supply(log: Mapping[str, Any]) -> Minted | Redeemed | StablecoinChanged:
+    """Return what a log of `supply_between` tells of; ValueError or KeyError for another."""
+    topic = log["topics"][0]
+    if topic == _MINT_EXECUTED.topic:
+        return read_minted(log)
+    if topic == _REDEEMED.topic:
+        return Redeemed(*_read_redeemed(log))
+    if topic == _STABLECOIN_CHANGED.topic:
+        return StablecoinChanged(*_read_stablecoin(log))
+    raise ValueError("a log that was not asked for")
 
 
 def _intent(result: object) -> OnChainIntent:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
+
 
 def tx_ref_hash(tx_ref: str) -> str:
     """Return the bytes32 reference of a payment: keccak256 of the UTF-8 text, as 0x and 64 lower-case hex digits."""
@@ -21,7 +24,10 @@ def intent_id(*, chain_id: int, escrow: str, payer: str, tx_ref: str) -> str:
 
 def intent_id_of_hash(*, chain_id: int, escrow: str, payer: str, tx_ref_word: str) -> str:
     """Return what `intent_id` does, from a reference that is hashed already."""
-    words = encode(
-        ["uint256", "address", "address", "bytes32"], [chain_id, escrow, payer, bytes.fromhex(tx_ref_word[2:])]
-    )
-    return "0x" + keccak(words).hex()
+    return intent_ids(chain_id=chain_id, escrow=escrow, payer=payer)(tx_ref_word)
+
+
+def intent_ids(*, chain_id: int, escrow: str, payer: str) -> Callable[[str], str]:
+    """Return `intent_id_of_hash` for many references of one payer."""
+    words = encode(["uint256", "address", "address"], [chain_id, escrow, payer])
+    return lambda tx_ref_word: "0x" + keccak(words + bytes.fromhex(tx_ref_word[2:])).hex()

@@ -10,14 +10,13 @@ import structlog
 
 from fiatrails.chains.core.rpc import MAX_BATCH
 from fiatrails.chains.evm.contracts.contract import Read
-from fiatrails.chains.evm.contracts.escrow import BatchItem, MintEscrow, OnChainIntent
+from fiatrails.chains.evm.contracts.escrow import EXECUTED, BatchItem, MintEscrow, OnChainIntent
 from fiatrails.chains.evm.pool import EvmPool
 
 _log = structlog.get_logger()
 T = TypeVar("T")
 
-# MintStatus + 1, as intentStates answers.
-_EXECUTED = 2
+# As intentStates answers.
 _STATE_CODES = {1: "escrow_pending", 3: "escrow_refunded", 4: "escrow_failed"}
 
 
@@ -39,7 +38,7 @@ def read_back(
     contract = MintEscrow(escrow)
     try:
         states = _states(pool, contract, [one.intent_id for one in settlements], final_hash)
-        executed = [one for one in settlements if states[one.intent_id] == _EXECUTED]
+        executed = [one for one in settlements if states[one.intent_id] == EXECUTED]
         stored = _ask(pool, [contract.get_intent(one.intent_id) for one in executed], final_hash)
     except ValueError:
         return None

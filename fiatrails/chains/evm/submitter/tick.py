@@ -13,6 +13,7 @@ from fiatrails.chains.core.rpc import Call, RpcError
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer
 from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, market
+from fiatrails.chains.evm.submitter.finality import second_highest_final
 from fiatrails.chains.evm.submitter.headers import Header, parse_header
 from fiatrails.chains.evm.submitter.lease import LaneLease
 from fiatrails.chains.evm.submitter.states import SlotKind, SlotState
@@ -195,16 +196,5 @@ def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> ChainView:
         # A chain without a finalized block yet has none: nothing is concluded.
         final_number = final_header.number if final_header else -1
     if pool.has_quorum:
-        final_number = min(final_number, _second_highest_final(pool, evm))
+        final_number = min(final_number, second_highest_final(pool, evm))
     return ChainView(head=head, final_number=final_number, nonce=nonce, market=fees)
-
-
-def _second_highest_final(pool: EvmPool, evm: Evm) -> int:
-    """Return the height that two endpoints call final (absence needs two); -1 when no two answer."""
-    depth = evm.finality == "depth"
-    answers = pool.batch_each([Call("eth_getBlockByNumber", ("latest" if depth else "finalized", False))])
-    headers = [header for answer in answers if (header := parse_header(answer[0])) is not None]
-    heights = sorted((header.number for header in headers), reverse=True)
-    if len(heights) < 2:
-        return -1
-    return heights[1] - evm.confirmations if depth else heights[1]
