@@ -17,7 +17,7 @@ from fiatrails.chains.evm.contracts.deployment import CountryContracts, Deployme
 from fiatrails.chains.evm.contracts.encoding import load
 from fiatrails.chains.evm.contracts.escrow import Redeemed
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
-from fiatrails.chains.evm.contracts.supply import Event, Place, changes_of, read
+from fiatrails.chains.evm.contracts.supply import ChainEvent, Place, changes_of, read
 from fiatrails.chains.evm.contracts.token import Burnt
 from fiatrails.chains.evm.submitter.finality import final_height
 from fiatrails.kernel.errors import OutsideUnknown
@@ -25,7 +25,7 @@ from fiatrails.kernel.profile import Evm
 
 ESCROW, TOKEN, COIN, USER = ("0x" + each * 20 for each in ("e5", "70", "c0", "a1"))
 CONTRACTS = Deployment(
-    31337, 1, USER, USER, USER, COIN, {"KES": CountryContracts(code="KES", token=TOKEN, escrow=ESCROW)}
+    31337, 1, USER, USER, USER, {"KES": CountryContracts("KES", TOKEN, ESCROW, COIN, "KES")}
 )  # fmt: skip
 
 # A step of a transaction: whose, how much, of which country, whether it is a redemption, and logs of others before it.
@@ -49,11 +49,11 @@ def test_exactly_the_burns_that_no_redemption_made_are_burns(blocks: Any) -> Non
                 index += others
                 if is_redemption:
                     place = Place(number, f"0x{number}{name}", index)
-                    events.append(Event(country, place, Redeemed(holder, amount)))
+                    events.append(ChainEvent(country, place, Redeemed(holder, amount)))
                     redeemed.append((place, country, holder, amount))
                     index += 1
                 place = Place(number, f"0x{number}{name}", index)
-                events.append(Event(country, place, Burnt(holder, amount)))
+                events.append(ChainEvent(country, place, Burnt(holder, amount)))
                 if not is_redemption:
                     burned.append((place, country, holder, amount))
                 index += 1
@@ -81,11 +81,14 @@ def keys(expected: Sequence[tuple[Place, str, str, int]]) -> list[tuple[str, str
 )
 def test_a_redemption_without_its_own_burn_is_no_history(events: Sequence[Redeemed | Burnt]) -> None:
     with pytest.raises(ValueError, match="redemption"):
-        changes_of([Event("KES", Place(1, "0x1", index), what) for index, what in enumerate(events)])
+        changes_of([ChainEvent("KES", Place(1, "0x1", index), what) for index, what in enumerate(events)])
 
 
 def test_a_burn_in_another_transaction_is_not_the_redemptions() -> None:
-    events = [Event("KES", Place(1, "0x1", 0), Redeemed("0xa", 1)), Event("KES", Place(1, "0x2", 1), Burnt("0xa", 1))]
+    events = [
+        ChainEvent("KES", Place(1, "0x1", 0), Redeemed("0xa", 1)),
+        ChainEvent("KES", Place(1, "0x2", 1), Burnt("0xa", 1)),
+    ]
     with pytest.raises(ValueError, match="without its burn"):
         changes_of(events)
 

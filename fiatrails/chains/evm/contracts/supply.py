@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ChainEvent:
     """What a log of a country's contracts tells of."""
 
     country: str
@@ -101,29 +101,29 @@ def _plain(logs: Iterable[Log]) -> list[Log]:
     return [{name: log[name] for name in _FIELDS} for log in logs]
 
 
-def _events(contracts: Deployment, of_escrows: Iterable[Log], of_tokens: Iterable[Log]) -> list[Event]:
+def _events(contracts: Deployment, of_escrows: Iterable[Log], of_tokens: Iterable[Log]) -> list[ChainEvent]:
     """All events in the order of the chain, without the mints that are our orders'."""
     tokens = {country.token: country.code for country in contracts.countries.values()}
-    found = [Event(tokens[log["address"].lower()], _place(log), read_burnt(log)) for log in of_tokens]
+    found = [ChainEvent(tokens[log["address"].lower()], _place(log), read_burnt(log)) for log in of_tokens]
     found += _escrow_events(contracts, of_escrows)
     return sorted(found, key=lambda event: (event.place.block, event.place.index))
 
 
-def _escrow_events(contracts: Deployment, logs: Iterable[Log]) -> Iterator[Event]:
+def _escrow_events(contracts: Deployment, logs: Iterable[Log]) -> Iterator[ChainEvent]:
     countries = {country.escrow: country.code for country in contracts.countries.values()}
     own_ids = {e: intent_ids(chain_id=contracts.chain_id, escrow=e, payer=e) for e in countries}
     for log in logs:
         escrow, what = log["address"].lower(), read_supply(log)
         # What the rail settles has the escrow itself as its payer (decision 6): no deposit can have such an id.
         if not isinstance(what, Minted) or what.intent_id != own_ids[escrow](read_reference(log)):
-            yield Event(countries[escrow], _place(log), what)
+            yield ChainEvent(countries[escrow], _place(log), what)
 
 
 def _place(log: Log) -> Place:
     return Place(int(log["blockNumber"], 16), log["transactionHash"].lower(), int(log["logIndex"], 16))
 
 
-def changes_of(events: Sequence[Event]) -> list[SupplyChange]:
+def changes_of(events: Sequence[ChainEvent]) -> list[SupplyChange]:
     """Return what the events, in order, changed; ValueError when a redemption has no burn of its own. A burn of nothing
     changes nothing."""
     redeemed = _burns_of_redemptions(events)
@@ -131,7 +131,7 @@ def changes_of(events: Sequence[Event]) -> list[SupplyChange]:
     return [change for change in made if change is not None]
 
 
-def _burns_of_redemptions(events: Iterable[Event]) -> set[Place]:
+def _burns_of_redemptions(events: Iterable[ChainEvent]) -> set[Place]:
     """The escrow says Redeemed and burns in the same breath: the next burn of its token in the transaction is its."""
     found: set[Place] = set()
     waiting: dict[tuple[str, str], Redeemed] = {}
@@ -149,7 +149,7 @@ def _burns_of_redemptions(events: Iterable[Event]) -> set[Place]:
     return found
 
 
-def _change(event: Event) -> SupplyChange | None:
+def _change(event: ChainEvent) -> SupplyChange | None:
     what = event.what
     if isinstance(what, Minted):
         return _made(event, SupplyKind.MINTED, what.recipient, what.amount, what.intent_id)
@@ -160,7 +160,7 @@ def _change(event: Event) -> SupplyChange | None:
     return None
 
 
-def _made(event: Event, kind: SupplyKind, account: str, amount: int, reference: str = "") -> SupplyChange:
+def _made(event: ChainEvent, kind: SupplyKind, account: str, amount: int, reference: str = "") -> SupplyChange:
     place = event.place
     key = f"{place.transaction}:{place.index}"
     return SupplyChange(key, kind, event.country, amount, account, place.transaction, place.block, reference)
