@@ -127,7 +127,7 @@ class Nodes:
     def batch(self, calls: Sequence[Any]) -> list[Any]:
         return self.answers[0]
 
-    def each(self, calls: Sequence[Any]) -> list[list[Any]]:
+    def batch_each(self, calls: Sequence[Any]) -> list[list[Any]]:
         return self.answers
 
 
