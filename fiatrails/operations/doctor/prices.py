@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, Level
-from fiatrails.purchases import prices
-from fiatrails.purchases.prices import PriceStanding
+
+if TYPE_CHECKING:
+    from fiatrails.purchases.prices import PriceStanding
 
 
 def check_prices(context: Context) -> Findings:
     """Check that every country has a price in force, and name those that nothing verifies."""
+    # The checks are imported before Django is set up: a configuration that cannot be read is a finding.
+    from fiatrails.purchases import prices
+
     for standing in prices.standings(now=context.now):
         yield _finding(standing)
 

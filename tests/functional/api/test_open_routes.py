@@ -40,7 +40,8 @@ def test_health_says_what_is_wrong_and_stays_200_while_payments_can_be_taken(htt
         assert (answer.status_code, body["status"]) == (200, "degraded")
         assert body["rpc"] == {"connected": False, "latency_ms": None}
         assert isinstance(body["queue_depth"], int)
-        assert body["checks"] == {"database": "healthy", "redis": "disabled", "rpc": "unhealthy", "worker": "unhealthy"}
+        checks = {"database": "healthy", "redis": "disabled", "rpc": "unhealthy", "worker": "unhealthy"}
+        assert body["checks"] == {**checks, "prices": "disabled"}
     assert time.monotonic() - started < 10
 
 

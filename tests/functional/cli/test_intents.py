@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from fiatrails.controls.models import AuditRecord
+from fiatrails.kernel.conf import Config
+from fiatrails.kernel.profile import CountryProfile
 from fiatrails.providers.core.models import Payment, ProviderRequest
 from fiatrails.purchases.models import Purchase
 from tests.functional.cli.conftest import USER, Make, pay
@@ -34,9 +38,16 @@ def test_an_unclear_amount_changes_nothing(run: Run, address_book: Path, amounts
     assert not Purchase.objects.exists()
 
 
-def test_a_price_may_differ_from_one_unit_per_token(run: Run, address_book: Path) -> None:
-    outcome = run("intent", "create", "--user", USER, "--amount", "10", "--fiat", "1500.50", "--json")
-    assert outcome.document["expected"] == "1500.50 KES"
+def test_a_price_may_differ_by_the_tolerance_and_no_further(
+    run: Run, address_book: Path, configure: Callable[..., Config]
+) -> None:
+    kenya = CountryProfile(country_code="KES", currency="KES", price_tolerance_bps=100)
+    configure(profile=settings.FIATRAILS.profile.model_copy(update={"countries": (kenya,)}))
+    outcome = run("intent", "create", "--user", USER, "--amount", "10", "--fiat", "10.10", "--json")
+    assert outcome.document["expected"] == "10.10 KES"
+    refused = run("intent", "create", "--user", USER, "--amount", "10", "--fiat", "1500.50")
+    assert refused.code == 2
+    assert "fiatAmount is 1500.50 KES, the price is 10.00 KES" in refused.err
 
 
 def test_a_used_reference_is_a_conflict(run: Run, make_purchase: Make) -> None:

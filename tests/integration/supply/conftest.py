@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from eth_utils.crypto import keccak
-from fiatrails.purchases.intents import NewPurchase, create_purchase
 
 from fiatrails.chains.evm.chain import EvmChain
 from fiatrails.chains.evm.contracts.encoding import load
@@ -19,9 +18,10 @@ from fiatrails.local.keystores import DEPLOYER, dev_address
 from fiatrails.operations.invariants import check_books, check_chain, check_supply
 from fiatrails.providers.core.events import PaymentEvent
 from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.opening import NewPurchase, create_purchase
 from fiatrails.purchases.outcomes import collect_outcomes
 from fiatrails.purchases.payments.record import record_payments
-from fiatrails.purchases.queues import Tools, advance_due
+from fiatrails.purchases.queues import PurchaseTools, advance_due
 from fiatrails.purchases.supply import place_of, read_all
 from tests.integration.chains.conftest import BLOCK_S, TOKEN, Rail, adjust_evm, call, rail, rail_config
 from tests.kit.services import ChainFactory, DeployedChain
@@ -55,7 +55,7 @@ class World:
     def __init__(self, rail: Rail) -> None:
         self.rail = rail
         country = rail.contracts.country("KES")
-        self.escrow, self.token, self.coin = country.escrow, country.token, rail.contracts.stablecoin
+        self.escrow, self.token, self.coin = country.escrow, country.token, country.stablecoin
         self.admin = dev_address(DEPLOYER)
 
     # -- on the chain --------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class World:
 
     def advance(self) -> None:
         """One pass of the worker over queues and lane, without looking for outcomes."""
-        advance_due(tools=Tools(clock=self.rail.clock, pool=self.rail.pool))
+        advance_due(tools=PurchaseTools(clock=self.rail.clock, pool=self.rail.pool))
         self.rail.step()
 
     def submit(self, intent: Purchase) -> None:
