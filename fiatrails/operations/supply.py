@@ -71,7 +71,11 @@ def _alarm(asset: str, figures: Mapping[str, str], clock: Clock) -> None:
         dead_letters.close_alarm("compareSupply", asset, reason=again, actor="worker", now=clock.now())
         return
     dead_letters.add(
-        operation="compareSupply", subject=asset, attempts=1,
+        operation="compareSupply",
+        subject=asset,
+        attempts=1,
         last_error="; ".join(f"{sentence} does not hold: {what}" for sentence, what in figures.items()),
-        error_class=dead_letters.PERMANENT, payload=dict(figures), now=clock.now(),
-    )  # fmt: skip
+        error_class=dead_letters.PERMANENT,
+        payload=dict(figures),
+        now=clock.now(),
+    )

@@ -5,7 +5,8 @@ Redundant defences hide each other, so some bugs remove two at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.chaos.planted_money import MONEY_BUGS
+from tests.chaos.planting import Edit, PlantedBug
 
 PAYMENTS = "tests/integration/purchases/test_payments.py"
 QUEUE = "tests/integration/engine/test_queue.py"
@@ -18,25 +19,6 @@ CHAINS = "tests/integration/chains"
 COMPLIANCE = "tests/integration/compliance"
 COUNTRIES = "tests/integration/purchases/test_country_hold.py"
 PAYER_NAMES = "tests/integration/providers/test_payer_names.py"
-SUPPLY = "tests/integration/supply/test_reading.py"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replaces the one occurrence of `old` in `path`."""
-
-    path: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
-    """`caught_by`: arguments for pytest, or for the crash driver when they start with `crash:`."""
-
-    name: str
-    edits: tuple[Edit, ...]
-    caught_by: tuple[str, ...]
 
 
 BUGS = (
@@ -82,7 +64,7 @@ BUGS = (
         "the daily limit is checked apart from being used",
         (
             Edit(
-                "fiatrails/purchases/opening.py",
+                "fiatrails/purchases/daily_limit.py",
                 '" WHERE u.total + EXCLUDED.total <= %s RETURNING total"',
                 '" WHERE u.total <= %s RETURNING total"',
             ),
@@ -267,7 +249,7 @@ BUGS = (
     ),
     PlantedBug(
         "an order that expires keeps its part of the daily limit",
-        (Edit("fiatrails/purchases/queues.py", "        release_daily_limit(mine)\n", ""),),
+        (Edit("fiatrails/purchases/queues.py", "        daily_limit.give_back(mine)\n", ""),),
         (f"{ADVANCE}::test_an_unpaid_purchase_expires_in_time_and_gives_its_daily_limit_back",),
     ),
     PlantedBug(
@@ -381,22 +363,5 @@ BUGS = (
         ),
         (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),
     ),
-    PlantedBug(
-        "the burn of a redemption is booked as well",
-        (Edit("fiatrails/chains/evm/contracts/supply.py", "            found.add(event.place)\n", ""),),
-        ("tests/unit/chains/test_supply.py::test_exactly_the_burns_that_no_redemption_made_are_burns",),
-    ),
-    PlantedBug(
-        "supply is posted apart from the cursor of its chain",
-        (
-            Edit("fiatrails/purchases/supply.py",
-                 "        post([_entry(chain, change) for change in page.changes], now=clock.now())\n", ""),
-            Edit("fiatrails/purchases/supply.py",
-                 "    with transaction.atomic():\n        SupplyCursor.objects.bulk_create",
-                 "    with transaction.atomic():\n"
-                 "        post([_entry(chain, change) for change in page.changes], now=clock.now())\n"
-                 "    with transaction.atomic():\n        SupplyCursor.objects.bulk_create"),
-        ),
-        (f"{SUPPLY}::test_a_kill_between_the_entries_and_the_cursor_leaves_neither",),
-    ),
+    *MONEY_BUGS,
 )  # fmt: skip

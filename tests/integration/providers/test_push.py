@@ -392,10 +392,7 @@ def test_what_cannot_be_pushed_is_refused(rail: Rail, purchase: Purchase) -> Non
         charges.start(
             intent_id=purchase.intent_id, charger=charging.Push(charging.parse_phone("12345")), now=rail.clock.now()
         )
+    push, later = charging.Push(charging.parse_phone("0708374149")), rail.clock.now() + timedelta(days=30)
     with pytest.raises(Conflict, match="not_awaiting_payment"):
-        charges.start(
-            intent_id=purchase.intent_id,
-            charger=charging.Push(charging.parse_phone("0708374149")),
-            now=rail.clock.now() + timedelta(days=30),
-        )
+        charges.start(intent_id=purchase.intent_id, charger=push, now=later)
     assert not ProviderRequest.objects.exists()
