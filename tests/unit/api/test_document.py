@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import schemathesis
 from django.urls import URLPattern, get_resolver
 
 from fiatrails.api.geo import _EXEMPT
@@ -30,6 +29,9 @@ def test_every_address_is_described_and_every_description_is_served() -> None:
 
 
 def test_the_document_is_valid_openapi_3_1() -> None:
+    # Here, because every process of a run reads this file, and it takes a second to import.
+    import schemathesis
+
     found = document()
     assert found["openapi"].startswith("3.1")
     schemathesis.openapi.from_dict(found).validate()

@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.unit.docs.pages import ROOT, tables
@@ -27,6 +28,7 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield parts[0], path
 
 
+@cache
 def folders_by_class() -> dict[str, list[str]]:
     """The folder of each definition of a class at the top of a module, by its name. A class inside of another is named
     by its owner, as `ListVersion.State`."""

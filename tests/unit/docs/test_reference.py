@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -31,6 +32,7 @@ _NOT_OURS = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "PATH"}
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 
 
+@cache
 def variables_of_the_code() -> set[str]:
     """Every environment variable that the package reads: fields, `environ` look-ups, `envvar=`, modes' variables."""
     found = {name.upper() for name in Environment.model_fields}
@@ -205,6 +207,7 @@ def test_every_table_is_documented() -> None:
     assert set(first_column(REFERENCE / "database.md")) == ours
 
 
+@cache
 def operations_of_dead_letters() -> set[str]:
     """Operations of dead letters: the keyword of `add`, and what names an operation by position."""
     by_position = {"Work", "_queue", "alarm", "_alarm"}
