@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is imported and collected stays until the end: the garbage collector need not look at it after every test."""
+    """Keep the garbage collector from looking at what is imported and collected: that stays until the end."""
     gc.freeze()
 
 
