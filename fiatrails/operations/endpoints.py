@@ -34,7 +34,7 @@ def _watch(endpoint: Endpoint, clock: Clock) -> bool:
         attempts=1,
         last_error=f"wrong_chain: {endpoint.name} answers for chain {served}, the profile says {wanted}; "
         "it is not used; correct RPC_URL, or ask its operator",
-        error_class="permanent",
+        error_class=dead_letters.PERMANENT,
         payload={},
         now=clock.now(),
     )

@@ -42,12 +42,12 @@ def clear(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
         steps = []
         for purchase in mine:
             verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[purchase.pk]])
-            if purchase.intent_id in unpaid:
-                hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
-            elif verdict.cleared:
-                move(purchase, State.CLEARED, now=now, due_at=now)
-            else:
+            if not verdict.cleared:
                 hold(purchase, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)
+            elif purchase.intent_id in unpaid:
+                hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
+            else:
+                move(purchase, State.CLEARED, now=now, due_at=now)
             steps.append(Step(purchase.intent_id, purchase.state, "compliance", verdict.reason))
             if verdict.refund:
                 steps += _refund_by_policy(purchase, now, reason=verdict.reason)

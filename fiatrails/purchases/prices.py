@@ -153,7 +153,7 @@ def _alarm(country: CountryProfile, error: FiatRailsError, now: datetime) -> Non
         subject=country.country_code,
         attempts=1,
         last_error=f"{error.code}: {error.message}",
-        error_class="temporary" if isinstance(error, OutsideUnknown) else "permanent",
+        error_class=dead_letters.TEMPORARY if isinstance(error, OutsideUnknown) else dead_letters.PERMANENT,
         payload={},
         now=now,
     )

@@ -76,8 +76,10 @@ def _stop(purchase: Purchase, event: Payment, now: datetime) -> bool:
         steps = refunds.settle_returned(purchase, now=now, detail=refunds.WENT_BACK)
         persist([purchase], steps, now=now)
         return True
-    hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
-    persist([purchase], [Step(purchase.intent_id, purchase.state, "provider", refunds.WENT_BACK)], now=now)
+    # A purchase that is held keeps its reason: it may be that its payer is listed, and then nothing is refunded.
+    if purchase.state != State.HELD:
+        hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
+        persist([purchase], [Step(purchase.intent_id, purchase.state, "provider", refunds.WENT_BACK)], now=now)
     if refunds.all_went_back(purchase):
         return False
     _alarm(event, "the provider has sent a part of the money back; refund the rest", now)

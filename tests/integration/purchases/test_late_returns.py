@@ -159,3 +159,16 @@ def test_a_part_that_went_back_late_is_told_and_the_rest_is_refunded(pay_for: Ma
     answer(stage, RequestState.SUCCEEDED, payment=second.payment, settled_at=None)
     assert (fresh(purchase).state, equation("KES").refunded) == ("refunded", 1000)
     acts.require_clean_books()
+
+
+def test_a_part_that_went_back_late_does_not_end_the_hold_of_a_listed_payer(pay_for: Make, stage: Stage) -> None:
+    purchase = pay_for("TX-1", kes=4, receipt="AAAA1")
+    record_payments([paid("TX-1", 6, receipt="AAAA2")], now=stage.clock.now())
+    refund(purchase, stage)
+    answer(stage, RequestState.FAILED)
+    Purchase.objects.filter(pk=purchase.pk).update(hold="sanctions")
+    first = ProviderRequest.objects.earliest("pk")
+    assert late(stage, pk=first.pk) == 1
+    assert (fresh(purchase).state, fresh(purchase).hold) == ("held", "sanctions")
+    with pytest.raises(Conflict, match="sanctions_hold"):
+        refund(purchase, stage)
