@@ -37,13 +37,6 @@ errorlog = "-"
 logger_class = "fiatrails.config.logging.GunicornLogger"
 
 
-def post_worker_init(_worker: Worker) -> None:
-    """Import every view now: the first request would otherwise wait seconds for it."""
-    from django.urls import get_resolver
-
-    _ = get_resolver().url_patterns
-
-
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Drop the gauges of a worker that ended; its counters stay, or rates would fall."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -3,6 +3,12 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
+
+from fiatrails.kernel.imports import uncollected
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fiatrails.config.settings.production")
-application = get_wsgi_application()
+with uncollected():
+    application = get_wsgi_application()
+    # Every view is imported now: the first request would otherwise wait seconds for it.
+    _ = get_resolver().url_patterns

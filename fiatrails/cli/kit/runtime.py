@@ -16,6 +16,7 @@ from fiatrails.cli.kit import environment, render
 from fiatrails.cli.kit.exits import ExitCode, exit_code_of
 from fiatrails.kernel.clock import SystemClock
 from fiatrails.kernel.errors import FiatRailsError
+from fiatrails.kernel.imports import uncollected
 
 _JSON = "fiatrails.json"
 
@@ -56,9 +57,10 @@ def setup(*, server: bool = False) -> None:
     if apps.ready:
         return
     environment.prepare()
-    import django
+    with uncollected():
+        import django
 
-    django.setup()
+        django.setup()
     from fiatrails.cli.kit import logs
 
     if server:
