@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 _DIRECTORY = pytest.StashKey[Path]()
+# A test that runs pytest itself names its own run's directory, so that what was made once is not made again.
+RUN_DIR = "FIATRAILS_TESTS_RUN_DIR"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that was started by hand makes the directory; workers are told where it is."""
-    given = getattr(config, "workerinput", {}).get("run_dir")
+    """The process that was started by hand makes the directory; workers and runs inside a test are told where it is."""
+    given = _given(config)
     config.stash[_DIRECTORY] = Path(given or tempfile.mkdtemp(prefix="fiatrails-run-"))
 
 
@@ -37,8 +39,13 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Who made the directory removes it, after all workers have ended."""
-    if not hasattr(config, "workerinput"):
+    if not _given(config):
         shutil.rmtree(config.stash[_DIRECTORY], ignore_errors=True)
+
+
+def _given(config: pytest.Config) -> str | None:
+    told: dict[str, str] = getattr(config, "workerinput", {})
+    return told.get("run_dir") or os.environ.get(RUN_DIR)
 
 
 @pytest.hookimpl(trylast=True)
