@@ -78,8 +78,8 @@ def insert_purchases(rail: Rail, refs: Sequence[str], users: Sequence[str]) -> N
             copy.write(rows)
         cursor.execute(
             "WITH made AS (INSERT INTO purchases_purchase (intent_id, tx_ref, client, fiat_currency, fiat_expected, fiat_paid,"
-            " state, hold, reason, created_at, expires_at, fence, attempts, last_error) SELECT intent_id, tx_ref, 'default',"
-            " 'KES', 1000, 0, 'awaiting_payment', '', '', now(), now() + interval '1 day', 0, 0, '' FROM fresh"
+            " price_rate, price_source, state, hold, reason, created_at, expires_at, fence, attempts, last_error)"
+            " SELECT intent_id, tx_ref, 'default', 'KES', 1000, 0, 100, 'fixed', 'awaiting_payment', '', '', now(), now() + interval '1 day', 0, 0, '' FROM fresh"
             " RETURNING id, intent_id)"
             " INSERT INTO purchases_delivery (purchase_id, position, chain, recipient, asset, amount, reference, state,"
             " alone, releases, fence, attempts, last_error) SELECT made.id, 0, 'evm:31337', recipient, 'KES', amount,"
