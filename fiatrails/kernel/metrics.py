@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-RPC_STATUSES = ("ok", "error", "unknown")
-RPC_ERROR_TYPES = ("transport", "timeout", "http_status", "malformed", "json_rpc")
+# Why a node did not do what it is for. `rate_limited` also when the limit is told inside a JSON-RPC error.
+RPC_CAUSES = ("transport", "timeout", "http_status", "unreadable", "malformed", "rate_limited", "json_rpc")
 
-rpc_requests = Counter(
-    "fiatrails_rpc_requests_total", "JSON-RPC calls by method and how they ended", ["method", "status"]
-)
-rpc_errors = Counter(
-    "fiatrails_rpc_errors_total", "JSON-RPC calls that gave no result, by cause", ["method", "error_type"]
-)
+# Requests and errors carry the same label, so that the one can be divided by the other.
+rpc_requests = Counter("fiatrails_rpc_requests_total", "JSON-RPC calls", ["method"])
+rpc_errors = Counter("fiatrails_rpc_errors_total", "JSON-RPC calls that the node failed to answer", ["method"])
+rpc_failures = Counter("fiatrails_rpc_failures_total", "The errors by cause", ["method", "cause"])
 rpc_duration = Histogram(
     "fiatrails_rpc_duration_seconds",
     "Seconds of one HTTP exchange, a batch counted under its first method",
@@ -58,10 +56,16 @@ def expect_rpc_methods(*methods: str) -> None:
     """Create the counters of JSON-RPC methods at zero: each chain knows its own."""
     for method in methods:
         rpc_duration.labels(method)
-        for status in RPC_STATUSES:
-            rpc_requests.labels(method, status)
-        for error_type in RPC_ERROR_TYPES:
-            rpc_errors.labels(method, error_type)
+        rpc_requests.labels(method)
+        rpc_errors.labels(method)
+        for cause in RPC_CAUSES:
+            rpc_failures.labels(method, cause)
+
+
+def count_rpc_failure(method: str, cause: str) -> None:
+    """Count a call that was asked and that the node failed to answer."""
+    rpc_errors.labels(method).inc()
+    rpc_failures.labels(method, cause).inc()
 
 
 def _initialise() -> None:

@@ -34,7 +34,13 @@ class RpcPool:
         transports: Sequence[httpx.BaseTransport] | None = None,
     ) -> None:
         self.endpoints = tuple(
-            Endpoint(url, index=index, timeout_s=timeout_s, transport=transports[index] if transports else None)
+            Endpoint(
+                url,
+                index=index,
+                timeout_s=timeout_s,
+                transport=transports[index] if transports else None,
+                fault=self.fault_of,
+            )
             for index, url in enumerate(urls)
         )
         self._monotonic = monotonic
@@ -52,6 +58,11 @@ class RpcPool:
         """Return what every honest node says with this error about the call, so that another need not be asked; None
         when the error is about the node, and another may know better."""
         return None
+
+    def fault_of(self, method: str, error: RpcError) -> str:  # noqa: ARG002 - for chains whose errors have a meaning
+        """Return the cause under which an error answer counts as a failure of the node; "" when it says something
+        about the call."""
+        return "json_rpc"
 
     def fits(self, call: Call, result: Any) -> bool:  # noqa: ARG002 - for chains whose answers have a known shape
         """Return whether the result may be an answer to the call; if not, the endpoint gave no answer."""
@@ -183,7 +194,7 @@ class RpcPool:
     def _require_shapes(self, endpoint: Endpoint, calls: Sequence[Call], answers: Sequence[Any | RpcError]) -> None:
         for call, answer in zip(calls, answers, strict=True):
             if not isinstance(answer, RpcError) and not self.fits(call, answer):
-                metrics.rpc_errors.labels(call.method, "malformed").inc()
+                metrics.count_rpc_failure(call.method, "malformed")
                 raise NoAnswer(endpoint.name, f"malformed answer to {call.method}")
 
     def _breaker(self, endpoint: Endpoint, method: str) -> Breaker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -56,12 +56,22 @@ class NoAnswer(Exception):
 
 class Endpoint:
     """An HTTP endpoint with keep-alive; safe to use from several threads. `name` carries no credentials: keys of
-    RPC providers live in user info, path or query, so only the host is shown."""
+    RPC providers live in user info, path or query, so only the host is shown. `fault` says why an error answer counts
+    as a failure of the node, or "" when it says something about the call."""
 
-    def __init__(self, url: str, *, index: int, timeout_s: float, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        index: int,
+        timeout_s: float,
+        transport: httpx.BaseTransport | None = None,
+        fault: Callable[[str, RpcError], str] = lambda _method, _error: "json_rpc",
+    ) -> None:
         self.name = f"{index}:{urlsplit(url).hostname or 'unknown'}"
         self._url = url
         self._timeout_s = timeout_s
+        self._fault = fault
         self._client = exchange.client(
             timeout_s=timeout_s, transport=transport, headers={"content-type": "application/json"}
         )
@@ -93,16 +103,15 @@ class Endpoint:
             answers = self._exchange(calls)
         except NoAnswer as failure:
             for call in calls:
-                metrics.rpc_requests.labels(call.method, "unknown").inc()
-                metrics.rpc_errors.labels(call.method, failure.error_type).inc()
+                metrics.count_rpc_failure(call.method, failure.error_type)
             raise
         finally:
             metrics.rpc_duration.labels(calls[0].method).observe(time.perf_counter() - started)
+            for call in calls:
+                metrics.rpc_requests.labels(call.method).inc()
         for call, answer in zip(calls, answers, strict=True):
-            failed = isinstance(answer, RpcError)
-            metrics.rpc_requests.labels(call.method, "error" if failed else "ok").inc()
-            if failed:
-                metrics.rpc_errors.labels(call.method, "json_rpc").inc()
+            if isinstance(answer, RpcError) and (cause := self._fault(call.method, answer)):
+                metrics.count_rpc_failure(call.method, cause)
         return answers
 
     def _exchange(self, calls: Sequence[Call]) -> list[Any | RpcError]:

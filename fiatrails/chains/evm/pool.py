@@ -15,7 +15,7 @@ import structlog
 
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.rpc import MAX_BATCH, Call, Endpoint, NoAnswer, RpcError
-from fiatrails.chains.evm import shapes
+from fiatrails.chains.evm import faults, shapes
 from fiatrails.kernel import metrics
 from fiatrails.kernel.conf import profile
 
@@ -95,6 +95,10 @@ class EvmPool(RpcPool):
     def fits(self, call: Call, result: Any) -> bool:
         """Return whether the result has the shape that an answer to this method has."""
         return shapes.fits(call.method, result)
+
+    def fault_of(self, method: str, error: RpcError) -> str:
+        """Return the cause under which an error answer counts as the node's failure; "" when it is about the call."""
+        return faults.fault_of(method, error)
 
     def conclusion_of(self, error: RpcError) -> str | None:
         """Return what the call reverted with; None when it was not executed."""

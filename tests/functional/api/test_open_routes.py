@@ -81,8 +81,9 @@ def test_metrics_add_up_over_both_workers_and_read_depths_from_the_database(live
     # The runbook's queries find their series before anything happened.
     for series in (
         'fiatrails_mint_intents_total{status="executed"}',
-        'fiatrails_rpc_requests_total{method="eth_call",status="ok"}',
-        'fiatrails_rpc_errors_total{error_type="timeout",method="eth_call"}',
+        'fiatrails_rpc_requests_total{method="eth_call"}',
+        'fiatrails_rpc_errors_total{method="eth_call"}',
+        'fiatrails_rpc_failures_total{cause="timeout",method="eth_call"}',
     ):
         assert sample(after, series) >= 0
 

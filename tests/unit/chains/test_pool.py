@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from fiatrails.chains.core.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_S, Break
 from fiatrails.chains.core.pool import NOT_AGREED
 from fiatrails.chains.core.rpc import Call, RpcError, RpcFailed
 from fiatrails.chains.evm.pool import EvmPool
+from fiatrails.kernel import metrics
 from fiatrails.kernel.errors import OutsideUnknown
 
 Answer = Callable[[str], Any]
@@ -235,3 +237,40 @@ def test_an_answer_of_another_shape_goes_to_the_next_endpoint_and_its_reason_is_
     alone = EvmPool(["http://a"], timeout_s=1, transports=[Node(eth_blockNumber="banana")])
     with pytest.raises(OutsideUnknown, match="0:a malformed answer to eth_blockNumber"):
         alone.call("eth_blockNumber")
+
+
+def _counted(method: str) -> tuple[float, float, dict[str, float]]:
+    """Requests and errors so far, and the errors by cause."""
+    causes = {cause: metrics.rpc_failures.labels(method, cause)._value.get() for cause in metrics.RPC_CAUSES}
+    return metrics.rpc_requests.labels(method)._value.get(), metrics.rpc_errors.labels(method)._value.get(), causes
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "cause"),
+    [
+        ("eth_call", RpcError(3, "execution reverted"), ""),
+        ("eth_call", RpcError(-32015, "VM execution error.", "Reverted 0x"), ""),
+        ("eth_call", RpcError(-32000, "header not found"), "json_rpc"),
+        ("eth_call", RpcError(-32603, "Internal error"), "json_rpc"),
+        ("eth_sendRawTransaction", RpcError(-32000, "already known"), ""),
+        ("eth_sendRawTransaction", RpcError(-32000, "nonce too low"), ""),
+        ("eth_sendRawTransaction", RpcError(-32601, "the method does not exist"), "json_rpc"),
+        ("eth_call", RpcError(-32005, "limit exceeded"), "rate_limited"),
+        ("eth_getLogs", RpcError(-32000, "Too Many Requests"), "rate_limited"),
+        ("eth_getBalance", RpcError(-32000, "missing trie node"), "json_rpc"),
+        ("eth_blockNumber", BROKEN, "transport"),
+        ("eth_blockNumber", httpx.ReadTimeout("slow"), "timeout"),
+    ],
+)
+def test_an_answer_about_our_own_call_is_no_rpc_error(method: str, answer: Any, cause: str) -> None:
+    requests, errors, causes = _counted(method)
+    with suppress(RpcFailed, OutsideUnknown):
+        _pool(Node(**{method: answer})).call(method)
+    now, now_errors, now_causes = _counted(method)
+    # What gives no answer is asked for several times; each of them is a request, and an error.
+    failed = (now - requests) if cause else 0
+    assert now > requests
+    assert now_errors - errors == failed
+    assert {name: now_causes[name] - causes[name] for name in causes} == {
+        name: failed if name == cause else 0 for name in causes
+    }
