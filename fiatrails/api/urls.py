@@ -1,4 +1,4 @@
-"""Every address that the API serves. `/mint-intents` and `/callbacks/mpesa` also answer without `/api/v1`."""
+"""Every address that the API serves. All but screenings also answer without `/api/v1`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _versioned: list[URLPattern | URLResolver] = [
     path("mint-intents/<str:intent_id>", OneMintIntent.as_view()),
     path("callbacks/mpesa", gateway_callback),
     path("callbacks/mpesa/<str:token>/", include(daraja.urlpatterns)),
+    path("health", health),
+    path("metrics", metrics),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(_versioned)),
@@ -26,7 +28,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # M-PESA refuses to register addresses that contain its name.
     path("callbacks/till/<str:token>/", include(daraja.urlpatterns)),
     path("api/v1/schema", schema),
-    path("health", health),
     path("health/", health),
-    path("metrics", metrics),
 ]

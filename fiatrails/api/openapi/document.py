@@ -16,6 +16,8 @@ ALIASES: dict[str, str] = {
     "/mint-intents/{intentId}": "/api/v1/mint-intents/{intentId}",
     "/callbacks/mpesa": "/api/v1/callbacks/mpesa",
     "/health/": "/health",
+    "/api/v1/health": "/health",
+    "/api/v1/metrics": "/metrics",
     **{
         f"/callbacks/{prefix}/{{token}}/{name}": f"{plain_views.DARAJA}{name}"
         for prefix in ("mpesa", "till")

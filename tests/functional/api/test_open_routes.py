@@ -34,7 +34,7 @@ def sample(text: str, series: str) -> float:
 
 def test_health_says_what_is_wrong_and_stays_200_while_payments_can_be_taken(http: httpx.Client) -> None:
     started = time.monotonic()
-    for path in ("/health", "/health/"):
+    for path in ("/health", "/health/", "/api/v1/health"):
         answer = http.get(path)
         body = answer.json()
         assert (answer.status_code, body["status"]) == (200, "degraded")
@@ -86,6 +86,10 @@ def test_metrics_add_up_over_both_workers_and_read_depths_from_the_database(live
         'fiatrails_rpc_failures_total{cause="timeout",method="eth_call"}',
     ):
         assert sample(after, series) >= 0
+
+
+def test_metrics_answer_under_the_prefix_too(http: httpx.Client) -> None:
+    assert sample(http.get("/api/v1/metrics").text, "fiatrails_dlq_depth") >= 0
 
 
 def test_the_served_document_is_the_committed_one(http: httpx.Client) -> None:
