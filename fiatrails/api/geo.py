@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 # Open for everybody: what watches us, what describes us, and what providers tell us. A provider's money has moved
 # already, wherever its servers are, so what it says is stored. Everything else is restricted, also what is added later.
 _EXEMPT = re.compile(
-    r"/(?:health/?|metrics|(?:api/v1/)?callbacks/.+|api/webhooks/.+|(?:static|admin)(?:/.*)?|api/v1/(?:schema|docs)/?)",
+    r"/(?:health/|(?:api/v1/)?(?:health|metrics|callbacks/.+)|api/webhooks/.+|(?:static|admin)(?:/.*)?"
+    r"|api/v1/(?:schema|docs)/?)",
     re.ASCII | re.DOTALL,
 )
 

@@ -40,6 +40,8 @@ OPEN = {
     "health",
     "health/",
     "metrics",
+    "api/v1/health",
+    "api/v1/metrics",
     "api/v1/schema",
     "api/v1/callbacks/mpesa",
     "callbacks/mpesa",
