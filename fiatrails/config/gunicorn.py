@@ -7,10 +7,13 @@ plus one per worker for the group commit.
 from __future__ import annotations
 
 import os
+import socket
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 from prometheus_client import multiprocess
+
+from fiatrails.kernel.metrics import process_name
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '3000')}"
 worker_class = "fiatrails.config.gunicorn_worker.StickyThreadWorker"
@@ -40,4 +43,5 @@ logger_class = "fiatrails.config.logging.GunicornLogger"
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Drop the gauges of a worker that ended; its counters stay, or rates would fall."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        name = process_name(socket.gethostname(), worker.pid)
+        multiprocess.mark_process_dead(name)  # type: ignore[no-untyped-call]

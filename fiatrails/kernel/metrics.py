@@ -6,7 +6,23 @@ PROMETHEUS_MULTIPROC_DIR set, counters of all processes add up and the gauge sho
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+import socket
+
+from prometheus_client import Counter, Gauge, Histogram, values
+
+
+def process_name(host: str, pid: int) -> str:
+    """Return what a process calls its files in the shared directory: containers have pids of their own, and the same
+    ones. No underscore: the collector splits names there."""
+    return f"{host.replace('_', '-')}-{pid}"
+
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # Before the first metric is made: each of them takes the class that is there.
+    values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
+        lambda: process_name(socket.gethostname(), os.getpid())
+    )
 
 # Why a node did not do what it is for. `rate_limited` also when the limit is told inside a JSON-RPC error.
 RPC_CAUSES = ("transport", "timeout", "http_status", "unreadable", "malformed", "rate_limited", "json_rpc")
