@@ -35,7 +35,7 @@ from fiatrails.local.parts import (
 from fiatrails.local.payment import DemoPayment
 from fiatrails.local.ports import free_port, is_free
 from fiatrails.local.process import ProcessRecord
-from fiatrails.local.state import StateDir, read_env, read_ports, write_env
+from fiatrails.local.state import StateDir, read_env, read_ports, rotated_secrets, write_env
 from fiatrails.local.steps import Steps
 from fiatrails.local.toolchain import PROJECT_ROOT, foundry_binary
 from fiatrails.operations import deployments
@@ -202,9 +202,20 @@ class Stack:
             if chosen != default:
                 self._steps.warn(f"port {default} is taken by another program; {name} uses {chosen}")
             self._ports[name] = chosen
+        self._rotate_secrets()
         self._environment |= initial_environment(self.state, ports=self._ports, stored=self._environment)
         if self._ports != read_ports(read_env(self.state.env_file)):
             # Survivors of a killed supervisor would go on with addresses that no longer hold.
+            for name in ("worker", "api", "mpesa"):
+                self._parts()[name].stop()
+
+    def _rotate_secrets(self) -> None:
+        """Take the secrets that the shell exports, and let nobody who has the old ones run on."""
+        rotated = rotated_secrets(self._environment, os.environ)
+        for name in rotated:
+            self._steps.warn(f"{name} is taken from your environment and kept in {self.state.env_file}")
+        self._environment |= rotated
+        if rotated:
             for name in ("worker", "api", "mpesa"):
                 self._parts()[name].stop()
 

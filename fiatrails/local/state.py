@@ -26,6 +26,8 @@ _GENERATED_SECRETS = (
     "MPESA_CALLBACK_TOKEN",
     "MPESA_SANDBOX_INITIATOR_PASSWORD",
 )
+# Those that are rotated by exporting a new one; the others belong to this stack alone.
+_ROTATED_SECRETS = ("HMAC_SECRET", "MPESA_GATEWAY_SECRET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,13 @@ def write_env(path: Path, variables: Mapping[str, str]) -> None:
 def generated_secrets(known: Mapping[str, str]) -> dict[str, str]:
     """Return the secrets of this state directory: those that exist, and new ones for those that do not."""
     return {name: known.get(name) or secrets.token_hex(32) for name in _GENERATED_SECRETS}
+
+
+def rotated_secrets(stored: Mapping[str, str], exported: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets of the shell's environment that differ from those of this state directory."""
+    return {
+        name: exported[name] for name in _ROTATED_SECRETS if exported.get(name) and exported[name] != stored.get(name)
+    }
 
 
 def read_ports(variables: Mapping[str, str]) -> dict[str, int]:

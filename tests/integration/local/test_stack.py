@@ -29,7 +29,7 @@ def environment(state: StateDir) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"FIATRAILS_STATE_DIR": str(state.root)}
 
 
-def run(state: StateDir, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(state: StateDir, *arguments: str, **exported: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [FIATRAILS, *arguments],
         check=False,
@@ -37,7 +37,7 @@ def run(state: StateDir, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         stdin=subprocess.DEVNULL,
         cwd=PROJECT_ROOT,
-        env=environment(state),
+        env=environment(state) | exported,
         timeout=400,
     )
 
@@ -115,8 +115,12 @@ def test_up_exit_mints_one_payment_leaves_nothing_running_and_continues(state: S
     book, timings = state.deployments.read_text(), json.loads(state.timings.read_text())
     assert timings["ready_s"] <= timings["minted_s"]
 
-    second = run(state, "up", "--exit")
+    # As the runbook rotates: the new secret is exported, and the processes are started again.
+    rotated = "a secret from the shell, 0123456789abcdef"
+    second = run(state, "up", "--exit", HMAC_SECRET=rotated)
     assert second.returncode == 0, second.stdout + second.stderr
+    assert "HMAC_SECRET is taken from your environment" in second.stdout
+    assert read_env(state.env_file)["HMAC_SECRET"] == rotated
     assert "contracts deployed" not in second.stdout
     assert "database schema" not in second.stdout
     assert state.deployments.read_text() == book

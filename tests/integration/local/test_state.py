@@ -11,7 +11,7 @@ from eth_account import Account
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.local.environment import initial_environment, profile_countries
 from fiatrails.local.keystores import EXECUTOR, dev_address
-from fiatrails.local.state import StateDir, generated_secrets, read_env, write_env
+from fiatrails.local.state import StateDir, generated_secrets, read_env, rotated_secrets, write_env
 
 PORTS = {"api": 1, "anvil": 2, "mpesa": 3}
 
@@ -55,6 +55,13 @@ def test_secrets_are_kept_once_they_exist_and_differ_from_each_other() -> None:
     assert generated_secrets(first) == first
     assert len(set(first.values())) == len(first)
     assert all(len(value) >= 64 for value in first.values())
+
+
+def test_a_secret_that_the_shell_exports_is_taken_and_no_other() -> None:
+    stored = {"HMAC_SECRET": "old", "MPESA_GATEWAY_SECRET": "same", "DJANGO_SECRET_KEY": "ours"}
+    exported = {"HMAC_SECRET": "new", "MPESA_GATEWAY_SECRET": "same", "DJANGO_SECRET_KEY": "theirs", "HOME": "/"}
+    assert rotated_secrets(stored, exported) == {"HMAC_SECRET": "new"}
+    assert rotated_secrets(stored, {"HMAC_SECRET": ""}) == {}
 
 
 def test_both_sides_of_the_sandbox_share_their_secrets(state: StateDir) -> None:
