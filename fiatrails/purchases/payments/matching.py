@@ -73,6 +73,8 @@ def _hold_reason(purchase: Purchase, why: Hold) -> str:
     expected = Money(purchase.fiat_currency, purchase.fiat_expected)
     if why is Hold.LATE_PAYMENT:
         return f"paid {paid} after the intent had ended; accept or refund"
+    if purchase.fiat_paid > purchase.fiat_expected:
+        return f"paid {paid} where {expected} were due; accept (what is over goes to suspense), or refund"
     return f"paid {paid} of {expected}; accept, wait for the rest, or refund"
 
 

@@ -148,14 +148,15 @@ def test_a_purchase_waits_for_the_payment_that_is_being_stored(make_purchase: Ma
     assert Purchase.objects.get(tx_ref="TX-1").state == "paid"
 
 
-@pytest.mark.parametrize("kes", [9, 11])
+@pytest.mark.parametrize(("kes", "advice"), [(9, "wait for the rest"), (11, "what is over goes to suspense")])
 def test_a_wrong_amount_holds_the_purchase_and_keeps_the_money(
-    make_purchase: Make, clock: SteppedClock, kes: int
+    make_purchase: Make, clock: SteppedClock, kes: int, advice: str
 ) -> None:
     purchase = make_purchase("TX-1", now=clock.now())
     record_payments([paid("TX-1", kes)], now=clock.now())
     stored = Purchase.objects.get(pk=purchase.pk)
     assert (stored.state, stored.hold, stored.fiat_paid) == ("held", "amount_mismatch", kes * 100)
+    assert advice in stored.reason
     require_books_to_balance()
 
 
