@@ -39,6 +39,9 @@ rpc_duration = Histogram(
 )
 mint_intents = Counter("fiatrails_mint_intents_total", "Mint intents by how they ended, each counted once", ["status"])
 callbacks = Counter("fiatrails_callbacks_total", "Provider callbacks by what became of them", ["source", "status"])
+unfinished_requests = Counter(
+    "fiatrails_unfinished_requests_total", "Connections closed because a request did not arrive in time"
+)
 dlq_depth = Gauge("fiatrails_dlq_depth", "Dead letters waiting for an operator", multiprocess_mode="mostrecent")
 retry_attempts = Counter("fiatrails_retry_attempts_total", "Repeated attempts", ["operation"])
 compliance_checks = Counter("fiatrails_compliance_checks_total", "Compliance decisions", ["result"])
