@@ -4,10 +4,11 @@ from fiatrails.chains.evm.models import (
     Attempt,
     Block,
     Broadcast,
+    Funds,
     Inclusion,
     Lane,
     NonceSlot,
     SlotIntent,
 )
 
-__all__ = ["Attempt", "Block", "Broadcast", "Inclusion", "Lane", "NonceSlot", "SlotIntent"]
+__all__ = ["Attempt", "Block", "Broadcast", "Funds", "Inclusion", "Lane", "NonceSlot", "SlotIntent"]

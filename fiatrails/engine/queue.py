@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 HELD_BACK = timedelta(seconds=1)
 # So many rows in a row without an answer: the outside is away, and asking for the others only costs its timeouts.
 UNANSWERED_TO_STOP = 2
+# More than any pass takes.
+UNLIMITED = 1_000_000
 # The connection is gone; nothing can be written about any row, and the leases end by themselves.
 _NO_DATABASE = (OperationalError, InterfaceError)
 
@@ -43,12 +45,13 @@ _NO_DATABASE = (OperationalError, InterfaceError)
 class Queue(Generic[Row, Tools]):
     """Describe what workers do with the due rows of one kind.
 
-    `condition` is a trusted SQL fragment that starts with AND, over columns of `model`. `flow` is asked before anything
-    is claimed, with the chain or the provider that `scope` returns. `step(rows, tools)` moves claimed rows; it raises
-    for a row that it cannot move, and leaves the lease to whoever wrote the row. `work` says what is given up with a
-    row that is out of attempts. `metric` is the label of `fiatrails_retry_attempts_total`. `one_by_one`: the step asks
-    the outside for each row by itself. `lasting`: a row is never given up; its dead letter opens with the first
-    failure, and the row is tried on.
+    `condition` is a trusted SQL fragment that starts with AND, over columns of `model`. `flow` is asked before
+    anything is claimed, with the chain or the provider that `scope` returns; `room(tools)` is then asked how many
+    rows can be taken at most, so that what has to wait is not written again and again. `step(rows, tools)` moves
+    claimed rows; it raises for a row that it cannot move, and leaves the lease to whoever wrote the row. `work`
+    says what is given up with a row that is out of attempts. `metric` is the label of
+    `fiatrails_retry_attempts_total`. `one_by_one`: the step asks the outside for each row by itself. `lasting`: a
+    row is never given up; its dead letter opens with the first failure, and the row is tried on.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Queue(Generic[Row, Tools]):
     metric: str
     flow: Flow | None = None
     scope: Callable[[], str] = str
+    room: Callable[[Tools], int] | None = None
     params: Mapping[str, object] = field(default_factory=dict)
     limit: int = 100
     one_by_one: bool = False
@@ -67,19 +71,25 @@ class Queue(Generic[Row, Tools]):
 
 
 def run(queue: Queue[Row, Tools], tools: Tools, *, clock: Clock, limit: int | None = None) -> int:
-    """Make one pass over the queue and return how many rows were claimed; 0 while a mode stops its flow.
+    """Make one pass over the queue and return how many rows were claimed; 0 while a mode stops its flow, or there is no
+    room.
 
     Safe in any number of processes. Database errors that end the connection are raised; every other error is kept with
     the row that it is about.
     """
     if queue.flow is not None and not decide(queue.flow, now=clock.now(), scopes=(queue.scope(),)).allowed:
         return 0
+    most = limit or queue.limit
+    if queue.room is not None:
+        most = min(most, queue.room(tools))
+    if most <= 0:
+        return 0
     lease = timedelta(seconds=profile().timeouts.lease_s)
     rows = claim(
         queue.model,
         now=clock.now(),
         lease=lease,
-        limit=limit or queue.limit,
+        limit=most,
         where=queue.condition,
         params=dict(queue.params),
     )

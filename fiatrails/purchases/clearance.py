@@ -47,7 +47,8 @@ def clear(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
             elif purchase.intent_id in unpaid:
                 hold(purchase, Hold.REFUND_FAILED, now=now, reason=refunds.WENT_BACK)
             else:
-                move(purchase, State.CLEARED, now=now, due_at=now)
+                # In the place that it had: whoever paid first is ordered first.
+                move(purchase, State.CLEARED, now=now, due_at=min(purchase.due_at or now, now))
             steps.append(Step(purchase.intent_id, purchase.state, "compliance", verdict.reason))
             if verdict.refund:
                 steps += _refund_by_policy(purchase, now, reason=verdict.reason)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from fiatrails.chains.core.chain import Order
+from fiatrails.chains.core.chain import Order, Reservation
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.registry import chain_named
 from fiatrails.purchases.models import Delivery, Purchase
@@ -38,15 +38,17 @@ def reference_text(tx_ref: str, position: int) -> str:
 
 def reserve(
     deliveries: Sequence[Delivery], clearances: Mapping[str, Clearance], *, now: datetime, clearance_key: bytes
-) -> set[str]:
-    """Hand cleared deliveries to their chains, in the caller's transaction; return the references accepted."""
+) -> Reservation:
+    """Hand cleared deliveries to their chains, in the caller's transaction; return what became of each reference."""
     by_chain: dict[str, list[Order]] = defaultdict(list)
     for delivery in deliveries:
         by_chain[delivery.chain].append(_order(delivery, clearances[delivery.reference]))
-    accepted: set[str] = set()
+    made = Reservation()
     for name, orders in sorted(by_chain.items()):
-        accepted.update(chain_named(name).reserve(orders, now=now, clearance_key=clearance_key))
-    return accepted
+        one = chain_named(name).reserve(orders, now=now, clearance_key=clearance_key)
+        made.accepted.extend(one.accepted)
+        made.unpaid.update(one.unpaid)
+    return made
 
 
 def _order(delivery: Delivery, clearance: Clearance) -> Order:

@@ -38,6 +38,10 @@ class Purchase(WorkRow):
     held_at = models.DateTimeField(null=True)
     executed_at = models.DateTimeField(null=True)
     refunded_at = models.DateTimeField(null=True)
+    # A cleared purchase that its chain cannot mint now: the chain and the asset it waits for, and since when. It is not
+    # due until the chain can; `last_error` says what is missing.
+    waits_for = models.CharField(max_length=130, default="", db_default="", blank=True)
+    waits_since = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "purchases_purchase"
@@ -56,6 +60,7 @@ class Purchase(WorkRow):
                 condition=~Q(state__in=["executed", "refunded", "expired", "cancelled", "failed"]),
                 name="purchase_open_state",
             ),
+            models.Index(fields=["waits_for", "paid_at"], condition=~Q(waits_for=""), name="purchase_waits"),
         ]
 
     if TYPE_CHECKING:

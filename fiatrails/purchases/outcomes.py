@@ -44,6 +44,8 @@ _PERMANENT = {
     "escrow_refunded",
     "escrow_failed",
 }
+# The order left its slot before anything was signed: nothing is wrong with it, and it goes on as soon as it can.
+_UNSIGNED = {"clearance_expired", "contracts_paused", "treasury_short", "allowance_short"}
 # The chain settled this reference, but to another recipient or another amount than was ordered.
 TERMS_DIFFER = "terms_differ"
 _METRIC = "executeMint"
@@ -205,8 +207,12 @@ def _released(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     settle twice."""
     log.warning("intent.released", intent_id=delivery.reference, code=outcome.code)
     _place(delivery, DeliveryState.WAITING, None)
+    purchase = delivery.purchase
+    if outcome.code in _UNSIGNED:
+        _back_in_line(purchase, outcome, now)
+        return
     delivery.releases += 1
-    purchase, reason = delivery.purchase, f"the chain skipped the mint: {outcome.code}"
+    reason = f"the chain skipped the mint: {outcome.code}"
     # A purchase that was sent back for another delivery orders this one again with it, unless it is held.
     sent_back = purchase.state not in (State.SUBMITTING, State.MINED)
     if outcome.code == "not_compliant":
@@ -221,6 +227,13 @@ def _released(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         due_at = now + max(delay(delivery.releases, profile().retry), timedelta(seconds=1))
     if not sent_back:
         move(purchase, State.PAID, now=now, due_at=due_at, reason=reason)
+
+
+def _back_in_line(purchase: Purchase, outcome: Outcome, now: datetime) -> None:
+    """Clear it again, in the place that it had among those that paid."""
+    if purchase.state in (State.SUBMITTING, State.MINED):
+        due_at = min(purchase.paid_at or now, now)
+        move(purchase, State.PAID, now=now, due_at=due_at, reason=f"left its slot unsigned: {outcome.code}")
 
 
 def _detail(outcome: Outcome) -> str:

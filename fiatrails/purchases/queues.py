@@ -6,7 +6,7 @@ rows whose fence is still ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
@@ -16,8 +16,9 @@ from fiatrails.engine import queue
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
+from fiatrails.kernel.errors import Misconfigured
 from fiatrails.kernel.metrics import mint_intents
-from fiatrails.purchases import clearance, daily_limit, submission
+from fiatrails.purchases import clearance, daily_limit, submission, waiting
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.outcomes import OUTCOMES
 from fiatrails.purchases.payments import refunds
@@ -30,6 +31,7 @@ __all__ = ["QUEUES", "PurchaseTools", "advance_due"]
 
 def advance_due(*, tools: PurchaseTools, limit: int = 100) -> int:
     """Make one pass over every queue and return how many rows were claimed. Safe in any number of processes."""
+    waiting.wake_payable(now=tools.clock.now())
     moved = sum(queue.run(each, tools, clock=tools.clock, limit=limit) for each in QUEUES.values())
     return moved + queue.run(OUTCOMES, tools, clock=tools.clock, limit=limit)
 
@@ -59,8 +61,22 @@ def _chain() -> str:
     return default_chain().name
 
 
+def _room(tools: PurchaseTools) -> int:
+    """Return how many orders the chain has room for: what cannot be taken is left untouched, where it costs nothing."""
+    try:
+        return default_chain().room(now=tools.clock.now())
+    except Misconfigured:
+        # The step says what is missing, on each row.
+        return queue.UNLIMITED
+
+
 def _queue(
-    state: State, operation: str, step: queue.Step[Purchase, PurchaseTools], *, flow: Flow | None = None
+    state: State,
+    operation: str,
+    step: queue.Step[Purchase, PurchaseTools],
+    *,
+    flow: Flow | None = None,
+    room: Callable[[PurchaseTools], int] | None = None,
 ) -> Queue[Purchase, PurchaseTools]:
     return Queue(
         name=f"purchases.{state.value}",
@@ -70,6 +86,7 @@ def _queue(
         step=step,
         flow=flow,
         scope=_chain,
+        room=room,
         metric=operation,
         work=lambda row: Work(operation, row.intent_id, {"txRef": row.tx_ref, "state": row.state}),
     )
@@ -78,7 +95,7 @@ def _queue(
 QUEUES: dict[State, Queue[Purchase, PurchaseTools]] = {
     State.AWAITING_PAYMENT: _queue(State.AWAITING_PAYMENT, "expireIntent", _expire),
     State.PAID: _queue(State.PAID, "checkCompliance", clearance.clear, flow=Flow.CLEAR),
-    State.CLEARED: _queue(State.CLEARED, "executeMint", submission.submit, flow=Flow.SUBMIT),
+    State.CLEARED: _queue(State.CLEARED, "executeMint", submission.submit, flow=Flow.SUBMIT, room=_room),
     State.HELD: _queue(State.HELD, "checkCompliance", clearance.review, flow=Flow.CLEAR),
     State.REFUNDING: _queue(State.REFUNDING, "refundPayment", _refund),
 }

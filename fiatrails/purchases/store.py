@@ -26,6 +26,8 @@ _COLUMNS = {
     "held_at": "timestamptz",
     "executed_at": "timestamptz",
     "refunded_at": "timestamptz",
+    "waits_for": "text",
+    "waits_since": "timestamptz",
 }
 
 # The rows come as one JSON text: psycopg writes arrays element by element in Python.
@@ -84,6 +86,7 @@ def move(purchase: Purchase, target: State, *, now: datetime, due_at: datetime |
     require_move(purchase.state, target)
     purchase.state, purchase.reason, purchase.due_at = target.value, reason, due_at
     purchase.attempts, purchase.last_error = 0, ""
+    purchase.waits_for, purchase.waits_since = "", None
     if target is not State.HELD:
         purchase.hold = ""
     if target is State.PAID:
@@ -105,6 +108,13 @@ def check_again(purchase: Purchase, at: datetime) -> None:
     """Check the purchase again at `at`. It was checked and nothing has changed: failures before that do not add up with
     those of another day."""
     purchase.due_at, purchase.attempts, purchase.last_error = at, 0, ""
+
+
+def wait(purchase: Purchase, what: str, *, why: str, now: datetime) -> None:
+    """Let the purchase wait for `what` without being due, which costs no attempt; `why` says what is missing."""
+    check_again(purchase, now)
+    purchase.due_at, purchase.last_error = None, why
+    purchase.waits_for, purchase.waits_since = what, purchase.waits_since or now
 
 
 def persist(

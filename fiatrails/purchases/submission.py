@@ -10,10 +10,10 @@ from django.db import transaction
 from fiatrails.compliance import clearing
 from fiatrails.engine.claim import still_mine
 from fiatrails.engine.wakeup import notify
-from fiatrails.purchases import deliveries
+from fiatrails.purchases import deliveries, waiting
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.states import DeliveryState, State
-from fiatrails.purchases.store import Step, check_again, move, persist
+from fiatrails.purchases.store import Step, check_again, move, persist, wait
 from fiatrails.purchases.tools import WORKER, PurchaseTools
 
 # A cleared purchase that found no free slot asks again this soon; slots free up once per block.
@@ -21,28 +21,32 @@ SLOT_WAIT = timedelta(milliseconds=200)
 
 
 def submit(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
-    """Move cleared -> submitting. What found no slot waits for one; whose clearance ran out is cleared again.
+    """Move cleared -> submitting, the longest paid first. What found no slot waits for one, what cannot be paid for
+    waits for coins; whose clearance ran out is cleared again, in its old place.
 
     A purchase of several deliveries stays cleared until the chains have all of them.
     """
     now = tools.clock.now()
     with transaction.atomic():
-        mine = still_mine(Purchase, rows)
+        mine = sorted(still_mine(Purchase, rows), key=lambda purchase: (purchase.paid_at or now, purchase.pk))
         deliveries.load(mine)
         open_ones = [delivery for purchase in mine for delivery in deliveries.waiting(purchase)]
         valid = clearing.clearances([delivery.reference for delivery in open_ones], now=now)
         # All or none: a purchase is not begun while one of its recipients is not cleared.
         ready = {each.pk for each in mine if all(d.reference in valid for d in deliveries.waiting(each))}
         wanted = [delivery for delivery in open_ones if delivery.purchase_id in ready]
-        accepted = deliveries.reserve(wanted, valid, now=now, clearance_key=clearing.clearance_key())
+        made = deliveries.reserve(wanted, valid, now=now, clearance_key=clearing.clearance_key())
+        accepted = set(made.accepted)
         taken = [delivery for delivery in wanted if delivery.reference in accepted]
         for delivery in taken:
             delivery.state = DeliveryState.SUBMITTING.value
         steps = []
         for purchase in mine:
             if purchase.pk not in ready:
-                move(purchase, State.PAID, now=now, due_at=now)
+                move(purchase, State.PAID, now=now, due_at=purchase.due_at)
                 steps.append(Step(purchase.intent_id, purchase.state, WORKER, "clearance expired"))
+            elif short := [each for each in deliveries.waiting(purchase) if each.reference in made.unpaid]:
+                wait(purchase, waiting.key_of(short[0]), why=made.unpaid[short[0].reference], now=now)
             elif deliveries.waiting(purchase):
                 check_again(purchase, now + SLOT_WAIT)
             else:

@@ -6,12 +6,13 @@ Addresses, references and transactions are text in the chain's own canonical for
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from fiatrails.chains.core.clearance import Clearance
+from fiatrails.chains.core.holds import ChainHold
 from fiatrails.chains.core.supply import Coin, Holdings, SupplyPage
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ class Order:
     tx_ref: str
     clearance: Clearance
     alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What became of orders: `accepted` references in order, and for each that cannot be paid for (`unpaid`) a text
+    `code: sentence` with the figures and what to do. The others found no room."""
+
+    accepted: list[str] = field(default_factory=list)
+    unpaid: dict[str, str] = field(default_factory=dict)
 
 
 class OutcomeKind(StrEnum):
@@ -111,12 +121,25 @@ class Chain(Protocol):
         Raises BadInput for a recipient that is no address, Misconfigured when the asset is not deployed here.
         """
 
-    def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> list[str]:
-        """Take as many cleared orders as there is room for; return the references accepted, in order.
+    def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> Reservation:
+        """Take as many cleared orders as there is room and money for, the first ones first.
 
         Runs inside the caller's transaction. A reference that is taken already counts as accepted. Forbidden when a
         clearance is forged, expired or of another order: then nothing was taken.
         """
+
+    def room(self, *, now: datetime) -> int:
+        """Return how many orders could be taken now, at most; 0 while all is full or held."""
+
+    def payable(self, *, now: datetime) -> Mapping[str, int]:
+        """Return the base units of each asset that can be paid for now; an asset that is left out is not known to be
+        short."""
+
+    def holds(self, *, now: datetime) -> list[ChainHold]:
+        """Return what does not go out at the moment, and why."""
+
+    def holds_of(self, references: Sequence[str], *, now: datetime) -> list[ChainHold]:
+        """Return what holds back these orders, which were taken."""
 
     def collect(self, limit: int, *, now: datetime) -> list[Outcome]:
         """Return up to `limit` outcomes that were not told yet, at most one per reference, and mark them as told.

@@ -6,17 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fiatrails.chains.core.chain import Destination, FeedAnswer, History, Order, Outcome, Settlement
+from django.db import connection
+
+from fiatrails.chains.core.chain import Destination, FeedAnswer, History, Order, Outcome, Reservation, Settlement
+from fiatrails.chains.core.holds import ChainHold
 from fiatrails.chains.core.pool import RpcPool
 from fiatrails.chains.core.supply import Coin, Holdings, SupplyPage
 from fiatrails.chains.evm.contracts import history, holdings, price_feed, supply
 from fiatrails.chains.evm.contracts.deployment import Deployment, deployment
 from fiatrails.chains.evm.contracts.identifiers import intent_id, tx_ref_hash
 from fiatrails.chains.evm.orders import MintOrder
-from fiatrails.chains.evm.submitter import outcomes
+from fiatrails.chains.evm.submitter import funds, outcomes
 from fiatrails.chains.evm.submitter.finality import final_height
-from fiatrails.chains.evm.submitter.queries import live_intents
-from fiatrails.chains.evm.submitter.reservation import reserve
+from fiatrails.chains.evm.submitter.queries import holds, holds_of, live_intents
+from fiatrails.chains.evm.submitter.reservation import reserve, room
 from fiatrails.kernel.addresses import parse_address
 from fiatrails.kernel.conf import config, profile
 
@@ -38,8 +41,8 @@ class EvmChain:
         reference = intent_id(chain_id=self.chain_id, escrow=escrow, payer=escrow, tx_ref=tx_ref)
         return Destination(self.name, parse_address(recipient, field="user"), asset, reference)
 
-    def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> list[str]:
-        """Take a nonce for as many orders as fit into free slots; return the references accepted."""
+    def reserve(self, orders: Sequence[Order], *, now: datetime, clearance_key: bytes) -> Reservation:
+        """Take a nonce for as many orders as fit into free slots and can be paid for."""
         mints = [
             MintOrder(
                 intent_id=order.reference,
@@ -53,6 +56,23 @@ class EvmChain:
             for order in orders
         ]
         return reserve(mints, now=now, clearance_key=clearance_key)
+
+    def room(self, *, now: datetime) -> int:
+        """Return how many orders free slots of lanes that do not hold would take."""
+        return room(self.chain_id, now=now)
+
+    def payable(self, *, now: datetime) -> dict[str, int]:  # noqa: ARG002 - every domain function receives the time
+        """Return what treasury or executors can pay for, by country, as last read."""
+        with connection.cursor() as cursor:
+            return funds.budgets(cursor, self.chain_id).payable()
+
+    def holds(self, *, now: datetime) -> list[ChainHold]:
+        """Return the lanes that hold, and the countries whose contracts or coins do."""
+        return holds(self.chain_id, now=now)
+
+    def holds_of(self, references: Sequence[str], *, now: datetime) -> list[ChainHold]:
+        """Return what holds the lanes of these references."""
+        return holds_of(self.chain_id, references, now=now)
 
     def collect(self, limit: int, *, now: datetime) -> list[Outcome]:
         """Return what the submitter has not told yet, and mark it as told."""

@@ -36,6 +36,29 @@ class Lane(models.Model):
         constraints = [models.UniqueConstraint(fields=["chain_id", "address"], name="lane_once")]
 
 
+class Funds(models.Model):
+    """What stands behind the mints of one country, as last read at `block_number`: what `payer` (the treasury, or
+    without one an executor) holds of the coin and lets the escrow take, in the coin's base units. `held` says why
+    nothing is minted, empty when all is well."""
+
+    chain_id = models.BigIntegerField()
+    country = models.CharField(max_length=32)
+    payer = models.CharField(max_length=42)
+    is_treasury = models.BooleanField()
+    escrow = models.CharField(max_length=42)
+    stablecoin = models.CharField(max_length=42)
+    balance = models.DecimalField(max_digits=78, decimal_places=0)
+    allowance = models.DecimalField(max_digits=78, decimal_places=0)
+    block_number = models.BigIntegerField()
+    read_at = models.DateTimeField()
+    held = models.TextField(db_default="", blank=True)
+    held_since = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "evm_funds"
+        constraints = [models.UniqueConstraint(fields=["chain_id", "country", "payer"], name="funds_once")]
+
+
 class NonceSlot(models.Model):
     """What one nonce is for and how far it came. A nonce is never recycled. `calldata` is kept for calls only: that
     of a batch is made from its slot_intent rows; `subject` is the address that a call is about. `error`: why a no-op

@@ -179,7 +179,7 @@ class Rail:
     def reserve(self, orders: Sequence[MintOrder]) -> list[str]:
         """As the owner of the intents does it."""
         with transaction.atomic():
-            return reserve(orders, now=self.clock.now(), clearance_key=KEY)
+            return reserve(orders, now=self.clock.now(), clearance_key=KEY).accepted
 
     def tick(self) -> lanes.TickReport:
         """One pass over the executor's lane."""
@@ -241,8 +241,9 @@ class Rail:
         return told
 
     def settled(self) -> bool:
-        """Whether nothing of the executor's lane is open."""
-        return not self.sql("SELECT 1 FROM evm_nonce_slot WHERE state <> 'final' AND lane_id = %s", self.lane_id)
+        """Whether nothing of the executor's lane is open; a vacant slot is nothing."""
+        open_slots = "SELECT 1 FROM evm_nonce_slot WHERE state <> 'final' AND kind <> 'vacant' AND lane_id = %s"
+        return not self.sql(open_slots, self.lane_id)
 
     def finish(self, *, within_s: float = 30) -> None:
         """Ticks until nothing is open."""

@@ -7,6 +7,7 @@ from eth_utils.crypto import keccak
 
 from fiatrails.chains.evm.contracts.escrow import BatchItem, MintEscrow
 from fiatrails.chains.evm.contracts.identifiers import intent_id_of_hash
+from fiatrails.chains.evm.submitter import lanes
 from tests.integration.chains.conftest import TOKEN, Rail
 
 PAUSE, UNPAUSE = (bytes(keccak(text=f"{name}()")[:4]) for name in ("pause", "unpause"))
@@ -66,18 +67,24 @@ def test_a_released_intent_may_be_ordered_again_and_is_minted_once(rail: Rail) -
     assert rail.mints([order.intent_id]) == {order.intent_id: 1}
 
 
-def test_a_paused_escrow_holds_the_lane_and_burns_no_nonce(rail: Rail) -> None:
+def test_a_paused_escrow_lets_its_orders_wait_outside_and_burns_no_nonce(rail: Rail) -> None:
     before = rail.chain_nonce()
     _switch(rail, PAUSE)
-    accepted = rail.reserve([rail.order(number) for number in range(3)])
+    orders = [rail.order(number) for number in range(3)]
+    rail.reserve(orders)
     for _ in range(4):
-        assert rail.tick().held == "SystemPaused"
+        rail.tick()
         rail.mine()
-    assert rail.attempts() == []
-    assert rail.chain_nonce() == before
+    left, kept_out = rail.take_all(), rail.reserve(orders)
     _switch(rail, UNPAUSE)
+    assert left == [("released", "contracts_paused", order.intent_id) for order in orders]
+    assert (kept_out, rail.attempts(), rail.chain_nonce()) == ([], [], before)
+    rail.clock.advance(3)
+    lanes.run_lanes(clock=rail.clock, pool=rail.pool, signers=rail.signers, holder=rail.holder)
+    accepted = rail.reserve(orders)
     rail.finish()
-    assert set(rail.mints(accepted).values()) == {1}
+    assert list(rail.mints([order.intent_id for order in orders]).values()) == [1, 1, 1]
+    assert (len(accepted), [(slot[0], slot[1]) for slot in rail.slots()]) == (3, [(before, "settle")])
 
 
 def test_a_batch_that_reverts_on_chain_is_released_only_when_final(rail: Rail) -> None:
@@ -105,15 +112,19 @@ def test_an_intent_that_sinks_its_batch_is_left_out_of_it(rail: Rail) -> None:
     rail.finish()
     assert set(rail.mints([order.intent_id for order in good]).values()) == {1}
     told = {intent: (kind, code) for kind, code, intent in rail.take_all()}
-    assert told[greedy.intent_id] == ("released", "ERC20InsufficientBalance")
+    assert told[greedy.intent_id] == ("released", "treasury_short")
     assert len(rail.slots()) == 1
 
 
-def test_alone_it_holds_when_the_reason_is_the_treasury(rail: Rail) -> None:
-    greedy = rail.order(4, amount=10**10 * TOKEN, alone=True)
+def test_alone_it_leaves_its_nonce_to_the_next_when_the_reason_is_the_treasury(rail: Rail) -> None:
+    greedy, small = rail.order(4, amount=10**10 * TOKEN, alone=True), rail.order(5)
     rail.reserve([greedy])
-    assert rail.tick().held == "ERC20InsufficientBalance"
-    assert rail.attempts() == []
+    assert rail.tick().held == ""
+    assert rail.take_all() == [("released", "treasury_short", greedy.intent_id)]
+    assert rail.reserve([greedy, small]) == [small.intent_id]
+    rail.finish()
+    assert rail.mints([greedy.intent_id, small.intent_id]) == {greedy.intent_id: 0, small.intent_id: 1}
+    assert [slot[1] for slot in rail.slots()] == ["settle"]
 
 
 def test_a_clearance_that_ran_out_before_signing_mints_nothing(rail: Rail) -> None:
@@ -126,7 +137,7 @@ def test_a_clearance_that_ran_out_before_signing_mints_nothing(rail: Rail) -> No
     assert list(counts.values()) == [0, 1, 0]
     told = {intent: (kind, code) for kind, code, intent in rail.take_all()}
     assert told[stale.intent_id] == told[only_stale.intent_id] == ("released", "clearance_expired")
-    assert [slot[1] for slot in rail.slots()] == ["settle", "noop"]
+    assert [slot[1] for slot in rail.slots()] == ["settle", "vacant"]
 
 
 def test_a_strangers_transaction_on_a_nonce_that_was_never_sent(rail: Rail) -> None:

@@ -41,7 +41,7 @@ def test_it_runs_in_the_callers_transaction_only(rail: Rail) -> None:
 def test_what_the_caller_rolls_back_was_never_reserved(rail: Rail) -> None:
     before = rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id)
     with transaction.atomic():
-        assert reserve([rail.order(1)], now=rail.clock.now(), clearance_key=KEY)
+        assert reserve([rail.order(1)], now=rail.clock.now(), clearance_key=KEY).accepted
         transaction.set_rollback(True)
     assert rail.sql("SELECT next_nonce FROM evm_lane WHERE id = %s", rail.lane_id) == before
     assert rail.slots() == []

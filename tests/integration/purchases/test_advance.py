@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fiatrails.chains.core.chain import Reservation
 from fiatrails.chains.core.clearance import Clearance
 from fiatrails.chains.evm.models import SlotIntent
 from fiatrails.compliance.models import Decision
@@ -36,7 +37,7 @@ def exhaust(stage: Stage, times: int = 8) -> None:
 def clear_only(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clears what is paid, while every slot is taken."""
     with monkeypatch.context() as busy:
-        busy.setattr("fiatrails.purchases.deliveries.reserve", lambda *a, **k: [])
+        busy.setattr("fiatrails.purchases.deliveries.reserve", lambda *a, **k: Reservation())
         stage.settle()
 
 
@@ -202,13 +203,13 @@ def test_what_finds_no_free_slot_waits_for_one(pay_for: Make, stage: Stage, conf
     stage.settle()
     assert sorted([fresh(first).state, fresh(second).state]) == ["cleared", "submitting"]
     waiting = Purchase.objects.get(state="cleared")
-    assert (waiting.attempts, waiting.due_at) == (0, stage.clock.now() + timedelta(milliseconds=200))
+    for _ in range(5):
+        stage.step(seconds=1)
+    assert (fresh(waiting).attempts, fresh(waiting).fence) == (0, waiting.fence)
     place = SlotIntent.objects.get()
     place.slot.state = "final"
     place.slot.save()
-    stage.step(milliseconds=199)
-    assert fresh(waiting).state == "cleared"
-    stage.step(milliseconds=1)
+    stage.step()
     assert fresh(waiting).state == "submitting"
 
 

@@ -34,6 +34,7 @@ _SETTLE_BATCH = _ABI.function("settleBatch")
 _INTENT_STATES = _ABI.function("intentStates")
 _GET_INTENT = _ABI.function("getIntent")
 _LIABILITIES = _ABI.function("liabilities")
+_HALTED = _ABI.function("halted")
 _STABLECOIN = _ABI.function("usdStablecoin")
 _TREASURY = _ABI.function("treasury")
 _NOBODY = "0x" + "00" * 20
@@ -128,6 +129,10 @@ class MintEscrow(Pausable):
     def treasury(self) -> Read[str]:
         """Ask who pays for mints, in lower case; "": each executor for its own."""
         return self._view(_TREASURY.encode(), _account)
+
+    def halted(self) -> Read[bool]:
+        """Ask whether nothing can be minted because the escrow, its token or its manager is paused."""
+        return self._value(_HALTED)
 
     def liabilities(self, stablecoin: str) -> Read[Liabilities]:
         """Ask what the escrow owes in the coin."""

@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from fiatrails.chains.evm.contracts.stablecoin import require_sound_backing
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer, Signers
-from fiatrails.chains.evm.submitter import concluding, lease, sending
+from fiatrails.chains.evm.submitter import concluding, funds, lease, sending
 from fiatrails.chains.evm.submitter.repair import (
     MAX_GAP,
     LaneView,
@@ -32,6 +32,7 @@ from fiatrails.chains.evm.submitter.repair import (
     show,
 )
 from fiatrails.chains.evm.submitter.reservation import EXECUTOR, OFFICER
+from fiatrails.chains.evm.submitter.states import SlotKind
 from fiatrails.chains.evm.submitter.tick import Tick, TickReport, open_slots, read_chain
 from fiatrails.chains.evm.submitter.tracking import track
 from fiatrails.controls import audit
@@ -58,9 +59,14 @@ _WATCH_FOR_REWIND = timedelta(minutes=10)
 _WORK = """
 SELECT l.address,
     EXISTS (SELECT FROM evm_nonce_slot s
-        WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included')),
+        WHERE s.lane_id = l.id AND s.state IN ('reserved', 'published', 'included') AND s.kind <> 'vacant'),
     (SELECT s.final_at FROM evm_nonce_slot s WHERE s.lane_id = l.id ORDER BY s.nonce DESC LIMIT 1)
 FROM evm_lane l WHERE l.id = %s
+"""
+# Nothing waits for the lane, so nothing holds. What is wrong with a coin stands until the coin is right.
+_NOTHING_HELD = """
+UPDATE evm_lane SET held = '', held_since = NULL
+WHERE id = %s AND held <> '' AND held NOT LIKE %s AND (lease_until IS NULL OR lease_until <= %s)
 """
 _LANES = "SELECT id FROM evm_lane WHERE chain_id = %s ORDER BY id"
 _KNOWN = "SELECT address, next_nonce FROM evm_lane WHERE chain_id = %s"
@@ -96,6 +102,7 @@ def tick(lane_id: int, *, clock: Clock, pool: EvmPool, signers: Signers, holder:
     address = _address_with_work(lane_id, clock.now())
     if address is None:
         report.status = "idle"
+        _forget_hold(lane_id, clock.now())
         return report
     signer = signers.by_address(address)
     if signer is None:
@@ -118,8 +125,14 @@ def _pass(tick: Tick) -> None:
         view = read_chain(tick.pool, address=tick.lease.address, evm=tick.evm)
         chain = track(tick, view, open_slots(tick.lease.lane_id))
         slots = open_slots(tick.lease.lane_id)
-        sending.publish(tick, view, slots)
-        sending.resend(tick, view, slots)
+        # Who has work in the lane; vacant slots wait for orders.
+        busy = [slot for slot in slots if slot.kind is not SlotKind.VACANT]
+        if view.unfinal:
+            # What is mined could not be concluded: nothing new goes out, what is out is followed.
+            tick.report.held = view.unfinal
+        else:
+            sending.publish(tick, view, busy)
+        sending.resend(tick, view, busy)
         sending.resend_rewound(tick, view)
         concluding.conclude(tick, view, slots, chain)
         concluding.conclude_usurped(tick, view, slots)
@@ -127,17 +140,26 @@ def _pass(tick: Tick) -> None:
         raise
     except FiatRailsError as fault:
         # What was done so far is committed; the next pass looks again.
-        tick.report.held = fault.code
+        tick.report.held = str(fault)
         level = _log.warning if isinstance(fault, OutsideUnknown) else _log.error
         level("chain.pass_ended", lane=tick.lease.lane_id, code=fault.code, message=fault.message)
 
 
 def run_lanes(*, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> list[TickReport]:
-    """Make one pass over every lane of the profile's chain."""
+    """Make one pass over every lane of the profile's chain, and read what stands behind the mints."""
+    if signers.executors:
+        _read_funds(pool, clock.now())
     with connection.cursor() as cursor:
         cursor.execute(_LANES, [profile().chain_id])
         lane_ids = [row[0] for row in cursor.fetchall()]
     return [_tick_unless_taken(lane_id, clock, pool, signers, holder) for lane_id in lane_ids]
+
+
+def _read_funds(pool: EvmPool, now: datetime) -> None:
+    try:
+        funds.refresh(pool=pool, now=now)
+    except OutsideUnknown as unknown:
+        _log.warning("chain.funds_unknown", error=str(unknown))
 
 
 def _tick_unless_taken(lane_id: int, clock: Clock, pool: EvmPool, signers: Signers, holder: str) -> TickReport:
@@ -243,6 +265,13 @@ def _address_with_work(lane_id: int, now: datetime) -> str | None:
     address, has_open, final_at = row
     recent = final_at is not None and now - final_at < _WATCH_FOR_REWIND
     return str(address) if has_open or recent else None
+
+
+def _forget_hold(lane_id: int, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTHING_HELD, [lane_id, f"{_ABOUT_COINS}%", now])
+        if cursor.rowcount:
+            _log.info("chain.lane_resumed", lane=lane_id, why="nothing waits in it")
 
 
 def _lease_duration() -> timedelta:

@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import StaleFence
+
+_log = structlog.get_logger()
+# So much of a reason is kept.
+MAX_HELD_CHARS = 500
 
 _TAKE = """
 UPDATE evm_lane SET fence = fence + 1, holder = %s, lease_until = %s
@@ -60,10 +65,19 @@ class LaneLease:
 
     def hold(self, reason: str) -> None:
         """Record why nothing goes out, or "" when all is well."""
+        reason = reason[:MAX_HELD_CHARS]
         if reason == self.held:
             return
+        if reason.partition(":")[0] != self.held.partition(":")[0]:
+            self._report(reason)
         with self.write() as cursor:
-            cursor.execute(_HOLD, [reason[:500], reason, self.clock.now(), self.lane_id, self.fence])
+            cursor.execute(_HOLD, [reason, reason, self.clock.now(), self.lane_id, self.fence])
+
+    def _report(self, reason: str) -> None:
+        if reason:
+            _log.warning("chain.lane_held", lane=self.lane_id, address=self.address, reason=reason, was=self.held)
+        else:
+            _log.info("chain.lane_resumed", lane=self.lane_id, address=self.address, was=self.held)
 
     def release(self) -> None:
         """Give the lane back; harmless when it was taken over."""

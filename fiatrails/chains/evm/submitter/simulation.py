@@ -2,6 +2,8 @@
 
 The nonce is taken and never recycled (one source of nonces), so something has to use it in the end. The scheme:
 
+- Orders that have to wait leave first, while nothing is signed (`unsigned`): clearance expired, contracts paused, coins
+  not there. A slot without orders is vacant and waits for the next ones.
 - The batch passes eth_estimateGas: sign it.
 - It reverts: every intent is simulated by itself, in one JSON-RPC batch. Those that pass are tried together, half of
   them at a time until a part passes; that part is signed. The others stay linked to the slot with a code and leave it
@@ -10,7 +12,7 @@ The nonce is taken and never recycled (one source of nonces), so something has t
 - None passes, and an empty batch reverts as well, or the reason is one of the whole rail (paused, no role, treasury
   short): hold. Nothing is signed, the nonce stays reserved, the lane says why. A pause or an outage burns no nonce.
 - None passes while an empty batch does: sign a no-op (nothing, to ourselves), which uses the nonce up.
-- Intents whose clearance has expired before anything was signed are left out in the same way: nothing unscreened mints.
+- Intents whose clearance expires between the two are left out in the same way: nothing unscreened mints.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ from fiatrails.chains.evm.contracts.escrow import BatchItem, MintEscrow
 from fiatrails.chains.evm.pool import EvmPool, is_revert
 from fiatrails.chains.evm.submitter.states import SlotKind
 from fiatrails.chains.evm.submitter.tick import SlotRow, Tick
+from fiatrails.chains.evm.submitter.unsigned import EXPIRED, make_ready
 from fiatrails.kernel.errors import OutsideUnknown
 
 NOOP_GAS = 21_000
-EXPIRED = "clearance_expired"
 _HEADROOM_NUMERATOR, _HEADROOM_DENOMINATOR, _HEADROOM_CONSTANT = 13, 10, 50_000
 # Nodes say it in different words when a call needs more gas than a block has.
 _TOO_BIG = ("gas required exceeds", "out of gas", "outofgas", "exceeds block gas limit")
@@ -84,7 +86,7 @@ class _Draft:
 def make_plans(tick: Tick, slots: Sequence[SlotRow]) -> list[SigningPlan | Deferral]:
     """Return plans in nonce order, up to and including the first Deferral: nothing after it may be published (no
     gaps)."""
-    drafts = _drafts(slots, tick.now())
+    drafts = _drafts(make_ready(tick, slots), tick.now())
     estimates = iter(_estimate(tick, [draft for draft in drafts if not draft.is_empty]))
     plans: list[SigningPlan | Deferral] = []
     for draft in drafts:

@@ -8,11 +8,13 @@ from fiatrails.chains.evm.submitter.answers import SendOutcome
 
 
 class SlotKind(StrEnum):
-    """What a nonce is for: a batch of mints, a single contract call, or nothing but using the nonce up."""
+    """What a nonce is for: a batch of mints, a single contract call, or nothing but using the nonce up. VACANT: its
+    orders left before anything was signed, and the next orders get it."""
 
     SETTLE = "settle"
     CALL = "call"
     NOOP = "noop"
+    VACANT = "vacant"
 
 
 class SlotState(StrEnum):

@@ -13,7 +13,7 @@ from fiatrails.chains.core.rpc import Call, RpcError
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import Signer
 from fiatrails.chains.evm.submitter.fees import FeePolicy, Fees, Market, market
-from fiatrails.chains.evm.submitter.finality import second_highest_final
+from fiatrails.chains.evm.submitter.finality import final_of, second_highest_final
 from fiatrails.chains.evm.submitter.headers import Header, parse_header
 from fiatrails.chains.evm.submitter.lease import LaneLease
 from fiatrails.chains.evm.submitter.states import SlotKind, SlotState
@@ -124,12 +124,14 @@ class Tick:
 @dataclass(frozen=True, slots=True)
 class ChainView:
     """The chain as one endpoint tells it now (finality as two of three tell it). `nonce` counts the lane's mined
-    transactions; `final_number` is the height up to which nothing changes any more."""
+    transactions; `final_number` is the height up to which nothing changes any more, negative when there is none;
+    `unfinal` says why the chain does not tell it."""
 
     head: Header
     final_number: int
     nonce: int
     market: Market
+    unfinal: str = ""
 
 
 def open_slots(lane_id: int) -> list[SlotRow]:
@@ -183,18 +185,15 @@ def read_chain(pool: EvmPool, *, address: str, evm: Evm) -> ChainView:
     ]
     latest, final, count, history = pool.batch(calls)
     head = parse_header(latest)
-    final_header = parse_header(final)
     try:
         if head is None or isinstance(count, RpcError) or isinstance(history, RpcError):
             raise ValueError("no head")
         fees, nonce = market(history), int(count, 16)
     except (TypeError, ValueError):
         raise OutsideUnknown("rpc_head", "the RPC endpoint does not say what the head of the chain is") from None
-    if evm.finality == "depth":
-        final_number = head.number - evm.confirmations
-    else:
-        # A chain without a finalized block yet has none: nothing is concluded.
-        final_number = final_header.number if final_header else -1
+    final_number, unfinal = final_of(final, head=head.number, evm=evm)
     if pool.has_quorum:
-        final_number = min(final_number, second_highest_final(pool, evm))
-    return ChainView(head=head, final_number=final_number, nonce=nonce, market=fees)
+        agreed = second_highest_final(pool, evm)
+        final_number = agreed if unfinal else min(final_number, agreed)
+        unfinal = unfinal if agreed < 0 else ""
+    return ChainView(head=head, final_number=final_number, nonce=nonce, market=fees, unfinal=unfinal)
