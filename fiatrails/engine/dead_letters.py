@@ -100,6 +100,11 @@ def close_alarm(operation: str, subject: str, *, reason: str, actor: str, now: d
             resolve(str(letter.pk), reason=reason, actor=actor, now=now)
 
 
+def open_subjects(operation: str) -> set[str]:
+    """Return what the open items of this operation are about."""
+    return set(DeadLetter.objects.filter(operation=operation, state=State.OPEN).values_list("subject", flat=True))
+
+
 def list_open(
     *, since: datetime | None = None, error_class: str | None = None, limit: int | None = 1_000
 ) -> list[ErrorGroup]:

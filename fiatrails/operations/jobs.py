@@ -11,7 +11,7 @@ from fiatrails.engine.periodic import Job
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import profile
 from fiatrails.ledger.verify import verify
-from fiatrails.operations import endpoints, supply
+from fiatrails.operations import endpoints, holds, supply
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases import prices
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
@@ -25,6 +25,7 @@ def jobs() -> list[Job]:
         Job("dlq.mirror", 60, lambda _: _mirror()),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(clock=clock)} alarmed"),
         Job("rpc.watch", 60, endpoints.watch),
+        Job("mints.watch", 10, holds.watch),
         Job("prices.read", prices.READ_EVERY_S, _read_prices),
         Job("ledger.verify", 3600, _verify_ledger),
         Job("supply.read", 60, supply.read_job),

@@ -30,6 +30,7 @@ _ADVICE = {
     "callbackConflict": "compare the stored bytes, then discard it with a reason",
     "surplusPayment": "return the money with `fiatrails payments refund`, then discard it with a reason",
     "refundByPolicy": "pay it back and record it with `fiatrails intent refund --external-reference`",
+    "mintsHeld": "do what its text says (`fiatrails doctor` shows it too); it closes itself when mints go out again",
     "mintUnexpected": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "mintTermsDiffer": "compare chain and rows with `fiatrails ledger reconcile`, then discard it with a reason",
     "compareSupply": "run `fiatrails ledger reconcile`; it closes itself when chain and books agree again",

@@ -10,6 +10,8 @@ LIMIT = "tests/integration/purchases/test_daily_limit.py"
 RETURNS = "tests/integration/purchases/test_late_returns.py"
 REPLIES = "tests/integration/chains/test_replies.py"
 POOL = "tests/unit/chains/test_pool.py"
+WAITING = "tests/integration/purchases/test_waiting.py"
+LANE_WAITING = "tests/integration/chains/test_waiting.py"
 
 MONEY_BUGS = (
     PlantedBug(
@@ -86,5 +88,24 @@ MONEY_BUGS = (
         (Edit("fiatrails/kernel/exchange.py", "    left = _deadline.get() - time.monotonic()\n",
               "    left = _UNLIMITED\n"),),
         (f"{REPLIES}::test_a_provider_that_drips_ends_at_the_deadline_too",),
+    ),
+    PlantedBug(
+        "what cannot be paid for stays in its unsigned slot",
+        (
+            Edit("fiatrails/chains/evm/submitter/unsigned.py",
+                 'lacking = budget.lacking(place.amount) if budget is not None else ""', 'lacking = ""'),
+        ),
+        (f"{LANE_WAITING}::test_coins_that_vanish_after_the_nonce_was_taken_stop_nobody_behind",),
+    ),
+    PlantedBug(
+        "orders in flight are not counted off the treasury",
+        (Edit("fiatrails/chains/evm/submitter/funds.py", "            budget.promised += int(amount)\n",
+              "            pass\n"),),
+        (f"{LANE_WAITING}::test_what_is_mined_and_not_read_yet_is_not_spent_twice",),
+    ),
+    PlantedBug(
+        "orders are claimed although a lane holds",
+        (Edit("fiatrails/engine/queue.py", "        most = min(most, queue.room(tools))\n", "        pass\n"),),
+        (f"{WAITING}::test_who_waits_for_a_lane_that_holds_causes_no_write_and_goes_on_in_order",),
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from fiatrails.chains.evm.pool import default_pool
 from fiatrails.engine import heartbeat
 from fiatrails.kernel.conf import config
 from fiatrails.purchases import prices as pricing
+from fiatrails.purchases import waiting
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.states import State
 
@@ -54,6 +55,12 @@ def prices() -> ProbeResult:
     if not pricing.feeds():
         return DISABLED
     return UNHEALTHY if any(each.refused for each in pricing.standings(now=CLOCK.now())) else HEALTHY
+
+
+def mints() -> ProbeResult:
+    """Check that mints go out: no lane and no country holds, and nobody who paid waits for coins."""
+    held = tuple(waiting.holds(now=CLOCK.now()))
+    return ProbeResult("unhealthy" if held else "healthy", held=held)
 
 
 def message_broker() -> ProbeResult:

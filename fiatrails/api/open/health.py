@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 from typing import Annotated, Literal
 
 from django.db import DatabaseError
@@ -15,6 +16,7 @@ from fiatrails.api.open import checks
 from fiatrails.api.open.probe import Probe
 from fiatrails.api.plain import json_response, require_method
 from fiatrails.api.shapes import Shape
+from fiatrails.chains.core.holds import ChainHold, HoldReason
 from fiatrails.controls import modes
 
 DEADLINE_S = 2.0
@@ -24,6 +26,7 @@ _PROBES = {
     "rpc": Probe("rpc", checks.rpc, fresh_for_s=2),
     "worker": Probe("worker", checks.worker, fresh_for_s=2),
     "prices": Probe("prices", checks.prices, fresh_for_s=2),
+    "mints": Probe("mints", checks.mints, fresh_for_s=1),
 }
 
 
@@ -32,6 +35,16 @@ class RpcHealth(Shape):
 
     connected: bool
     latency_ms: Annotated[float | None, Field(alias="latency_ms")]
+
+
+class HeldMints(Shape):
+    """A lane (`role` executor or officer) or a country from which nothing is minted, and why."""
+
+    chain: str
+    address: Annotated[str, Field(description="The lane's address; the country code where `role` is country")]
+    role: str
+    reason: Annotated[str, Field(json_schema_extra={"enum": [reason.value for reason in HoldReason]})]
+    since: datetime
 
 
 class Health(Shape):
@@ -44,6 +57,7 @@ class Health(Shape):
     ]
     checks: dict[str, Annotated[str, Field(json_schema_extra={"enum": ["healthy", "unhealthy", "disabled"]})]]
     modes: Annotated[list[str], Field(description="Modes in force; none is normal")]
+    held: Annotated[list[HeldMints], Field(description="What holds mints back; `fiatrails doctor` says what to do")]
 
 
 @require_method("GET")
@@ -61,8 +75,14 @@ def health(_request: HttpRequest) -> HttpResponse:
         queue_depth=found["database"].value,
         checks={name: result.state for name, result in found.items()},
         modes=in_force,
+        held=[_held(hold) for hold in found["mints"].held],
     )
     return json_response(body, 200 if found["database"].state == "healthy" else 503)
+
+
+def _held(hold: ChainHold) -> HeldMints:
+    """Return the reason without its text, which names accounts and sums: anybody may ask."""
+    return HeldMints(chain=hold.chain, address=hold.address, role=hold.role, reason=hold.reason.value, since=hold.since)
 
 
 def _modes(*, database_up: bool) -> list[str]:

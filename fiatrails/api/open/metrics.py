@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -16,12 +16,14 @@ from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import DATABASE_LOST
 from fiatrails.api.open.checks import queue_depth
 from fiatrails.api.plain import require_method
+from fiatrails.chains.core.holds import ChainHold
 from fiatrails.compliance.sanctions import checks
 from fiatrails.engine import dead_letters
 from fiatrails.kernel import metrics as product_metrics
 from fiatrails.kernel.currencies import TOKEN_DECIMALS
 from fiatrails.ledger.accounts import country_of
 from fiatrails.ledger.balances import balances_of
+from fiatrails.purchases import waiting
 from fiatrails.screening.lists.rules import Usable
 
 log = structlog.get_logger(__name__)
@@ -30,16 +32,23 @@ log = structlog.get_logger(__name__)
 class _Gauges(Collector):
     """What the database knows better than any process's memory, as it was at this scrape."""
 
-    def __init__(self, values: Mapping[str, tuple[str, float]], supply: Mapping[str, float]) -> None:
+    def __init__(
+        self, values: Mapping[str, tuple[str, float]], supply: Mapping[str, float], held: Sequence[ChainHold]
+    ) -> None:
         self._values = values
         self._supply = supply
+        self._held = held
 
     def collect(self) -> list[GaugeMetricFamily]:
         found = [GaugeMetricFamily(name, help_text, value) for name, (help_text, value) in self._values.items()]
         by_asset = GaugeMetricFamily("fiatrails_token_supply", "Tokens in circulation by the ledger", labels=["asset"])
         for asset, tokens in self._supply.items():
             by_asset.add_metric([asset], tokens)
-        return [*found, by_asset]
+        labels = ["chain", "address", "role", "reason"]
+        held = GaugeMetricFamily("fiatrails_lanes_held", "1 for each lane or country that mints nothing", labels=labels)
+        for hold in self._held:
+            held.add_metric([hold.chain, hold.address, hold.role, hold.reason.value], 1)
+        return [*found, by_asset, held]
 
 
 @require_method("GET")
@@ -63,7 +72,7 @@ def _read_gauges() -> _Gauges | None:
     try:
         product_metrics.dlq_depth.set(dead_letters.depth())
         queue = {"fiatrails_queue_depth": ("Payments taken and not yet final on chain", float(queue_depth()))}
-        return _Gauges(queue | _lists(), _supply())
+        return _Gauges(queue | _lists(), _supply(), waiting.holds(now=CLOCK.now()))
     except DATABASE_LOST as error:
         log.warning("metrics.without_database", error=type(error).__name__)
         return None

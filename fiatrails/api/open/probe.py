@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from django.db import connections
+
+from fiatrails.chains.core.holds import ChainHold
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """`state` is healthy, unhealthy or disabled; `value` what else the check learned."""
+    """`state` is healthy, unhealthy or disabled; `value` and `held` are what else the check learned."""
 
     state: str
     latency_ms: float | None = None
     value: int | None = None
+    held: tuple[ChainHold, ...] = ()
 
 
 UNKNOWN = ProbeResult("unhealthy")
@@ -65,7 +68,7 @@ class Probe:
         finally:
             connections.close_all()
         if found.latency_ms is None and found.state == "healthy":
-            found = ProbeResult(found.state, round((time.monotonic() - started) * 1000, 1), found.value)
+            found = replace(found, latency_ms=round((time.monotonic() - started) * 1000, 1))
         with self._lock:
             self._result, self._found_at, self._done = found, time.monotonic(), None
         done.set()

@@ -9,6 +9,7 @@ from fiatrails.cli.kit import amounts, render
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from fiatrails.chains.core.holds import ChainHold
     from fiatrails.providers.core.models import Payment
     from fiatrails.purchases.models import Purchase
 
@@ -58,6 +59,23 @@ def purchase_sentence(purchase: Purchase) -> str:
     """Return what a question about a purchase names."""
     paid = amounts.money(purchase.fiat_paid, purchase.fiat_currency)
     return f"{purchase.tx_ref} ({purchase.state}, {amounts.tokens(purchase.delivery.amount)} tokens, {paid} paid)"
+
+
+def hold_document(hold: ChainHold) -> dict[str, object]:
+    """Return what holds mints back, with its figures and what to do."""
+    return {
+        "chain": hold.chain,
+        "address": hold.address,
+        "role": hold.role,
+        "reason": hold.reason.value,
+        "detail": hold.detail,
+        "since": amounts.when(hold.since),
+    }
+
+
+def holds_fields(holds: list[dict[str, object]]) -> RenderableType:
+    """Lay out what an intent waits for."""
+    return render.fields({f"waits for {hold['role']}": f"{hold['detail']} (since {hold['since']})" for hold in holds})
 
 
 def payment_document(event: Payment) -> dict[str, object]:

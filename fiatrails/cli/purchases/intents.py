@@ -63,7 +63,7 @@ def create(
 
 @app.command("show")
 def show(reference: Reference, json: Json = False) -> None:
-    """Show one intent with its timeline, its payments and its ledger entries.
+    """Show one intent with what it waits for, its timeline, its payments and its ledger entries.
 
     \b
     Examples:
@@ -73,17 +73,25 @@ def show(reference: Reference, json: Json = False) -> None:
     runtime.setup()
     from fiatrails.ledger.queries import entry_keys
     from fiatrails.providers.core.queries import payments_of
-    from fiatrails.purchases import queries
+    from fiatrails.purchases import queries, waiting
 
     found = queries.find_purchase(reference)
+    behind = [documents.hold_document(hold) for hold in waiting.reasons(found, now=runtime.now())]
     steps = [_step(step) for step in queries.timeline(found.intent_id)]
     paid = [documents.payment_document(event) for event in payments_of(found.intent_id)]
     ledger = entry_keys(found.intent_id)
-    whole = {**documents.purchase_document(found), "timeline": steps, "payments": paid, "ledger": ledger}
+    whole = {
+        **documents.purchase_document(found),
+        "waitsFor": behind,
+        "timeline": steps,
+        "payments": paid,
+        "ledger": ledger,
+    }
     render.emit(
         json,
         whole,
         documents.purchase_fields(found),
+        *([documents.holds_fields(behind)] if behind else []),
         render.table(("at", "state", "actor", "detail"), [list(step.values()) for step in steps]),
         documents.payments_table(paid),
         render.fields({"ledger": ", ".join(ledger)}),

@@ -9,7 +9,7 @@ import httpx
 
 from fiatrails.kernel.conf import Config
 from fiatrails.kernel.errors import FiatRailsError
-from fiatrails.operations.doctor import chain, clock, configuration, database, funds, keys, prices, providers
+from fiatrails.operations.doctor import chain, clock, configuration, database, funds, holds, keys, prices, providers
 from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, CheckResult, Context, DeploymentCheck, Level
 
 # In the order in which a deployment is set up: what comes first is to be corrected first.
@@ -21,6 +21,7 @@ CHECKS = (
     DeploymentCheck("contracts", chain.check_contracts),
     DeploymentCheck("funds", funds.check_funds),
     DeploymentCheck("signers", keys.check_signers),
+    DeploymentCheck("holds", holds.check_holds),
     DeploymentCheck("prices", prices.check_prices),
     DeploymentCheck("sandbox", providers.check_sandbox),
     DeploymentCheck("clock", clock.check_clock),
