@@ -73,14 +73,29 @@ def backlog() -> list[Backlog]:
 
 
 def wake_backlog(*, now: datetime) -> int:
-    """Make every waiting purchase due now instead of after its back-off; return how many.
+    """Make every waiting purchase due now instead of after its back-off, those that wait for coins too; return how
+    many.
 
     The next claim takes them in order; nothing is done twice, because claiming is what it always was.
     """
+    driven = Purchase.objects.filter(state__in=[s.value for s in DRIVEN])
     with transaction.atomic():
-        count = Purchase.objects.filter(state__in=[s.value for s in DRIVEN], due_at__gt=now).update(due_at=now)
+        count = driven.filter(due_at__gt=now).update(due_at=now)
+        asked_again = driven.exclude(waits_for="").filter(due_at=None)
+        count += asked_again.update(due_at=now, waits_for="", waits_since=None, last_error="", fence=F("fence") + 1)
         notify()
     return count
+
+
+def given_up() -> list[str]:
+    """Return the intents that a worker would move and that nothing will make due again: they are out of attempts."""
+    rows = Purchase.objects.filter(state__in=[s.value for s in DRIVEN], due_at=None, waits_for="")
+    return list(rows.order_by("id").values_list("intent_id", flat=True))
+
+
+def due(*, now: datetime) -> int:
+    """Return how many purchases are due already, so that only a worker is missing."""
+    return Purchase.objects.filter(state__in=[s.value for s in DRIVEN], due_at__lte=now).count()
 
 
 def unsettled(states: Sequence[State]) -> int:

@@ -12,6 +12,13 @@ from fiatrails.cli.kit.runtime import Json
 if TYPE_CHECKING:
     from fiatrails.operations.backlog import Backlog
 
+_WAITS_FOR = {
+    "awaiting_payment": "its payment",
+    "held": "a decision",
+    "submitting": "the chain",
+    "mined": "the chain",
+}
+
 app = typer.Typer(help="Intents that are paid or queued and not settled yet.", no_args_is_help=True)
 
 
@@ -28,7 +35,8 @@ def process(
 ) -> None:
     """Make everything that waits due now, and follow it until it is settled; the workers do the work.
 
-    Ends with 1 when something is still unsettled after the timeout. Held intents wait for a decision and do not count.
+    Intents that were given up are set going again by their dead letters. Ends with 1 when something is still unsettled
+    after the timeout. Held intents wait for a decision and do not count.
 
     \b
     Examples:
@@ -51,10 +59,23 @@ def process(
             timeout_s=timeout,
         )
     after = waiting.backlog()
-    whole = {"woken": woken.count, "unsettled": left, "before": _documents(woken.before), "after": _documents(after)}
-    rows = [(b.state, b.count, amounts.money(b.paid_minor, b.currency)) for b in after]
-    last_line = f"{woken.count} woken, {left} left to settle"
-    render.emit(json, whole, render.table(("state", "intents", "paid"), rows), last_line)
+    if woken.given_up:
+        render.note(
+            f"given up, and no open dead letter: {', '.join(woken.given_up[:5])}; decide with `fiatrails intent`"
+        )
+    whole = {
+        "woken": woken.count,
+        "dueAlready": woken.due_already,
+        "givenUp": woken.given_up,
+        "unsettled": left,
+        "before": _documents(woken.before),
+        "after": _documents(after),
+    }
+    rows = [
+        (b.state, b.count, amounts.money(b.paid_minor, b.currency), _WAITS_FOR.get(b.state, "a worker")) for b in after
+    ]
+    last_line = f"{woken.count} woken, {woken.due_already} due already, {left} left to settle"
+    render.emit(json, whole, render.table(("state", "intents", "paid", "waits for"), rows), last_line)
     if not settled:
         runtime.negative()
 

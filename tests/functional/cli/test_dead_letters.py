@@ -143,6 +143,30 @@ def test_the_backlog_is_woken_and_followed(run: Run, stuck: Purchase) -> None:
     assert Purchase.objects.get().due_at <= datetime.now(UTC)
 
 
+def test_an_intent_that_was_given_up_is_woken_and_its_letter_closed(run: Run, stuck: Purchase) -> None:
+    bury(stuck.intent_id)
+    outcome = run("backlog", "process", "--no-wait", "--json").document
+    assert (outcome["woken"], outcome["givenUp"]) == (1, [])
+    found = Purchase.objects.get()
+    assert (found.attempts, found.due_at is not None, dead_letters.depth()) == (0, True, 0)
+
+
+def test_an_intent_that_nothing_wakes_is_named(run: Run, stuck: Purchase) -> None:
+    outcome = run("backlog", "process", "--no-wait", "--json")
+    assert (outcome.document["woken"], outcome.document["givenUp"]) == (0, [stuck.intent_id])
+    assert stuck.intent_id in outcome.err
+
+
+def test_what_is_due_already_and_what_waits_for_coins_is_counted(run: Run, make_purchase: Make) -> None:
+    for number in range(2):
+        make_purchase(f"A-{number}")
+        pay(f"A-{number}", 10, receipt=f"SGR7XK21Q{number}")
+    Purchase.objects.filter(tx_ref="A-1").update(state="cleared", due_at=None, waits_for="evm:31337 KES")
+    outcome = run("backlog", "process", "--no-wait", "--json").document
+    assert (outcome["woken"], outcome["dueAlready"], outcome["givenUp"]) == (1, 1, [])
+    assert Purchase.objects.get(tx_ref="A-1").due_at is not None
+
+
 def test_an_empty_backlog_is_settled(run: Run) -> None:
     outcome = run("backlog", "process", "--json")
     assert (outcome.code, outcome.document["unsettled"]) == (0, 0)
