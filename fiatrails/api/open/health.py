@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
 from typing import Annotated, Literal
 
 from django.db import DatabaseError
@@ -18,6 +17,7 @@ from fiatrails.api.plain import json_response, require_method
 from fiatrails.api.shapes import Shape
 from fiatrails.chains.core.holds import ChainHold, HoldReason
 from fiatrails.controls import modes
+from fiatrails.kernel.clock import isoformat
 
 DEADLINE_S = 2.0
 _PROBES = {
@@ -44,7 +44,7 @@ class HeldMints(Shape):
     address: Annotated[str, Field(description="The lane's address; the country code where `role` is country")]
     role: str
     reason: Annotated[str, Field(json_schema_extra={"enum": [reason.value for reason in HoldReason]})]
-    since: datetime
+    since: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Health(Shape):
@@ -82,7 +82,9 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 def _held(hold: ChainHold) -> HeldMints:
     """Return the reason without its text, which names accounts and sums: anybody may ask."""
-    return HeldMints(chain=hold.chain, address=hold.address, role=hold.role, reason=hold.reason.value, since=hold.since)
+    return HeldMints(
+        chain=hold.chain, address=hold.address, role=hold.role, reason=hold.reason.value, since=isoformat(hold.since)
+    )
 
 
 def _modes(*, database_up: bool) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from typing import Any
 
 import httpx
 import yaml
@@ -41,7 +42,8 @@ def test_health_says_what_is_wrong_and_stays_200_while_payments_can_be_taken(htt
         assert body["rpc"] == {"connected": False, "latency_ms": None}
         assert isinstance(body["queue_depth"], int)
         checks = {"database": "healthy", "redis": "disabled", "rpc": "unhealthy", "worker": "unhealthy"}
-        assert body["checks"] == {**checks, "prices": "disabled"}
+        assert body["checks"] == {**checks, "prices": "disabled", "mints": "healthy"}
+        assert body["held"] == []
     assert time.monotonic() - started < 10
 
 
@@ -49,6 +51,39 @@ def test_a_beating_worker_is_seen(live: Live, http: httpx.Client) -> None:
     live.execute("INSERT INTO engine_heartbeat (name, at) VALUES ('worker:test/loop', %s::timestamptz)", _now())
     time.sleep(2.1)
     assert http.get("/health").json()["checks"]["worker"] == "healthy"
+
+
+def test_a_lane_that_holds_is_in_health_and_in_a_gauge_with_its_reason(live: Live, http: httpx.Client) -> None:
+    lane = "0x" + "e1" * 20
+    live.execute(
+        "INSERT INTO evm_lane (chain_id, address, role, next_nonce, created_at, held, held_since)"
+        " VALUES (31337, %s, 'executor', 0, '2026-01-01Z', 'fee_cap: the next block costs 9 wei', '2026-01-02Z')",
+        lane,
+    )
+    try:
+        body = _degraded_by_a_hold(http)
+        series = f'fiatrails_lanes_held{{address="{lane}",chain="evm:31337",reason="fee_cap",role="executor"}}'
+        assert sample(http.get("/metrics").text, series) == 1
+    finally:
+        live.execute("DELETE FROM evm_lane WHERE address = %s", lane)
+    assert (body["status"], body["checks"]["mints"]) == ("degraded", "unhealthy")
+    assert body["held"] == [
+        {
+            "chain": "evm:31337", "address": lane, "role": "executor", "reason": "fee_cap",
+            "since": "2026-01-02T00:00:00.000Z",
+        }
+    ]  # fmt: skip
+
+
+def _degraded_by_a_hold(http: httpx.Client) -> dict[str, Any]:
+    """The answer of /health once it has looked again."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        body: dict[str, Any] = http.get("/health").json()
+        if body["held"]:
+            return body
+        time.sleep(0.1)
+    raise AssertionError("/health never says that the lane holds")
 
 
 def _now() -> str:

@@ -166,3 +166,13 @@ def test_money_that_an_intent_holds_is_not_surplus(run: Run, make_purchase: Make
     pay("A-1", 10, receipt="SGR7XK21QP")
     assert run("payments", "refund", "SGR7XK21QP", "--reason", "x", "--yes").code == 4
     assert run("payments", "refund", "SGR0000000", "--reason", "x", "--yes").code == 3
+
+
+def test_an_intent_says_what_it_waits_for(run: Run, make_purchase: Make) -> None:
+    make_purchase("A-1")
+    pay("A-1", 10, receipt="SGR7XK21QP")
+    why = "treasury_short: the treasury holds 3.00, and this mint needs 10.00; send it coins"
+    Purchase.objects.update(state="cleared", due_at=None, waits_for="evm:31337 KES", last_error=why)
+    (hold,) = run("intent", "show", "A-1", "--json").document["waitsFor"]
+    assert (hold["reason"], hold["role"], hold["address"], hold["detail"]) == ("treasury", "country", "KES", why)
+    assert "waits for country" in run("intent", "show", "A-1").out

@@ -180,3 +180,18 @@ def test_without_a_treasury_each_executor_must_be_able_to_pay(healthy: Config, m
     found = diagnose(healthy)["funds KES"]
     assert found.level is Level.FAIL
     assert dev_address(EXECUTOR).lower() in found.message
+
+
+def test_what_holds_mints_back_is_found_with_what_to_do(healthy: Config) -> None:
+    from fiatrails.chains.evm.models import Lane
+
+    now = datetime.now(UTC)
+    for number, (held, since) in enumerate([("no_funds: nonce 4", now), ("fee_cap: dear; raise it", now)]):
+        Lane.objects.create(
+            chain_id=healthy.profile.chain_id, address=f"0x{number:040x}", role="executor", next_nonce=0,
+            created_at=now, held=held, held_since=since - timedelta(minutes=2 * number),
+        )  # fmt: skip
+    found = diagnose(healthy, now=now)
+    fresh, lasting = found[f"holds 0x{0:040x}"], found[f"holds 0x{1:040x}"]
+    assert (fresh.level, lasting.level, lasting.next_step) == (Level.WARN, Level.FAIL, "raise it")
+    assert "fee_cap: dear" in lasting.message
