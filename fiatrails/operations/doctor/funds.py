@@ -8,13 +8,10 @@ from fiatrails.chains.evm.contracts.inspection import ask, one_endpoint
 from fiatrails.chains.evm.contracts.stablecoin import Stablecoin
 from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.chains.evm.signer import load_signers
-from fiatrails.kernel.currencies import TOKEN_DECIMALS
+from fiatrails.chains.evm.submitter.funds import coins
 from fiatrails.kernel.errors import FiatRailsError
 from fiatrails.operations import deployments
 from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, Level
-
-# What no sum of mints comes near: an allowance above it is one without a bound.
-_WITHOUT_LIMIT = 2**160
 
 
 def check_funds(context: Context) -> Findings:
@@ -44,8 +41,8 @@ def _funds(contracts: CountryContracts, payer: str, needed: int, pool: EvmPool) 
     found = ask(pool, [coin.balance_of(payer), coin.allowance(payer, contracts.escrow)])
     balance, allowed = (amount or 0 for amount in found)
     what = (
-        f"{payer} holds {_coins(balance)} of the stablecoin and lets the escrow take {_coins(allowed)}; "
-        f"limits.maxMint is {_coins(needed)}"
+        f"{payer} holds {coins(balance)} of the stablecoin and lets the escrow take {coins(allowed)}; "
+        f"limits.maxMint is {coins(needed)}"
     )
     level = _level(min(balance, allowed), needed)
     next_step = "" if level is Level.OK else _step(contracts, enough_coins=balance >= needed)
@@ -64,7 +61,3 @@ def _step(contracts: CountryContracts, *, enough_coins: bool) -> str:
     return (
         f"approve with its key: `cast send {contracts.stablecoin} 'approve(address,uint256)' {contracts.escrow} AMOUNT`"
     )
-
-
-def _coins(amount: int) -> str:
-    return "any amount" if amount > _WITHOUT_LIMIT else f"{amount / 10**TOKEN_DECIMALS:,.2f}"

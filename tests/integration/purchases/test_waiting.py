@@ -118,6 +118,20 @@ def test_who_waits_for_a_lane_that_holds_causes_no_write_and_goes_on_in_order(pa
     acts.require_clean_books()
 
 
+def test_a_lapsed_clearance_costs_nobody_its_place(pay_for: Make, stage: Stage, configure: Any) -> None:
+    acts.set_profile(configure, "evm", in_flight=1, batch_size=1)
+    lane(stage.clock)
+    Lane.objects.update(held="fee_cap: dear", held_since=stage.clock.now())
+    first = pay_for("TX-1")
+    stage.settle()
+    stage.clock.advance(seconds=400)
+    newcomer = pay_for("TX-2")
+    stage.settle()
+    Lane.objects.update(held="", held_since=None)
+    stage.settle()
+    assert [fresh(each).state for each in (first, newcomer)] == ["submitting", "cleared"]
+
+
 @pytest.mark.parametrize("mode", ["DEGRADED_MODE", "READ_ONLY", "MAINTENANCE_MODE"])
 def test_a_mode_that_stops_a_queue_leaves_its_rows_as_they_are(
     pay_for: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch, mode: str
