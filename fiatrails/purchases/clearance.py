@@ -18,7 +18,7 @@ from fiatrails.kernel.conf import profile
 from fiatrails.kernel.errors import Unprocessable
 from fiatrails.kernel.money import Money
 from fiatrails.providers.core.inbox import phones_of
-from fiatrails.purchases import deliveries
+from fiatrails.purchases import deliveries, letters
 from fiatrails.purchases.models import Delivery, Purchase
 from fiatrails.purchases.payments import refunds
 from fiatrails.purchases.states import Hold, State
@@ -143,7 +143,7 @@ def _refund_by_policy(purchase: Purchase, now: datetime, *, reason: str = "not c
             attempts=purchase.attempts,
             last_error=purchase.last_error,
             error_class=dead_letters.PERMANENT,
-            payload={"txRef": purchase.tx_ref, "state": purchase.state},
+            payload=letters.payload(purchase),
             now=now,
         )
         return []

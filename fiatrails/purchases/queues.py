@@ -18,7 +18,7 @@ from fiatrails.engine.dead_letters import Work
 from fiatrails.engine.queue import Queue
 from fiatrails.kernel.errors import Misconfigured
 from fiatrails.kernel.metrics import mint_intents
-from fiatrails.purchases import clearance, daily_limit, submission, waiting
+from fiatrails.purchases import clearance, daily_limit, letters, submission, waiting
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.outcomes import OUTCOMES
 from fiatrails.purchases.payments import refunds
@@ -88,7 +88,7 @@ def _queue(
         scope=_chain,
         room=room,
         metric=operation,
-        work=lambda row: Work(operation, row.intent_id, {"txRef": row.tx_ref, "state": row.state}),
+        work=lambda row: Work(operation, row.intent_id, letters.payload(row)),
     )
 
 

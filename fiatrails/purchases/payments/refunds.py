@@ -20,7 +20,7 @@ from fiatrails.ledger import entries
 from fiatrails.ledger.posting import EntryDraft, post
 from fiatrails.providers.core.models import Payment, PaymentState, ProviderRequest, RequestKind, RequestState
 from fiatrails.providers.core.requests import open_refund
-from fiatrails.purchases import daily_limit
+from fiatrails.purchases import daily_limit, letters
 from fiatrails.purchases.deliveries import is_live
 from fiatrails.purchases.models import Purchase
 from fiatrails.purchases.payments.matching import money_key
@@ -107,13 +107,23 @@ def _record_external(purchase: Purchase, actor: str, reason: str, reference: str
     ]
 
 
+def _words(purchase: Purchase) -> str:
+    """Return what the provider said of the last reversal that it refused, in parentheses; "" when it gave no reason."""
+    refused = _requests(purchase).filter(state=RequestState.FAILED).order_by("-settled_at", "-pk").first()
+    said = refused.result if refused else {}
+    words = " ".join(str(said[part]) for part in ("code", "description") if said.get(part))
+    return f" ({words[:200]})" if words else ""
+
+
 def follow(purchase: Purchase, *, now: datetime) -> Step | None:
     """Follow the reversals of a locked REFUNDING purchase: all done, one refused, or still under way."""
     states = set(_requests(purchase).values_list("state", flat=True))
     if states == {RequestState.SUCCEEDED}:
         return _settle(purchase, now, "reversed by the provider")
     if RequestState.FAILED in states and states <= {RequestState.FAILED, RequestState.SUCCEEDED}:
-        reason = "the provider refused the reversal; refund again, or pay it back and give the reference"
+        reason = (
+            f"the provider refused the reversal{_words(purchase)}; refund again, or pay it back and give the reference"
+        )
         hold(purchase, Hold.REFUND_FAILED, now=now, reason=reason)
         dead_letters.add(
             operation="refundPayment",
@@ -121,7 +131,7 @@ def follow(purchase: Purchase, *, now: datetime) -> Step | None:
             attempts=1,
             last_error=reason,
             error_class="permanent",
-            payload={"txRef": purchase.tx_ref},
+            payload=letters.payload(purchase),
             now=now,
         )
         return Step(purchase.intent_id, purchase.state, "provider", reason)

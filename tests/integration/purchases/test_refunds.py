@@ -43,10 +43,10 @@ def cancel(purchase: Purchase, stage: Stage) -> Purchase:
     return decisions.cancel(intent_id=purchase.intent_id, actor="ops", reason="asked", now=stage.clock.now())
 
 
-def answer(stage: Stage, state: RequestState, **which: Any) -> None:
+def answer(stage: Stage, state: RequestState, *, result: dict[str, str] | None = None, **which: Any) -> None:
     """What the provider says of the open reversals."""
     rows = ProviderRequest.objects.exclude(state__in=[RequestState.SUCCEEDED, RequestState.FAILED]).filter(**which)
-    assert rows.update(state=state, settled_at=stage.clock.now(), due_at=None)
+    assert rows.update(state=state, settled_at=stage.clock.now(), due_at=None, result=result or {})
     stage.step(seconds=2)
 
 
@@ -106,10 +106,16 @@ def test_a_refused_reversal_holds_the_purchase_with_a_dead_letter_that_starts_it
     refund(purchase, stage)
     stage.step(seconds=2)
     assert fresh(purchase).state == "refunding"
-    answer(stage, RequestState.FAILED)
+    answer(
+        stage, RequestState.FAILED, result={"code": "R000002", "description": "The OriginalTransactionID is invalid."}
+    )
     assert (fresh(purchase).state, fresh(purchase).hold) == ("held", "refund_failed")
-    assert "the provider refused the reversal" in fresh(purchase).reason
+    refused = "the provider refused the reversal (R000002 The OriginalTransactionID is invalid.); refund again"
+    assert fresh(purchase).reason.startswith(refused)
     assert letters() == [("refundPayment", purchase.intent_id)]
+    letter = DeadLetter.objects.get()
+    assert letter.last_error.startswith(refused)
+    assert letter.payload == {"txRef": "TX-1", "state": "held", "expected": "10.00 KES", "paid": "10.00 KES"}
     acts.require_clean_books()
 
     item = f"DL-{DeadLetter.objects.get().pk:06d}"
