@@ -8,18 +8,19 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
 import pytest
+from eth_account import Account
 
 from fiatrails.local.keystores import DEPLOYER, dev_address
 from tests.chaos.conftest import RailFactory
 from tests.kit.ports import free_port
 from tests.kit.processes import python_module
-from tests.kit.rail import BIN, ROOT, compliant_users, reorganise_once, rpc
+from tests.kit.rail import BIN, ROOT, Rail, compliant_users, reorganise_once, rpc
 from tests.kit.services import DeployedChain
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
@@ -122,10 +123,15 @@ def test_a_secret_rotated_in_flight_loses_no_request(rail_factory: RailFactory, 
     rail.start_worker()
     users = compliant_users(own_chain, 5)
     rail.order_and_pay(refs("STORM4-old", 10), users)
+    through = refs("STORM4-through", 120)
+    for ref in through:
+        assert rail.create_intent(ref, user=users[0]).status_code == 201
 
     rail.extra_env = {"HMAC_SECRET_NEW": new_client, "MPESA_GATEWAY_SECRET_NEW": new_gateway}
-    api.terminate()
-    api = rail.start_api()
+    with in_flight(rail, through[:60], rail.gateway_secret) as met:
+        api.terminate()
+        api = rail.start_api()
+    assert met, "no callback met the restart"
     for number, ref in enumerate(refs("STORM4-both", 20)):
         fresh = number % 2 == 0
         answer = rail.create_intent(ref, user=users[0], secret=new_client if fresh else None)
@@ -135,13 +141,41 @@ def test_a_secret_rotated_in_flight_loses_no_request(rail_factory: RailFactory, 
     rail.extra_env = {}
     old_client, old_gateway = rail.client_secret, rail.gateway_secret
     rail.client_secret, rail.gateway_secret = new_client, new_gateway
-    api.terminate()
-    rail.start_api()
+    with in_flight(rail, through[60:], new_gateway) as met:
+        api.terminate()
+        rail.start_api()
+    assert met, "no callback met the restart"
     assert rail.create_intent("STORM4-late", user=users[0], secret=old_client).status_code == 401
     assert rail.callback("STORM4-old-0000", secret=old_gateway).status_code == 401
     rail.order_and_pay(refs("STORM4-new", 10), users)
-    rail.wait_executed(40, seconds=60)
-    rail.require_invariants(minted=40)
+    rail.wait_executed(160, seconds=60)
+    rail.require_invariants(minted=160)
+
+
+@contextmanager
+def in_flight(rail: Rail, tx_refs: Sequence[str], secret: str) -> Iterator[list[str]]:
+    """Callbacks are on their way, some twenty a second, before, while and after the block runs; all are acknowledged in
+    the end. Yields the references whose first callback was refused or cut off."""
+    met: list[str] = []
+    begun = threading.Event()
+
+    def deliver() -> None:
+        for ref in tx_refs:
+            try:
+                if rail.callback(ref, secret=secret).status_code != 200:
+                    met.append(ref)
+            except httpx.HTTPError:
+                met.append(ref)
+            begun.set()
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(1) as threads:
+        delivering = threads.submit(deliver)
+        assert begun.wait(20)
+        yield met
+        delivering.result(60)
+    for ref in met:
+        rail.deliver(ref, secret=lambda: secret)
 
 
 def test_a_worker_killed_again_and_again_mints_each_payment_once(
@@ -226,7 +260,10 @@ def test_a_bad_upgrade_rolled_back_as_the_runbook_says_mints_everything_once(
     time.sleep(5)
     assert rail.states()["executed"] == 10, "nothing may be minted while the contracts refuse"
 
-    upgrade(own_chain, proxy, previous)
+    began = cast(own_chain, "block-number")
+    upgrade(own_chain, proxy, previous, "--gas-limit", "500000")
+    told = cast(own_chain, "logs", "--from-block", began, "--address", proxy)
+    assert previous.lower()[2:] in told.lower(), "the rollback is in the proxy's log"
     assert cast(own_chain, "call", proxy, "implementation()(address)") == previous
     rail.order_and_pay(refs("UPGRADE-after", 10), users)
     rail.wait_executed(40, seconds=90)
@@ -242,9 +279,10 @@ def cast(chain: DeployedChain, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def upgrade(chain: DeployedChain, proxy: str, implementation: str) -> None:
-    deployer = dev_address(DEPLOYER)
-    cast(chain, "send", proxy, "upgradeTo(address)", implementation, "--unlocked", "--from", deployer)
+def upgrade(chain: DeployedChain, proxy: str, implementation: str, *options: str) -> None:
+    """As the runbook writes it."""
+    key = Account.decrypt(json.loads(chain.deployer_keystore.read_text()), chain.password_file.read_text()).hex()
+    cast(chain, "send", proxy, "upgradeTo(address)", implementation, "--private-key", f"0x{key}", *options)
 
 
 def deploy_artifact(chain: DeployedChain, source: str, contract: str) -> str:

@@ -113,3 +113,8 @@ def test_the_success_rate_as_written_is_always_one(answers: Answers) -> None:
 
 def test_the_success_rate_corrected_tells_how_many_succeeded(answers: Answers) -> None:
     assert answers(CORRECTED) == {"{}": pytest.approx(0.9)}
+
+
+def test_the_latencies_that_the_runbook_names_can_be_read_off() -> None:
+    """A quantile between two bounds is interpolated: a goal has to be a bound."""
+    assert {2, 3} <= set(metrics.rpc_duration._upper_bounds)
