@@ -14,6 +14,7 @@ from fiatrails.ledger.verify import verify
 from fiatrails.operations import endpoints, holds, supply
 from fiatrails.operations.replay import retry_temporary
 from fiatrails.purchases import prices
+from fiatrails.purchases.payments import backing
 from fiatrails.purchases.payments.unmatched import alarm_unmatched
 from fiatrails.screening.lists.refresh import run_job as refresh_lists
 
@@ -23,6 +24,7 @@ def jobs() -> list[Job]:
     return [
         Job("dlq.retry", 600, lambda clock: f"{retry_temporary(now=clock.now())} replayed"),
         Job("dlq.mirror", 60, lambda _: _mirror()),
+        Job("purchases.not_in_books", 60, lambda clock: f"{backing.clear_alarms(now=clock.now())} alarms ended"),
         Job("payments.alarm_unmatched", 60, lambda clock: f"{alarm_unmatched(clock=clock)} alarmed"),
         Job("rpc.watch", 60, endpoints.watch),
         Job("mints.watch", 10, holds.watch),

@@ -20,7 +20,7 @@ from fiatrails.kernel.money import Money
 from fiatrails.providers.core.inbox import phones_of
 from fiatrails.purchases import deliveries, letters
 from fiatrails.purchases.models import Delivery, Purchase
-from fiatrails.purchases.payments import refunds
+from fiatrails.purchases.payments import backing, refunds
 from fiatrails.purchases.states import Hold, State
 from fiatrails.purchases.store import Step, check_again, hold, move, persist
 from fiatrails.purchases.tools import PurchaseTools
@@ -37,10 +37,12 @@ def clear(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     now = tools.clock.now()
     with transaction.atomic():
         mine = still_mine(Purchase, rows)
-        verdicts = clearing.decide(_all(subjects[each.pk] for each in mine), entries, now=now, screened=screened)
-        unpaid = refunds.with_returned_money([purchase.intent_id for purchase in mine])
-        steps = []
-        for purchase in mine:
+        # Before the decision: a seal for money that is not there could be used by whoever edits the state once more.
+        steps = backing.hold_unbacked(mine, now=now)
+        backed = [purchase for purchase in mine if purchase.state == State.PAID]
+        verdicts = clearing.decide(_all(subjects[each.pk] for each in backed), entries, now=now, screened=screened)
+        unpaid = refunds.with_returned_money([purchase.intent_id for purchase in backed])
+        for purchase in backed:
             verdict = _verdict([verdicts[subject.intent_id] for subject in subjects[purchase.pk]])
             if not verdict.cleared:
                 hold(purchase, _hold_for(verdict), now=now, reason=verdict.reason, due_at=now + HELD_RECHECK)

@@ -36,6 +36,7 @@ class Hold(StrEnum):
     CHAIN_REFUSED = "chain_refused"
     REFUND_FAILED = "refund_failed"
     OPERATOR = "operator"
+    NOT_IN_BOOKS = "not_in_books"
 
 
 class DeliveryState(StrEnum):
@@ -137,5 +138,5 @@ def takes_payment(current: State | str, hold: Hold | str | None) -> bool:
     """Return whether a payment belongs to the purchase; otherwise it is surplus and goes back."""
     state = State(current)
     if state is S.HELD:
-        return hold == Hold.AMOUNT_MISMATCH
+        return hold in (Hold.AMOUNT_MISMATCH, Hold.NOT_IN_BOOKS)
     return state in (S.AWAITING_PAYMENT, S.EXPIRED, S.CANCELLED, S.FAILED)

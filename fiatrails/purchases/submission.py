@@ -12,6 +12,7 @@ from fiatrails.engine.claim import still_mine
 from fiatrails.engine.wakeup import notify
 from fiatrails.purchases import deliveries, waiting
 from fiatrails.purchases.models import Purchase
+from fiatrails.purchases.payments import backing
 from fiatrails.purchases.states import DeliveryState, State
 from fiatrails.purchases.store import Step, check_again, move, persist, wait
 from fiatrails.purchases.tools import WORKER, PurchaseTools
@@ -29,19 +30,20 @@ def submit(rows: Sequence[Purchase], tools: PurchaseTools) -> None:
     now = tools.clock.now()
     with transaction.atomic():
         mine = sorted(still_mine(Purchase, rows), key=lambda purchase: (purchase.paid_at or now, purchase.pk))
-        deliveries.load(mine)
-        open_ones = [delivery for purchase in mine for delivery in deliveries.waiting(purchase)]
+        steps = backing.hold_unbacked(mine, now=now)
+        backed = [purchase for purchase in mine if purchase.state == State.CLEARED]
+        deliveries.load(backed)
+        open_ones = [delivery for purchase in backed for delivery in deliveries.waiting(purchase)]
         valid = clearing.clearances([delivery.reference for delivery in open_ones], now=now)
         # All or none: a purchase is not begun while one of its recipients is not cleared.
-        ready = {each.pk for each in mine if all(d.reference in valid for d in deliveries.waiting(each))}
+        ready = {each.pk for each in backed if all(d.reference in valid for d in deliveries.waiting(each))}
         wanted = [delivery for delivery in open_ones if delivery.purchase_id in ready]
         made = deliveries.reserve(wanted, valid, now=now, clearance_key=clearing.clearance_key())
         accepted = set(made.accepted)
         taken = [delivery for delivery in wanted if delivery.reference in accepted]
         for delivery in taken:
             delivery.state = DeliveryState.SUBMITTING.value
-        steps = []
-        for purchase in mine:
+        for purchase in backed:
             if purchase.pk not in ready:
                 move(purchase, State.PAID, now=now, due_at=purchase.due_at)
                 steps.append(Step(purchase.intent_id, purchase.state, WORKER, "clearance expired"))

@@ -12,8 +12,21 @@ REPLIES = "tests/integration/chains/test_replies.py"
 POOL = "tests/unit/chains/test_pool.py"
 WAITING = "tests/integration/purchases/test_waiting.py"
 LANE_WAITING = "tests/integration/chains/test_waiting.py"
+BOOKS = "tests/integration/purchases/test_books_before_minting.py"
 
 MONEY_BUGS = (
+    PlantedBug(
+        "a row that says paid is cleared without a look into the books",
+        (Edit("fiatrails/purchases/clearance.py", "        steps = backing.hold_unbacked(mine, now=now)\n",
+              "        steps: list[Step] = []\n"),),
+        (f"{BOOKS}::test_a_state_set_by_hand_mints_nothing_and_is_told",),
+    ),
+    PlantedBug(
+        "what was refunded is submitted while its clearance stands",
+        (Edit("fiatrails/purchases/submission.py", "        steps = backing.hold_unbacked(mine, now=now)\n",
+              "        steps: list[Step] = []\n"),),
+        (f"{BOOKS}::test_money_that_went_back_is_not_minted_by_setting_the_state_while_the_clearance_stands",),
+    ),
     PlantedBug(
         "the burn of a redemption is booked as well",
         (Edit("fiatrails/chains/evm/contracts/supply.py", "            found.add(event.place)\n", ""),),

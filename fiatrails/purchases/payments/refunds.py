@@ -57,7 +57,12 @@ def begin(purchase: Purchase, *, actor: str, reason: str, now: datetime) -> Step
     """Open one reversal per payment of a locked purchase and move it to REFUNDING, in memory and rows."""
     _require_refundable(purchase)
     _require_not_listed(purchase)
-    for event in _payments(purchase):
+    payments = _payments(purchase)
+    if not payments:
+        raise Conflict(
+            "nothing_paid", "no payment of this intent is in the books; end it with an external reference that says why"
+        )
+    for event in payments:
         open_refund(event=event, reason=reason, now=now)
     move(purchase, State.REFUNDING, now=now, due_at=now, reason=reason)
     return Step(purchase.intent_id, purchase.state, actor, reason)
