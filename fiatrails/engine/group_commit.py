@@ -6,16 +6,20 @@ batch was committing is the next batch.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Generic, TypeVar
 
+import structlog
+
 from fiatrails.kernel.errors import Unavailable
 
+log = structlog.get_logger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -70,17 +74,28 @@ class GroupCommit(Generic[Item, Answer]):
     def _run(self) -> None:
         while True:
             batch = [self._queue.get()]
-            while len(batch) < self._max_batch and not self._queue.empty():
-                batch.append(self._queue.get())
-            self._settle(batch)
-            self._after_batch()
+            # Whatever is raised below belongs to whoever waits; the thread outlives it, because nobody else would ever
+            # take what comes next.
+            try:
+                while len(batch) < self._max_batch and not self._queue.empty():
+                    batch.append(self._queue.get())
+                self._settle(batch)
+            except BaseException as error:
+                log.exception("group_commit.failed", items=len(batch))
+                _refuse(batch, error)
+            try:
+                self._after_batch()
+            except Exception:
+                log.exception("group_commit.after_batch_failed")
 
     def _settle(self, batch: Sequence[tuple[Item, Future[Answer]]]) -> None:
         try:
             answers = self._commit([item for item, _ in batch])
+            if len(answers) != len(batch):
+                raise RuntimeError(f"{len(answers)} answers to {len(batch)} items")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the submitter
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                _refuse(batch, error)
                 return
             # One bad item must not fail its neighbours: each again, alone. Dedupe makes the repeat harmless even
             # when the failed batch did commit and only the reply was lost.
@@ -88,4 +103,17 @@ class GroupCommit(Generic[Item, Answer]):
                 self._settle([single])
             return
         for (_, future), answer in zip(batch, answers, strict=True):
-            future.set_result(answer)
+            _settle_one(future, answer)
+
+
+def _settle_one(future: Future[Answer], answer: Answer) -> None:
+    # Its submitter may have stopped waiting, which is no reason to keep the others waiting.
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(answer)
+
+
+def _refuse(batch: Sequence[tuple[Item, Future[Answer]]], error: BaseException) -> None:
+    """Tell everybody of the batch who has no answer yet."""
+    for _, future in batch:
+        with contextlib.suppress(InvalidStateError):
+            future.set_exception(error)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -80,3 +80,45 @@ def test_an_answer_that_does_not_come_is_unknown_and_not_a_failure() -> None:
     with pytest.raises(Unavailable):
         group.submit(1)
     release.set()
+
+
+class Stop(BaseException):
+    """What no handler of exceptions catches."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda items: [], id="too few answers"),
+        pytest.param(lambda items: [*items, 0], id="too many answers"),
+        pytest.param(lambda items: None, id="no answers"),
+        pytest.param(lambda items: (_ for _ in ()).throw(Stop()), id="an exit"),
+    ],
+)
+def test_whatever_a_commit_does_its_callers_are_answered_and_the_next_ones_too(
+    fault: Callable[[Sequence[int]], list[int]],
+) -> None:
+    faulty = threading.Event()
+    faulty.set()
+    group: GroupCommit[int, int] = GroupCommit(lambda items: fault(items) if faulty.is_set() else list(items))
+    with pytest.raises((RuntimeError, TypeError, Stop)):
+        group.submit(1)
+    faulty.clear()
+    assert group.submit(2) == 2
+
+
+def test_an_error_between_two_batches_does_not_end_the_thread() -> None:
+    def after_batch() -> None:
+        raise ValueError("of the hook")
+
+    group: GroupCommit[int, int] = GroupCommit(list, after_batch=after_batch, timeout_s=2)
+    assert [group.submit(n) for n in range(3)] == [0, 1, 2]
+
+
+def test_a_caller_that_no_longer_waits_keeps_nobody_waiting() -> None:
+    group: GroupCommit[int, int] = GroupCommit(list)
+    future: Future[int] = Future()
+    group.submit(0)
+    future.cancel()
+    group._queue.put((1, future))
+    assert group.submit(2) == 2
