@@ -3,15 +3,12 @@
 import contextlib
 import fcntl
 import os
-import pwd
 import secrets
 import signal
-import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
@@ -21,6 +18,13 @@ import psycopg
 from psycopg import sql
 
 from fiatrails.local.ports import LOOPBACK, free_port, is_free
+from fiatrails.local.postgres_account import (
+    PostgresFailedError,
+    ServerAccount,
+    allow_reading,
+    allow_traversal,
+    unprivileged_account,
+)
 from fiatrails.local.process import adopt, is_running
 from fiatrails.local.toolchain import postgres_bin_dir
 
@@ -35,7 +39,8 @@ _LOG_FILE = "server.log"
 _START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 # Backends of a killed postmaster hold its shared memory until they notice that it has gone.
-_ORPHAN_EXIT_SECONDS = 10.0
+_ORPHAN_EXIT_SECONDS = 5.0
+_TRIES = 3
 _MAX_SOCKET_PATH = 100  # the kernel allows 107 bytes
 
 # Durability stays at PostgreSQL's defaults: fsync, synchronous_commit, full_page_writes on; commit_delay 0.
@@ -50,18 +55,6 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
 }
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-class PostgresFailedError(RuntimeError):
-    """The embedded server could not be set up, started or stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """Whom the server runs as when we are root, which PostgreSQL refuses to be."""
-
-    uid: int
-    gid: int
 
 
 class EmbeddedPostgres:
@@ -134,23 +127,32 @@ class EmbeddedPostgres:
             self._grant_paths(account)
             if not (self.data_dir / "PG_VERSION").exists():
                 self._initialise(account)
-            if self._postmaster() is None:
-                self._launch(account)
-            self._wait_ready()
+            for _ in range(_TRIES):
+                if self._postmaster() is None:
+                    self._launch(account)
+                if self._becomes_ready():
+                    return
+            raise PostgresFailedError(f"PostgreSQL is not ready. Its log ends with:\n{self._log_tail()}")
 
     def stop(self, mode: StopMode = "fast", *, timeout_seconds: float = 30.0) -> None:
-        """Stop the server: fast ends sessions and checkpoints, immediate leaves recovery to the next."""
+        """Stop the server: fast ends sessions and checkpoints, immediate leaves recovery to the next. One that does not
+        stop in time, such as with a frozen session, is stopped at once, and killed in the end."""
         process = self._postmaster()
-        if process is not None:
-            process.send_signal(_STOP_SIGNALS[mode])
-            self._wait_ended(process, timeout_seconds)
+        if process is None:
+            return
+        for number in dict.fromkeys((_STOP_SIGNALS[mode], signal.SIGQUIT)):
+            process.send_signal(number)
+            if self._ends(process, timeout_seconds):
+                return
+        self.kill()
 
     def kill(self) -> None:
         """Send SIGKILL to the postmaster, as a crash would; its backends follow by themselves."""
         process = self._postmaster()
         if process is not None:
             process.kill()
-            self._wait_ended(process, 10.0)
+            if not self._ends(process, 10.0):
+                raise PostgresFailedError(f"PostgreSQL (pid {process.pid}) outlived SIGKILL; see what holds its disk.")
 
     def createdb(self, name: str) -> str:
         """Create a database unless it exists; returns its connection URL."""
@@ -168,26 +170,26 @@ class EmbeddedPostgres:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _account(self) -> _Account | None:
+    def _account(self) -> ServerAccount | None:
         if os.geteuid() != 0:
             return None
         if (self.data_dir / "PG_VERSION").exists():
             owner = self.data_dir.stat()
-            return _Account(owner.st_uid, owner.st_gid)
-        return _unprivileged_account()
+            return ServerAccount(owner.st_uid, owner.st_gid)
+        return unprivileged_account()
 
-    def _grant_paths(self, account: _Account | None) -> None:
+    def _grant_paths(self, account: ServerAccount | None) -> None:
         """Give the server's account its directories, and the way to them."""
         for directory in (self.data_dir, self.socket_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if account is not None:
                 os.chown(directory, account.uid, account.gid)
         if account is not None:
-            _allow_traversal(self.data_dir, account)
-            _allow_traversal(self.bin_dir, account)
-            _allow_reading(self.bin_dir.parent)
+            allow_traversal(self.data_dir, account)
+            allow_traversal(self.bin_dir, account)
+            allow_reading(self.bin_dir.parent)
 
-    def _initialise(self, account: _Account | None) -> None:
+    def _initialise(self, account: ServerAccount | None) -> None:
         password = secrets.token_urlsafe(24)
         with tempfile.NamedTemporaryFile("w", prefix="fiatrails-") as password_file:
             password_file.write(password)
@@ -217,14 +219,16 @@ class EmbeddedPostgres:
             *settings,
         ]
 
-    def _launch(self, account: _Account | None) -> None:
+    def _launch(self, account: ServerAccount | None) -> None:
         """Start the server, again while sessions of a killed predecessor are still leaving."""
         (self.data_dir / _PID_FILE).unlink(missing_ok=True)  # stale: no postmaster of ours runs
         self._write_private(_PORT_FILE, str(self._choose_port()), account)
         deadline = time.monotonic() + _ORPHAN_EXIT_SECONDS
         while not self._spawn(account):
-            if time.monotonic() > deadline or not self._blocked_by_orphans():
+            if not self._blocked_by_orphans() or time.monotonic() > deadline + _ORPHAN_EXIT_SECONDS:
                 raise PostgresFailedError(f"PostgreSQL did not start. Its log ends with:\n{self._log_tail()}")
+            if time.monotonic() > deadline:
+                self._kill_orphans()
             time.sleep(0.1)
 
     def _choose_port(self) -> int:
@@ -235,7 +239,7 @@ class EmbeddedPostgres:
                 return self.port
         return free_port()
 
-    def _spawn(self, account: _Account | None) -> bool:
+    def _spawn(self, account: ServerAccount | None) -> bool:
         """Start the postmaster; False when it ended at once."""
         with self.log_path.open("ab") as log:
             if account is not None:
@@ -270,21 +274,26 @@ class EmbeddedPostgres:
         }
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
-    def _wait_ready(self) -> None:
+    def _becomes_ready(self) -> bool:
+        """Wait until the server accepts connections; False when it ended instead: it may have been about to stop."""
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while not self._is_ready():
-            if self._postmaster() is None or time.monotonic() > deadline:
+            if self._postmaster() is None:
+                return False
+            if time.monotonic() > deadline:
                 raise PostgresFailedError(f"PostgreSQL is not ready. Its log ends with:\n{self._log_tail()}")
             time.sleep(_POLL_SECONDS)
+        return True
 
-    def _wait_ended(self, process: psutil.Process, timeout_seconds: float) -> None:
+    def _ends(self, process: psutil.Process, timeout_seconds: float) -> bool:
         deadline = time.monotonic() + timeout_seconds
         while is_running(process):
             if self._child is not None:
                 self._child.poll()  # reaps it when it is ours; somebody else's zombie counts as ended
             if time.monotonic() > deadline:
-                raise PostgresFailedError(f"PostgreSQL (pid {process.pid}) did not stop within {timeout_seconds:g} s.")
+                return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def _pid_file_lines(self) -> list[str]:
         try:
@@ -313,19 +322,26 @@ class EmbeddedPostgres:
     def _blocked_by_orphans(self) -> bool:
         return "pre-existing shared memory block" in self._log_tail(5)
 
+    def _kill_orphans(self) -> None:
+        """Kill the backends that a dead postmaster left behind: a frozen one never notices that it has gone."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.name().startswith("postgres") and process.cwd() == str(self.data_dir):
+                    process.kill()
+
     def _log_tail(self, lines: int = 20) -> str:
         with contextlib.suppress(OSError):
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
         return ""
 
-    def _write_private(self, name: str, text: str, account: _Account | None) -> None:
+    def _write_private(self, name: str, text: str, account: ServerAccount | None) -> None:
         path = self.data_dir / name
         path.touch(mode=0o600)
         path.write_text(text)
         if account is not None:
             os.chown(path, account.uid, account.gid)
 
-    def _run(self, account: _Account | None, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, account: ServerAccount | None, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.bin_dir / tool, *arguments],
             check=False,
@@ -342,33 +358,3 @@ class EmbeddedPostgres:
 def _clean_environment() -> dict[str, str]:
     """Our environment without what libpq and initdb would read from it."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
-
-
-def _unprivileged_account() -> _Account:
-    """Return the machine's `postgres` account where there is one, else `nobody`: none is created."""
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return _Account(entry.pw_uid, entry.pw_gid)
-    raise PostgresFailedError(
-        "PostgreSQL refuses to run as root, and this machine has neither a `postgres` nor a `nobody` "
-        "account. Run as another user, or create one of them."
-    )
-
-
-def _allow_traversal(path: Path, account: _Account) -> None:
-    """Let the account traverse (not list, not read) the directories above a path."""
-    for directory in path.parents:
-        state = directory.stat()
-        if state.st_uid != account.uid and not state.st_mode & stat.S_IXOTH:
-            directory.chmod(stat.S_IMODE(state.st_mode) | stat.S_IXOTH)
-
-
-def _allow_reading(installation: Path) -> None:
-    """Undo a private umask at install time: the binaries and their data are public files."""
-    if (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
-        return
-    for path in (installation, *installation.rglob("*")):
-        mode = path.stat().st_mode
-        readable = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-        path.chmod(stat.S_IMODE(mode) | readable)

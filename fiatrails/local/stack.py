@@ -169,10 +169,17 @@ class Stack:
                         self._steps.warn(f"{name} keeps ending; see {self.state.log(name)}")
                         return 1
                     self._steps.warn(f"{name} ended; starting it again")
-                    parts[name].start()
+                    self._restart(name, parts[name])
         except KeyboardInterrupt:
             self.console.print("Stopping.")
             return 0
+
+    def _restart(self, name: str, part: Part) -> None:
+        """Start a part; one that does not start is tried again at the next look, as often as `_watch` allows."""
+        try:
+            part.start()
+        except (RuntimeError, OSError) as error:
+            self._steps.warn(f"{name} did not start: {escape(str(error))}")
 
     def _stop_parts(self) -> None:
         """In reverse: nothing loses what it still talks to."""

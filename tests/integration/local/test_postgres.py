@@ -1,12 +1,16 @@
 """The embedded PostgreSQL: durable, private, and back after every kind of end."""
 
+import contextlib
 import os
 import shutil
+import signal
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -92,6 +96,43 @@ def test_data_survives_kill_nine_with_sessions_open(server: EmbeddedPostgres) ->
     server.start()
     assert ask(server, "SELECT value FROM marker") == "kept"
     held.close()
+
+
+@contextlib.contextmanager
+def frozen_session(server: EmbeddedPostgres) -> Iterator[None]:
+    """A session whose backend is stopped in the middle, as a debugger or a starved host does."""
+    connection = psycopg.connect(server.dsn, autocommit=True)
+    backend = psutil.Process(connection.info.backend_pid)
+    backend.suspend()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            backend.resume()
+        connection.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
+def test_a_server_that_ends_beside_a_frozen_session_starts_again(
+    server: EmbeddedPostgres, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started while it still stops, or while the frozen session keeps the memory that it needs."""
+    monkeypatch.setattr("fiatrails.local.postgres._ORPHAN_EXIT_SECONDS", 0.5)
+    write_marker(server)
+    pid = server.pid
+    assert pid is not None
+    with frozen_session(server):
+        os.kill(pid, number)
+        time.sleep(0.2)
+        server.start()
+        assert ask(server, "SELECT value FROM marker") == "kept"
+    assert server.pid != pid
+
+
+def test_a_server_with_a_frozen_session_can_be_stopped(server: EmbeddedPostgres) -> None:
+    with frozen_session(server):
+        server.stop(timeout_seconds=1)
+        assert not server.is_running()
 
 
 def test_a_pid_file_that_names_another_program_is_not_believed(server: EmbeddedPostgres) -> None:
