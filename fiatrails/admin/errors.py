@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 
+from fiatrails.engine.postgres.errors import in_words
 from fiatrails.kernel.errors import FiatRailsError
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ def respond(error: Exception) -> HttpResponse:
     if isinstance(error, _MALFORMED):
         return page(400)
     if isinstance(error, OperationalError | InterfaceError):
-        log.warning("database.unavailable", error=type(error).__name__)
+        log.warning("database.unavailable", error=in_words(error))
         return page(503)
     log.error("request.failed", exc_info=error)
     return page(500)

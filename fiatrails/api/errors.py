@@ -13,6 +13,7 @@ from rest_framework import exceptions as drf
 from rest_framework import status
 
 from fiatrails.api.shapes import Shape, Text
+from fiatrails.engine.postgres.errors import in_words
 from fiatrails.kernel.errors import Conflict, FiatRailsError, Misconfigured, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ def respond(error: Exception) -> HttpResponse:
     if isinstance(error, FiatRailsError):
         return _domain_error_response(error)
     if isinstance(error, DATABASE_LOST):
-        log.warning("database.unavailable", error=type(error).__name__)
+        log.warning("database.unavailable", error=in_words(error))
         return _unavailable("database_unavailable", "the database cannot be reached; send it again", _DATABASE_RETRY_S)
     if isinstance(error, drf.APIException):
         return _from_rest_framework(error)

@@ -20,11 +20,13 @@ from fiatrails.providers.mpesa.config import MpesaEnvironment
 MIN_SECRET_CHARS = 32
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "example", "secret", "password", "todo")
 
-
-# A process that is stopped, or whose host vanished, inside a transaction would hold its row locks for as long as the
-# server believes in it, long past its lease. No transaction of ours is ever idle for more than milliseconds, so the
-# server ends such a session; and nobody waits for a lock for ever.
-SESSION_LIMITS = "-c idle_in_transaction_session_timeout=5s -c lock_timeout=10s"
+# A peer that vanished is noticed within seconds: probes on a connection that is idle, a limit for bytes under way.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class Environment(MpesaEnvironment):
@@ -43,6 +45,7 @@ class Environment(MpesaEnvironment):
     allowed_hosts: str = "*"
     trusted_proxies: str = ""
     database_url: SecretStr = SecretStr("postgresql:///fiatrails")
+    database_direct_url: SecretStr | None = None
     rpc_url: str | None = None
     chain_id: int | None = None
     hmac_secret: SecretStr | None = None
@@ -165,21 +168,38 @@ def _refuse_placeholders(env: Environment) -> None:
             )
 
 
-def database_settings(url: str) -> dict[str, Any]:
-    """`postgresql://user:password@host:port/name?host=/socket/dir` -> a Django DATABASES entry."""
+def database_settings(url: str, *, variable: str = "DATABASE_URL", pooled: bool = False) -> dict[str, Any]:
+    """`postgresql://user:password@host:port/name?host=/socket/dir&sslmode=require` -> a Django DATABASES entry;
+    `pooled` when a pooler in transaction mode answers there."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
-        raise Misconfigured("database_url", "DATABASE_URL must start with postgresql://")
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+        raise Misconfigured("database_url", f"{variable} must start with postgresql://")
+    query = {name: unquote(value) for name, value in (p.split("=", 1) for p in parts.query.split("&") if "=" in p)}
+    if "options" in query:
+        raise Misconfigured("database_url", f"{variable}: take `options` out; limits are set with each transaction")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "fiatrails.engine.postgres",
         "NAME": unquote(parts.path.lstrip("/")) or "fiatrails",
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.get("host", parts.hostname or "")),
-        "PORT": str(parts.port or query.get("port", "")),
+        "HOST": query.pop("host", unquote(parts.hostname or "")),
+        "PORT": str(parts.port or query.pop("port", "")),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "fiatrails", "options": SESSION_LIMITS},
+        "OPTIONS": {"connect_timeout": 5, "application_name": "fiatrails", "pooled": pooled, **_KEEPALIVE, **query},
     }
+
+
+def databases(env: Environment) -> dict[str, dict[str, Any]]:
+    """Return Django's DATABASES. With another DATABASE_DIRECT_URL, DATABASE_URL is that of a pooler in transaction
+    mode."""
+    url, direct = env.database_url, env.database_direct_url
+    return {"default": database_settings(url.get_secret_value(), pooled=direct is not None and direct != url)}
+
+
+def direct_database(env: Environment) -> dict[str, Any] | None:
+    """Return where the server itself answers, for what needs a session of its own; None where DATABASE_URL does."""
+    if env.database_direct_url is None:
+        return None
+    return database_settings(env.database_direct_url.get_secret_value(), variable="DATABASE_DIRECT_URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from fiatrails.engine.database_clock import DatabaseClock
 from fiatrails.engine.heartbeat import beat
+from fiatrails.engine.postgres.errors import in_words
+from fiatrails.kernel import statements
 from fiatrails.kernel.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -26,10 +30,15 @@ class Loop:
     step: Callable[[], int]
     sweep_s: float
     clock: Clock
+    statement_s: float = statements.PASS_S
 
     def run(self, *, stop: threading.Event, wake: threading.Event) -> None:
         """Run until `stop` is set. An error is logged and the step tried again after a growing pause: rows are the
         truth, so nothing is lost by trying again."""
+        with statements.limited(self.statement_s):
+            self._run(stop, wake)
+
+    def _run(self, stop: threading.Event, wake: threading.Event) -> None:
         pause, last_beat = 0.0, 0.0
         while not stop.is_set():
             wake.clear()
@@ -47,19 +56,22 @@ class Loop:
         connection.close()
 
     def _beat(self, last: float) -> float:
-        now = self.clock.now()
-        if abs(now.timestamp() - last) < BEAT_EVERY_S:
+        if abs(self.clock.now().timestamp() - last) < BEAT_EVERY_S:
             return last
+        if isinstance(self.clock, DatabaseClock):
+            self.clock.measure()
+        now = self.clock.now()
         beat(self.name, now=now)
         return now.timestamp()
 
     def _recover(self, error: Exception, pause: float) -> None:
         if isinstance(error, DatabaseError):
-            log.warning("loop.database_error", loop=self.name, error=type(error).__name__, pause_s=pause)
+            log.warning("loop.database_error", loop=self.name, error=in_words(error), pause_s=pause)
         else:
             log.error("loop.error", loop=self.name, pause_s=pause, exc_info=error)
-        # The connection may be broken in a way that only a new one cures.
-        connection.close()
+        # The connection may be broken in a way that only a new one cures, and that closing it stumbles over.
+        with contextlib.suppress(Exception):
+            connection.close()
 
 
 def run_all(loops: list[Loop], *, stop: threading.Event, wakes: list[threading.Event]) -> None:

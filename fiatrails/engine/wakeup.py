@@ -8,8 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import structlog
+from django.conf import settings
 from django.db import connection, transaction
 
+from fiatrails.engine.postgres.base import DatabaseWrapper
+from fiatrails.engine.postgres.driver import BoundedConnection
+from fiatrails.engine.postgres.errors import in_words
+from fiatrails.kernel import statements
+
+log = structlog.get_logger(__name__)
+POLL_S = 0.5
+PAUSE_S = 1.0
+ASK_AFTER_S = 15.0
+ANSWER_S = 4.0
 CHANNEL = "fiatrails_work"
 Hint = Callable[[], None]
 _hooks: list[Hint] = []
@@ -49,24 +61,44 @@ class Listener:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with psycopg.connect(autocommit=True, **_connect_params()) as conn:
+                with (
+                    statements.limited(ANSWER_S),
+                    BoundedConnection.connect(autocommit=True, **_connect_params()) as conn,
+                ):
                     self._listen(conn)
-            except psycopg.Error:
+            except psycopg.Error as error:
                 # The database is away: the sweep notices too; try again without hammering it.
-                self._stop.wait(1.0)
+                log.warning("wakeup.lost", error=in_words(error))
+                self._stop.wait(PAUSE_S)
 
-    def _listen(self, conn: psycopg.Connection[Any]) -> None:
+    def _listen(self, conn: BoundedConnection) -> None:
         conn.execute(f"LISTEN {CHANNEL}")
+        quiet_s = 0.0
         while not self._stop.is_set():
-            readable, _, _ = select.select([conn.fileno()], [], [], 0.5)
+            readable, _, _ = select.select([conn.fileno()], [], [], POLL_S)
+            quiet_s = 0.0 if readable else quiet_s + POLL_S
             if readable:
                 for _notice in conn.notifies(timeout=0):
                     for wake in self._wakes:
                         wake.set()
+            elif quiet_s >= ASK_AFTER_S:
+                # Nothing is ever sent on this connection, so it alone would not notice that it leads nowhere.
+                conn.execute("SELECT 1")
+                quiet_s = 0.0
+
+
+def _connected() -> BoundedConnection:
+    return BoundedConnection.connect(autocommit=True, **_connect_params())
 
 
 def _connect_params() -> dict[str, Any]:
-    params: dict[str, Any] = dict(connection.get_connection_params())
+    """Return the address of the server itself: notices go to a session, which a pooler in transaction mode has not."""
+    params: dict[str, Any] = dict(_direct().get_connection_params())
     for name in ("cursor_factory", "context", "prepare_threshold", "server_side_binding", "isolation_level"):
         params.pop(name, None)
     return params
+
+
+def _direct() -> Any:
+    direct = getattr(settings, "DATABASE_DIRECT", None)
+    return connection if direct is None else DatabaseWrapper({**connection.settings_dict, **direct}, "direct")

@@ -13,9 +13,11 @@ from django.db import Error as DatabaseError
 from fiatrails.chains.evm.pool import default_pool
 from fiatrails.chains.evm.signer import Signers, load_signers
 from fiatrails.chains.evm.submitter import lanes
+from fiatrails.engine.database_clock import DatabaseClock
 from fiatrails.engine.loop import Loop, run_all
 from fiatrails.engine.periodic import run_due
 from fiatrails.engine.wakeup import Listener
+from fiatrails.kernel import statements
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.conf import config
 from fiatrails.operations.jobs import jobs
@@ -91,14 +93,10 @@ def drain(*, clock: Clock, max_passes: int = 50) -> int:
 
 
 def run(*, clock: Clock, stop: threading.Event) -> None:
-    """Run until `stop` is set; finish the step in hand, so stopping loses nothing."""
+    """Run until `stop` is set; finish the step in hand, so stopping loses nothing. `clock` is the machine's: what the
+    loops are given is the database's time, so that all workers judge leases alike."""
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    loops = [
-        Loop(f"advance@{holder}", lambda: advance_pass(clock=clock), SWEEP_S, clock),
-        Loop(f"lanes@{holder}", lambda: lane_pass(clock=clock, holder=holder), LANE_SWEEP_S, clock),
-        Loop(f"providers@{holder}", lambda: provider_pass(clock=clock), SWEEP_S, clock),
-        Loop(f"jobs@{holder}", lambda: run_due(jobs(), clock=clock) and 0, JOB_SWEEP_S, clock),
-    ]
+    loops = loops_of(holder, clock=DatabaseClock(clock))
     wakes = [threading.Event() for _ in loops]
     listener = Listener(wakes)
     listener.start()
@@ -107,6 +105,16 @@ def run(*, clock: Clock, stop: threading.Event) -> None:
     run_all(loops, stop=stop, wakes=wakes)
     listener.stop()
     log.info("worker.stopped", holder=holder)
+
+
+def loops_of(holder: str, *, clock: Clock) -> list[Loop]:
+    """Return a worker's loops; each beats under its name and the holder's (`heartbeat.WORKER_LOOPS`)."""
+    return [
+        Loop(f"advance@{holder}", lambda: advance_pass(clock=clock), SWEEP_S, clock),
+        Loop(f"lanes@{holder}", lambda: lane_pass(clock=clock, holder=holder), LANE_SWEEP_S, clock),
+        Loop(f"providers@{holder}", lambda: provider_pass(clock=clock), SWEEP_S, clock),
+        Loop(f"jobs@{holder}", lambda: run_due(jobs(), clock=clock) and 0, JOB_SWEEP_S, clock, statements.JOB_S),
+    ]
 
 
 def _wake_on_stop(stop: threading.Event, wakes: list[threading.Event]) -> None:

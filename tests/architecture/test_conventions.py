@@ -49,7 +49,9 @@ def test_no_sql_asks_the_database_for_the_time() -> None:
         re.IGNORECASE,
     )
     offenders = []
-    for path in sorted((ROOT / "fiatrails").rglob("*.py")):
+    # The clock of the workers measures it, in that one module.
+    sources = set((ROOT / "fiatrails").rglob("*.py")) - {ROOT / "fiatrails" / "engine" / "database_clock.py"}
+    for path in sorted(sources):
         for node in ast.walk(ast.parse(path.read_text())):
             sql = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
             if "SELECT" in sql.upper() and pattern.search(sql):

@@ -115,7 +115,11 @@ def _wrap_database(boundaries: Boundaries) -> None:
     execute, commit = psycopg.Cursor.execute, psycopg.Connection.commit
 
     def counted_execute(self: Any, query: Any, params: Any = None, **kwargs: Any) -> Any:
-        label = _statement(str(query), alone=self.connection.autocommit)
+        alone = self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if str(query).startswith("BEGIN"):
+            # It goes with the statement after it: nothing is done before that.
+            return execute(self, query, params, **kwargs)
+        label = _statement(str(query), alone=alone)
         return boundaries.cross(label, lambda: execute(self, query, params, **kwargs), lambda: _cut(self.connection))
 
     def counted_commit(self: Any) -> None:

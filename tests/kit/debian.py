@@ -19,6 +19,12 @@ def program(name: str, *, package: str) -> Path:
     return Path(found) if found else _unpacked(package, name)
 
 
+def library_path(package: str) -> str:
+    """LD_LIBRARY_PATH for a program that was unpacked: the libraries that its package asks for, beside it."""
+    found = {str(library.parent) for library in (_TOOLS / package).glob("usr/lib/**/*.so.*")}
+    return ":".join(sorted(found))
+
+
 def _unpacked(package: str, name: str) -> Path:
     root = _TOOLS / package
     _TOOLS.mkdir(parents=True, exist_ok=True)
@@ -47,15 +53,23 @@ def _download(package: str, into: Path) -> None:
         "-o",
         "APT::Sandbox::User=",
     ]
-    for command in (["update"], ["download", package]):
-        _run(["apt-get", "-qq", *options, *command], into)
-    (archive,) = into.glob("*.deb")
-    _run(["dpkg-deb", "--extract", str(archive), str(into)], into)
+    _run(["apt-get", "-qq", *options, "update"], into)
+    wanted = [package, *_libraries(_run(["apt-cache", *options, "depends", package], into))]
+    _run(["apt-get", "-qq", *options, "download", *wanted], into)
+    for archive in into.glob("*.deb"):
+        _run(["dpkg-deb", "--extract", str(archive), str(into)], into)
+        archive.unlink()
     shutil.rmtree(into / "apt")
-    archive.unlink()
 
 
-def _run(command: list[str], directory: Path) -> None:
+def _libraries(depends: str) -> list[str]:
+    """The shared libraries among the packages that one depends on; the C library is this machine's."""
+    names = [line.split(":", 1)[1].strip() for line in depends.splitlines() if line.strip().startswith("Depends: lib")]
+    return [name for name in names if not name.startswith("libc6")]
+
+
+def _run(command: list[str], directory: Path) -> str:
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+    return done.stdout

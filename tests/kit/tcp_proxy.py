@@ -60,6 +60,7 @@ class Link:
         self._upstream = upstream
         self._tail = b""
         self._is_doomed = False
+        self.is_silent = False
 
     async def run(self, from_client: asyncio.StreamReader, from_upstream: asyncio.StreamReader) -> None:
         """Carry bytes both ways until either side ends; a half-closed connection counts as ended."""
@@ -88,7 +89,7 @@ class Link:
                 await asyncio.sleep(faults.latency_ms / 1000)
             if faults.bandwidth_bytes_s:
                 await asyncio.sleep(len(chunk) / faults.bandwidth_bytes_s)
-            if self._engine.faults.blackhole:
+            if self._engine.faults.blackhole or self.is_silent:
                 self._engine.counts["swallowed_chunks"] += 1
                 continue
             if not upwards and self._is_doomed:
@@ -154,6 +155,12 @@ class Engine:
         self.counts["resets"] += len(links)
         return len(links)
 
+    def silence_all(self) -> int:
+        """Let every open connection lead nowhere from now on, while new ones work; return how many there were."""
+        for link in self._links:
+            link.is_silent = True
+        return len(self._links)
+
     def take_cut(self) -> bool:
         """Consume one of the cuts that are left."""
         left = self.faults.cut_count
@@ -210,6 +217,10 @@ class TcpProxy:
     def reset_all(self) -> int:
         """Reset every open connection and return how many there were."""
         return int(self._call(self._engine.reset_all))
+
+    def silence_all(self) -> int:
+        """Let every open connection lead nowhere, as a NAT that forgot them does; return how many there were."""
+        return int(self._call(self._engine.silence_all))
 
     def _call(self, work: Any) -> Any:
         async def on_loop() -> Any:

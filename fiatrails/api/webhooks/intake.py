@@ -15,6 +15,7 @@ from fiatrails.api.clock import CLOCK
 from fiatrails.api.errors import DATABASE_LOST
 from fiatrails.controls.modes import Flow, check
 from fiatrails.engine.group_commit import GroupCommit
+from fiatrails.engine.postgres.errors import in_words
 from fiatrails.kernel.clock import Clock
 from fiatrails.kernel.errors import Unavailable
 from fiatrails.providers.core.events import PaymentEvent
@@ -43,7 +44,8 @@ class PaymentStore:
             raise _LOST
         try:
             answers = self._record(events)
-        except DATABASE_LOST:
+        except DATABASE_LOST as error:
+            log.warning("intake.not_stored", error=in_words(error), events=len(events))
             self._down_until = self._clock.now() + _PAUSE
             raise _LOST from None
         self._down_until = None
@@ -55,7 +57,7 @@ class PaymentStore:
         try:
             return record_payments(events, now=self._clock.now())
         except DATABASE_LOST as error:
-            log.warning("intake.reconnecting", error=type(error).__name__, events=len(events))
+            log.warning("intake.reconnecting", error=in_words(error), events=len(events))
             connection.close()
             return record_payments(events, now=self._clock.now())
 

@@ -137,10 +137,12 @@ def _explain_database(error: Exception) -> tuple[str, str, ExitCode] | None:
         return None
     from django.db.utils import InterfaceError, OperationalError, ProgrammingError
 
-    if isinstance(error, OperationalError | InterfaceError):
-        message = "the database does not answer; check DATABASE_URL and run `fiatrails doctor`"
-        return "database_unavailable", message, ExitCode.UNAVAILABLE
-    if isinstance(error, ProgrammingError):
-        message = "the database schema does not fit this version; run `fiatrails db migrate`"
+    if not isinstance(error, OperationalError | InterfaceError | ProgrammingError):
+        return None
+    from fiatrails.engine.postgres.errors import FORBIDDEN, explain
+
+    found = explain(error)
+    if isinstance(error, ProgrammingError) and found.sqlstate != FORBIDDEN:
+        message = f"the database schema does not fit this version ({found.said}); run `fiatrails db migrate`"
         return "schema_outdated", message, ExitCode.MISCONFIGURED
-    return None
+    return found.code, found.sentence, ExitCode.UNAVAILABLE

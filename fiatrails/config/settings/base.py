@@ -5,7 +5,8 @@ from __future__ import annotations
 from fiatrails.config.env import (
     Environment,
     admin_origins,
-    database_settings,
+    databases,
+    direct_database,
     load_config,
     secret_key_fallbacks,
     trusted_proxies,
@@ -63,7 +64,8 @@ TEMPLATES = [
 ]
 # A provider is a class of `fiatrails.providers.core.provider.Provider`, by its dotted name.
 PROVIDERS = ["fiatrails.providers.mpesa.provider.Mpesa"]
-DATABASES = {"default": database_settings(ENVIRONMENT.database_url.get_secret_value())}
+DATABASES = databases(ENVIRONMENT)
+DATABASE_DIRECT = direct_database(ENVIRONMENT)
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from django.db import Error as DatabaseError
+
+from fiatrails.engine import database_clock
 from fiatrails.operations.doctor.checks import CheckResult, Context, Findings, Level
 from fiatrails.providers.mpesa.config import mpesa_config
 
@@ -18,6 +22,9 @@ def check_clock(context: Context) -> Findings:
         seen = datetime.fromtimestamp(int(block["timestamp"], 16), UTC)
         # An idle chain without interval mining has an old head; only a head from the future proves a wrong clock.
         yield _skew("clock, chain head", max(0.0, (seen - context.now).total_seconds()))
+    with contextlib.suppress(DatabaseError):  # `check_postgres` says why
+        seconds = abs((database_clock.read() - context.now).total_seconds())
+        yield _skew("clock, database", seconds)
     base_url = mpesa_config(context.config).base_url
     if base_url:
         dated = context.http.get(base_url).headers.get("date")

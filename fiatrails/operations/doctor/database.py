@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fiatrails.engine.postgres.errors import explain
 from fiatrails.operations.doctor.checks import HTTP_TIMEOUT_S, CheckResult, Context, Findings, Level
 
 _MIN_POSTGRES = 150_000
@@ -21,9 +22,8 @@ def check_postgres(_context: Context) -> Findings:
             cursor.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_DURABLE)])
             durability = dict(cursor.fetchall())
     except Error as error:
-        yield CheckResult(
-            "database", Level.FAIL, f"not reachable ({type(error).__name__})", "check DATABASE_URL and the server"
-        )
+        found = explain(error)
+        yield CheckResult("database", Level.FAIL, found.said, found.advice)
         return
     yield _version(version)
     yield _durability(durability)

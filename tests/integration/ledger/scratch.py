@@ -17,12 +17,12 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def pointed_at(dsn: str) -> Iterator[None]:
+def pointed_at(dsn: str, *, pooled: bool = False) -> Iterator[None]:
     """Lets Django's default connection, in every thread, lead to `dsn`."""
     shared = connections.settings["default"]
     before = dict(shared)
     connections["default"].close()
-    shared.update(database_settings(dsn))
+    shared.update(database_settings(dsn, pooled=pooled))
     try:
         yield
     finally:

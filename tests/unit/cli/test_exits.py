@@ -6,6 +6,7 @@ import json
 
 import pytest
 import typer
+from django.conf import settings
 from django.db.utils import OperationalError, ProgrammingError
 from typer.testing import CliRunner
 
@@ -27,7 +28,7 @@ CASES = [
     (errors.Forbidden("c", "m"), 7),
     (Failure("c", "m"), 1),
 ]
-OTHERS = [(OperationalError("secret dsn"), 5), (ProgrammingError("no table"), 6), (ValueError("secret value"), 70)]
+OTHERS = [(OperationalError("no answer"), 5), (ProgrammingError("no table"), 6), (ValueError("secret value"), 70)]
 
 
 def failing(error: BaseException) -> typer.Typer:
@@ -62,6 +63,18 @@ def test_a_failing_command_says_one_line(error: Exception, code: int, monkeypatc
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize("error", [OperationalError("too many clients"), ProgrammingError("too many clients")])
+def test_what_the_database_said_is_said(error: Exception) -> None:
+    assert "too many clients" in CliRunner().invoke(failing(error), ["fail"]).stderr
+
+
+def test_a_password_in_what_the_database_said_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "pass-word"
+    monkeypatch.setitem(settings.DATABASES["default"], "PASSWORD", password)
+    said = CliRunner().invoke(failing(OperationalError(f"bad address postgresql://u:{password}@db/x")), ["fail"]).stderr
+    assert "postgresql://u:***@db/x" in said
 
 
 def test_json_stays_one_document_when_a_command_fails() -> None:

@@ -9,6 +9,8 @@ from fiatrails.config.env import (
     Environment,
     admin_origins,
     database_settings,
+    databases,
+    direct_database,
     load_config,
     secret_key_fallbacks,
     trusted_proxies,
@@ -83,6 +85,36 @@ def test_a_database_url_is_taken_apart() -> None:
     )
     with pytest.raises(Misconfigured):
         database_settings("mysql://x")
+
+
+def test_a_database_url_hands_on_what_libpq_knows_and_takes_no_startup_options() -> None:
+    options = database_settings("postgresql://u@db/rail?host=/run/pg&sslmode=verify-full&sslrootcert=%2Fca.pem")
+    assert options["HOST"] == "/run/pg"
+    assert (options["OPTIONS"]["sslmode"], options["OPTIONS"]["sslrootcert"]) == ("verify-full", "/ca.pem")
+    with pytest.raises(Misconfigured, match="take `options` out"):
+        database_settings("postgresql://u@db/rail?options=-c%20statement_timeout%3D1s")
+
+
+@pytest.mark.parametrize(
+    ("url", "direct", "pooled"),
+    [
+        ("postgresql://u@pooler/rail", "postgresql://u@db/rail", True),
+        ("postgresql://u@db/rail", "postgresql://u@db/rail", False),
+        ("postgresql://u@db/rail", "", False),
+    ],
+)
+def test_another_direct_address_says_that_there_is_a_pooler(
+    monkeypatch: pytest.MonkeyPatch, url: str, direct: str, pooled: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_DIRECT_URL", direct)
+    assert databases(Environment())["default"]["OPTIONS"]["pooled"] is pooled
+    found = direct_database(Environment())
+    assert (found["HOST"] if found else "") == ("db" if direct else "")
+
+
+def test_no_startup_option_is_sent_that_a_pooler_refuses() -> None:
+    assert "options" not in database_settings("postgresql://u@db/rail")["OPTIONS"]
 
 
 def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
