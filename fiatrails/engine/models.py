@@ -83,3 +83,13 @@ class Heartbeat(models.Model):
 
     class Meta:
         db_table = "engine_heartbeat"
+
+
+class WriteTrial(models.Model):
+    """A row that is written to learn whether anything can be written; there are `write_trial.SLOTS` of them at most."""
+
+    slot = models.SmallIntegerField(primary_key=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "engine_write_trial"

@@ -5,6 +5,7 @@ Redundant defences hide each other, so some bugs remove two at once.
 
 from __future__ import annotations
 
+from tests.chaos.planted_database import DATABASE_BUGS
 from tests.chaos.planted_money import MONEY_BUGS
 from tests.chaos.planting import Edit, PlantedBug
 
@@ -364,4 +365,5 @@ BUGS = (
         (f"{PAYER_NAMES}::test_a_name_that_cannot_be_kept_is_left_out_with_a_line_and_the_money_counts",),
     ),
     *MONEY_BUGS,
+    *DATABASE_BUGS,
 )  # fmt: skip

@@ -25,6 +25,7 @@ _PROBES = {
     "redis": Probe("redis", checks.message_broker, fresh_for_s=2),
     "rpc": Probe("rpc", checks.rpc, fresh_for_s=2),
     "worker": Probe("worker", checks.worker, fresh_for_s=2),
+    "clock": Probe("clock", checks.clock, fresh_for_s=5),
     "prices": Probe("prices", checks.prices, fresh_for_s=2),
     "mints": Probe("mints", checks.mints, fresh_for_s=1),
 }
@@ -56,6 +57,9 @@ class Health(Shape):
         int | None, Field(alias="queue_depth", description="Payments taken and not yet final on chain")
     ]
     checks: dict[str, Annotated[str, Field(json_schema_extra={"enum": ["healthy", "unhealthy", "disabled"]})]]
+    reasons: Annotated[
+        dict[str, str], Field(description="Why a check is unhealthy: a stable word, and after a colon what it is about")
+    ]
     modes: Annotated[list[str], Field(description="Modes in force; none is normal")]
     held: Annotated[list[HeldMints], Field(description="What holds mints back; `fiatrails doctor` says what to do")]
 
@@ -74,6 +78,7 @@ def health(_request: HttpRequest) -> HttpResponse:
         rpc=RpcHealth(connected=found["rpc"].state == "healthy", latency_ms=found["rpc"].latency_ms),
         queue_depth=found["database"].value,
         checks={name: result.state for name, result in found.items()},
+        reasons={name: result.reason for name, result in found.items() if result.reason},
         modes=in_force,
         held=[_held(hold) for hold in found["mints"].held],
     )

@@ -19,6 +19,7 @@ from fiatrails.api.plain import require_method
 from fiatrails.chains.core.holds import ChainHold
 from fiatrails.compliance.sanctions import checks
 from fiatrails.engine import dead_letters
+from fiatrails.engine.postgres.errors import in_words
 from fiatrails.kernel import metrics as product_metrics
 from fiatrails.kernel.currencies import TOKEN_DECIMALS
 from fiatrails.ledger.accounts import country_of
@@ -74,7 +75,7 @@ def _read_gauges() -> _Gauges | None:
         queue = {"fiatrails_queue_depth": ("Payments taken and not yet final on chain", float(queue_depth()))}
         return _Gauges(queue | _lists(), _supply(), waiting.holds(now=CLOCK.now()))
     except DATABASE_LOST as error:
-        log.warning("metrics.without_database", error=type(error).__name__)
+        log.warning("metrics.without_database", error=in_words(error))
         return None
 
 

@@ -8,24 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
+from django.db import Error as DatabaseError
 from django.db import connections
 
 from fiatrails.chains.core.holds import ChainHold
+from fiatrails.engine.postgres.errors import explain, in_words
+from fiatrails.kernel.errors import FiatRailsError
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """`state` is healthy, unhealthy or disabled; `value` and `held` are what else the check learned."""
+    """`state` is healthy, unhealthy or disabled; `value` and `held` are what else the check learned; `reason` a stable
+    word for why it is unhealthy, perhaps with what it is about: anybody may read it."""
 
     state: str
     latency_ms: float | None = None
     value: int | None = None
     held: tuple[ChainHold, ...] = ()
+    reason: str = ""
 
 
-UNKNOWN = ProbeResult("unhealthy")
+UNKNOWN = ProbeResult("unhealthy", reason="no_answer_in_time")
 
 
 class Probe:
@@ -63,8 +68,9 @@ class Probe:
         try:
             found = self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer is "unhealthy"
-            log.warning("health.failed", check=self._name, error=type(error).__name__)
-            found = UNKNOWN
+            reason, said = _cause(error)
+            log.warning("health.failed", check=self._name, reason=reason, error=said)
+            found = ProbeResult("unhealthy", reason=reason)
         finally:
             connections.close_all()
         if found.latency_ms is None and found.state == "healthy":
@@ -72,3 +78,12 @@ class Probe:
         with self._lock:
             self._result, self._found_at, self._done = found, time.monotonic(), None
         done.set()
+
+
+def _cause(error: Exception) -> tuple[str, str]:
+    """Return the word for everybody, and what was said, for the log."""
+    if isinstance(error, DatabaseError):
+        return explain(error).code, in_words(error)
+    if isinstance(error, FiatRailsError):
+        return error.code, error.message
+    return "check_failed", f"{type(error).__name__}: {error}"

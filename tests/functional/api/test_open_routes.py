@@ -11,6 +11,7 @@ import httpx
 import yaml
 
 from fiatrails.api.openapi.document import as_yaml, document
+from fiatrails.engine import heartbeat
 from tests.functional.api.live import (
     CLIENT_SECRET,
     CLIENT_SECRET_NEW,
@@ -42,13 +43,16 @@ def test_health_says_what_is_wrong_and_stays_200_while_payments_can_be_taken(htt
         assert body["rpc"] == {"connected": False, "latency_ms": None}
         assert isinstance(body["queue_depth"], int)
         checks = {"database": "healthy", "redis": "disabled", "rpc": "unhealthy", "worker": "unhealthy"}
-        assert body["checks"] == {**checks, "prices": "disabled", "mints": "healthy"}
+        assert body["checks"] == {**checks, "clock": "healthy", "prices": "disabled", "mints": "healthy"}
         assert body["held"] == []
+        assert body["reasons"]["worker"] == "loops_silent: advance, lanes, providers, jobs"
+        assert body["reasons"]["rpc"] == "rpc_no_answer"
     assert time.monotonic() - started < 10
 
 
-def test_a_beating_worker_is_seen(live: Live, http: httpx.Client) -> None:
-    live.execute("INSERT INTO engine_heartbeat (name, at) VALUES ('worker:test/loop', %s::timestamptz)", _now())
+def test_a_worker_whose_loops_all_beat_is_seen(live: Live, http: httpx.Client) -> None:
+    for loop in heartbeat.WORKER_LOOPS:
+        live.execute("INSERT INTO engine_heartbeat (name, at) VALUES (%s, %s::timestamptz)", f"{loop}@test:1", _now())
     time.sleep(2.1)
     assert http.get("/health").json()["checks"]["worker"] == "healthy"
 
