@@ -13,6 +13,7 @@ from fiatrails.engine.models import PeriodicRun
 from fiatrails.kernel.clock import Clock, unix
 
 log = structlog.get_logger(__name__)
+OUTCOME_CHARS = 500
 KEEP_RUNS = timedelta(days=30)
 
 
@@ -52,7 +53,7 @@ def run_due(jobs: Sequence[Job], *, clock: Clock) -> int:
             outcome = job.run(clock)
         except Exception as error:
             log.exception("periodic.failed", job=job.name)
-            outcome = f"failed: {type(error).__name__}"
+            outcome = f"failed: {type(error).__name__}: {error}"[:OUTCOME_CHARS]
         PeriodicRun.objects.filter(job=job.name, slot=slot).update(finished_at=clock.now(), outcome=outcome)
     return ran
 

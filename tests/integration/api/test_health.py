@@ -21,6 +21,7 @@ from fiatrails.chains.evm.pool import EvmPool
 from fiatrails.engine import heartbeat, write_trial
 from fiatrails.engine.models import Heartbeat, WriteTrial
 from fiatrails.local.postgres import EmbeddedPostgres
+from tests.kit.ports import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHAIN_ID = 31337
@@ -30,6 +31,7 @@ CHAIN_ID = 31337
 def fresh_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an earlier test found is forgotten."""
     asked = {"database": checks.database, "rpc": checks.rpc, "worker": checks.worker}
+    asked |= {"redis": checks.message_broker, "clock": checks.clock, "mints": checks.mints}
     monkeypatch.setattr(health, "_PROBES", {name: Probe(name, check, fresh_for_s=0) for name, check in asked.items()})
     monkeypatch.setattr(checks, "_HEAD", checks.HeadWatch())
 
@@ -121,6 +123,24 @@ def test_a_database_that_writes_too_slowly_is_503_within_two_seconds(owner: psyc
         assert time.monotonic() - started < 3
     assert (status, checked["database"]) == (503, "unhealthy")
     assert reasons["database"] in ("database_slow", "no_answer_in_time")
+
+
+# -- clock and Redis
+
+
+def test_a_clock_that_differs_from_the_databases_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked()[1]["clock"] == "healthy"
+    monkeypatch.setattr("fiatrails.engine.database_clock.read", lambda: datetime.now(UTC) + timedelta(minutes=10))
+    status, checked, reasons = asked()
+    assert (status, checked["clock"]) == (200, "unhealthy")
+    assert reasons["clock"].startswith(("clock_differs: 600", "clock_differs: 599"))
+
+
+def test_a_redis_that_is_configured_and_away_degrades_and_no_more(configure: Callable[..., object]) -> None:
+    assert asked()[1]["redis"] == "disabled"
+    configure(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    status, checked, _ = asked()
+    assert (status, checked["redis"]) == (200, "unhealthy")
 
 
 # -- the worker

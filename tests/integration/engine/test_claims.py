@@ -108,6 +108,6 @@ def test_a_periodic_job_that_fails_is_recorded_and_runs_again(clock: SteppedCloc
         raise ValueError("no")
 
     run_due([Job("bad", 60, fail)], clock=clock)
-    assert PeriodicRun.objects.get().outcome == "failed: ValueError"
+    assert PeriodicRun.objects.get().outcome == "failed: ValueError: no"
     clock.advance(seconds=60)
     assert run_due([Job("bad", 60, fail)], clock=clock) == 1
