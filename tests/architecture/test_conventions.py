@@ -59,6 +59,22 @@ def test_no_sql_asks_the_database_for_the_time() -> None:
     assert offenders == []
 
 
+def test_nothing_is_kept_in_a_session_of_the_database() -> None:
+    """Behind a pooler in transaction mode the session is somebody else's with the next transaction."""
+    pattern = re.compile(
+        r"pg_(try_)?advisory_(un)?lock(_shared)?\(|^\s*SET (?!LOCAL|TRANSACTION)|^\s*(PREPARE|DECLARE|LISTEN) "
+    )
+    # The listener has a connection to the server itself.
+    sources = set(SOURCES) - {ROOT / "fiatrails" / "engine" / "wakeup.py"}
+    offenders = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted(sources)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and pattern.search(node.value)
+    ]
+    assert offenders == []
+
+
 def test_only_compliance_issues_clearances() -> None:
     offenders = [
         str(path.relative_to(ROOT))

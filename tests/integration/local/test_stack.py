@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
+from fiatrails.local.postgres import EmbeddedPostgres
 from fiatrails.local.process import ProcessRecord
 from fiatrails.local.state import StateDir, read_env
 from fiatrails.local.toolchain import PROJECT_ROOT
@@ -153,6 +155,20 @@ def test_a_second_up_says_what_runs_and_kills_are_repaired(state: StateDir) -> N
         while (again := ProcessRecord.read(state.record(name))) is None or again == record or not again.is_alive():
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+    # So it does with a database that ends beside a frozen session, which keeps it from stopping and from starting.
+    server = EmbeddedPostgres(state.postgres)
+    pid = server.pid
+    assert pid is not None
+    with psycopg.connect(server.dsn) as session:
+        frozen = psutil.Process(session.info.backend_pid)
+        frozen.suspend()
+        os.kill(pid, signal.SIGQUIT)
+        deadline = time.monotonic() + 90
+        while server.pid in (pid, None) or not healthy(state):
+            assert supervisor.poll() is None, "the stack ended with its database"
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
     # A killed supervisor leaves the rail running; the next `up` takes it over, `down` ends it.
     supervisor.kill()
