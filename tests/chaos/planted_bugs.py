@@ -164,7 +164,7 @@ BUGS = (
                 "return list(locked)",
             ),
         ),
-        (f"{ADVANCE}::test_a_worker_that_was_overtaken_writes_nothing",),
+        (f"{ADVANCE}::test_an_overtaken_worker_writes_nothing_although_the_state_is_the_same",),
     ),
     PlantedBug(
         "a clearance that was edited by hand is taken for one, and taken again",

@@ -293,3 +293,23 @@ def test_a_worker_that_was_overtaken_writes_nothing(pay_for: Make, stage: Stage,
     stage.step()
     assert timeline(purchase) == ["awaiting_payment", "paid", "cleared"]
     assert Decision.objects.filter(cleared=False).count() == 0
+
+
+def test_an_overtaken_worker_writes_nothing_although_the_state_is_the_same(
+    pay_for: Make, stage: Stage, monkeypatch: Any
+) -> None:
+    """The other worker had no answer and left the purchase paid: the fence alone tells that the first one is late."""
+    purchase = pay_for("TX-1")
+    ask = stage.registry.look_up
+
+    def slow(subjects: Any, *, pool: Any) -> Any:
+        answer = ask(subjects, pool=pool)
+        monkeypatch.setattr("fiatrails.compliance.clearing.look_up", ask)
+        stage.registry.down = True
+        stage.step(seconds=31)
+        return answer
+
+    monkeypatch.setattr("fiatrails.compliance.clearing.look_up", slow)
+    stage.step()
+    assert timeline(purchase) == ["awaiting_payment", "paid"]
+    assert not Decision.objects.exists()
